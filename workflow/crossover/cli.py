@@ -12,8 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from crossover.cluster.step import become_step
 from crossover.errors import UserError
 from crossover.files import read_json
+from crossover.frozen import PLAN_FOLDER
+from crossover.training.events import record, watched
+from crossover.training.finished import keep, restore
+from crossover.training.lock import exclusive
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,10 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
-    if getattr(arguments, "warm", False) and os.environ.get("CROSSOVER_WARM"):
-        from crossover import warm
+    if getattr(arguments, "trains", False):
+        become_step(argv, arguments.threads)
+        if os.environ.get("CROSSOVER_WARM"):
+            from crossover import warm
 
-        return warm.call(Path(os.environ["CROSSOVER_WARM"]), argv)
+            return warm.call(Path(os.environ["CROSSOVER_WARM"]), argv)
     arguments.command_line = "crossover " + shlex.join(argv)
     _log_to(getattr(arguments, "log", None), arguments.command_line)
     try:
@@ -73,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def compute(sub: argparse.ArgumentParser) -> None:
-        sub.set_defaults(warm=True)
+        sub.set_defaults(trains=True)
         sub.add_argument(
             "--gpus",
             type=int,
@@ -185,10 +192,8 @@ def _tokenize_task(arguments: argparse.Namespace) -> None:
 
 
 def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:
-    from crossover.training.lock import exclusive
-
     spec = _checked_spec(arguments)
-    with exclusive(arguments.output / ".lock", f"checkpoint {spec['name']}"):
+    with exclusive(arguments.output / ".lock", f"checkpoint {spec['name']}"), watched(arguments.output):
         from crossover.training.device import pick_device, set_up_torch
         from crossover.training.pretrain import pretrain_checkpoint
 
@@ -204,22 +209,27 @@ def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:
 
 
 def _finetune_run(arguments: argparse.Namespace) -> None:
-    from crossover.training.lock import exclusive
-
     spec = _checked_spec(arguments)
+    of_workflow = PLAN_FOLDER in os.environ
     with exclusive(arguments.output / ".lock", f"run {spec['name']} with seed {arguments.seed}"):
-        from crossover.training.device import pick_device, set_up_torch
-        from crossover.training.finetune import finetune_run
+        if of_workflow and restore(arguments.output):
+            record(arguments.output, "restored")
+            return
+        with watched(arguments.output):
+            from crossover.training.device import pick_device, set_up_torch
+            from crossover.training.finetune import finetune_run
 
-        set_up_torch(arguments.threads)
-        finetune_run(
-            spec,
-            arguments.seed,
-            arguments.output,
-            pick_device(arguments.gpus),
-            arguments.save_every,
-            arguments.command_line,
-        )
+            set_up_torch(arguments.threads)
+            finetune_run(
+                spec,
+                arguments.seed,
+                arguments.output,
+                pick_device(arguments.gpus),
+                arguments.save_every,
+                arguments.command_line,
+            )
+        if of_workflow:
+            keep(arguments.output)
 
 
 def _select_rate(arguments: argparse.Namespace) -> None:

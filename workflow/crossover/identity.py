@@ -21,6 +21,8 @@ WITHOUT_RESULTS = {
     "crossover",
     "crossover.errors",
     "crossover.files",
+    "crossover.training.events",
+    "crossover.training.finished",
     "crossover.training.lock",
     "crossover.training.provenance",
 }

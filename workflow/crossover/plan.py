@@ -5,6 +5,7 @@ reads no data: only the config, the code's syntax, and the digests of a user's o
 """
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -34,7 +35,7 @@ class Plan:
 
     study: str
     settings: Study
-    specs: dict[str, Spec] = field(repr=False)
+    specs: Mapping[str, Spec] = field(repr=False)
     cells: list[Spec] = field(repr=False)
 
     @property

@@ -1,25 +1,29 @@
 # What the rules share: the plan of the study, and look-ups in it. Nothing heavy may be imported here, since
 # every cluster job reads this file twice.
 
-import json
+import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+# Jobs use the plan and the code of the Snakemake that submitted them, whatever is edited meanwhile.
+FROZEN = None if workflow.is_main_process else os.getenv("CROSSOVER_PLAN")
+sys.path.insert(0, str(Path(FROZEN, "code") if FROZEN else Path(workflow.basedir, "workflow")))
 
-from crossover import export_path, warm
+from crossover import export_path
+from crossover.cluster import demand
 from crossover.config.load import load_config
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
+from crossover.frozen import spec_text, thaw
 from crossover.identity import PACKAGE, code_digests, hash8
 from crossover.plan import make_plan
 
 export_path()
 
 try:
-    PLAN = make_plan(load_config(config).study)
+    PLAN = thaw(Path(FROZEN)) if FROZEN else make_plan(load_config(config).study)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -40,10 +44,7 @@ wildcard_constraints:
 
 
 def spec_of(name):
-    """The spec of that name: planned, or as written when it was planned.
-
-    A cluster job reads the config when it starts, and an edit while it waited must not change what it does.
-    """
+    """The spec of that name: planned, or as it was written when it was planned."""
     if name in PLAN.specs:
         return PLAN.specs[name]
     try:
@@ -52,9 +53,23 @@ def spec_of(name):
         raise WorkflowError(f"study {PLAN.study} has nothing called {name}") from None
 
 
-def spec_text(wildcards):
-    """The spec as the JSON text that goes into its file."""
-    return json.dumps(PLAN.specs[wildcards.name], indent=2, sort_keys=True, ensure_ascii=False)
+def digest_of_spec(wildcards):
+    """For `params`: what the text of a spec is, so that a changed one is written again."""
+    return hash8(spec_text(spec_of(wildcards.name)))
+
+
+def memory_of_training(wildcards, attempt):
+    """Memory in MB of a run or of a pretraining; more at each attempt."""
+    name = wildcards.get("run") or wildcards.checkpoint
+    return attempt * (HARDWARE.memory_mb or demand.memory_mb(demand.work_of(spec_of(name), PLAN.specs), HARDWARE.gpu))
+
+
+def minutes_of_training(wildcards, attempt):
+    """Time in minutes of a run or of a pretraining; more at each attempt, which goes on where the last one ended."""
+    name = wildcards.get("run") or wildcards.checkpoint
+    if HARDWARE.minutes:
+        return attempt * HARDWARE.minutes
+    return attempt * demand.minutes(demand.work_of(spec_of(name), PLAN.specs), HARDWARE.gpu, HARDWARE.threads)
 
 
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has
@@ -119,15 +134,3 @@ def code_of(module):
         return hash8([code_digests(module), assets])
 
     return digest
-
-
-onstart:
-    print(f"Study {PLAN.study}: {len(PLAN.cells)} cells, {len(PLAN.runs)} runs.", file=sys.stderr)
-    # Cluster jobs, and jobs in environments of their own, import their libraries for themselves.
-    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
-        warm.start()
-
-
-onsuccess:
-    if Path(REPORT).exists():
-        print(f"The report of study {PLAN.study} is {Path(REPORT).resolve()}", file=sys.stderr)

@@ -20,13 +20,14 @@ rule finetune_run:
         "../../envs/train.yaml"
     threads: HARDWARE.threads
     resources:
-        gpu=HARDWARE.gpu,
-        mem_mb=HARDWARE.memory_mb,
-        runtime=HARDWARE.minutes,
+        gpu=HARDWARE.gpu,  # what the scheduler is asked for; a site may ask in another form
+        cuda=HARDWARE.gpu,  # what the run may use
+        mem_mb=memory_of_training,
+        runtime=minutes_of_training,
     shell:
         "python -m crossover finetune-run"
         " --spec {input.spec:q} --seed {wildcards.seed:q} --output results/runs/{wildcards.run:q}/seed-{wildcards.seed:q}"
-        " --gpus {resources.gpu} --threads {threads} --log {log:q}"
+        " --gpus {resources.cuda} --threads {threads} --log {log:q}"
 
 
 rule select_rate:

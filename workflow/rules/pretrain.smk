@@ -20,10 +20,11 @@ rule pretrain_checkpoint:
         "../../envs/train.yaml"
     threads: HARDWARE.threads
     resources:
-        gpu=HARDWARE.gpu,
-        mem_mb=HARDWARE.memory_mb,
-        runtime=HARDWARE.minutes,
+        gpu=HARDWARE.gpu,  # what the scheduler is asked for; a site may ask in another form
+        cuda=HARDWARE.gpu,  # what the run may use
+        mem_mb=memory_of_training,
+        runtime=minutes_of_training,
     shell:
         "python -m crossover pretrain-checkpoint"
         " --spec {input.spec:q} --dataset {input.dataset:q} --output results/checkpoints/{wildcards.checkpoint:q}"
-        " --gpus {resources.gpu} --threads {threads} --log {log:q}"
+        " --gpus {resources.cuda} --threads {threads} --log {log:q}"

@@ -409,10 +409,10 @@ class Hardware(Model):
     """GPUs of a run; with 0 it runs on the CPU even where there is a GPU."""
     threads: PositiveInt = 1
     """CPU threads of a run."""
-    memory_mb: PositiveInt = 4000
-    """Memory of a run, for the scheduler of a cluster."""
-    minutes: PositiveInt = 60
-    """Time of a run, for the scheduler of a cluster."""
+    memory_mb: PositiveInt | None = None
+    """Memory of a run for the scheduler of a cluster, times the number of the attempt; by default estimated."""
+    minutes: PositiveInt | None = None
+    """Time of a run for the scheduler of a cluster, times the number of the attempt; by default estimated."""
 
 
 class Study(Described):

@@ -87,7 +87,8 @@ def finetune_run(
     write_parquet(out / "predictions.parquet", predictions)
     write_json(out / "metrics.json", metrics)
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
-    write_json(out / "provenance.json", recorder.finish(progress.resumed, inputs))
+    results = {name: sha256(out / name) for name in ("metrics.json", "curve.parquet", "predictions.parquet")}
+    write_json(out / "provenance.json", recorder.finish(progress.resumed, inputs) | {"results": results})
     store.clear()
 
 

@@ -1,40 +1,60 @@
-"""A run belongs to one process at a time."""
+"""A run belongs to one process at a time, on whatever node."""
 
 import fcntl
+import json
+import logging
 import os
+import shutil
 import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
 
 from crossover.errors import UserError
+
+log = logging.getLogger(__name__)
+LOOK_AGAIN = 2.0  # seconds between looks at a lock that another job holds
+ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+         "TIMEOUT"}  # fmt: skip
 
 
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
     """Hold the lock at `path` for the length of the block.
 
-    The operating system gives the lock up when the process ends, however it ends; the file itself stays and
-    holds the last owner's host and process, for the message that a second process prints.
+    The operating system gives the lock up when the process ends, however it ends. The file stays: while the lock is
+    held it names the owner, and after a sudden end it still does, so that `crossover status` can tell; it is emptied
+    when the block ends. Where locks do not reach other nodes (some parallel file systems), the owner's SLURM job is
+    asked after instead.
+
+    In a SLURM job the lock is waited for, since the one who holds it is a job of an earlier Snakemake whose result
+    will do, and the scheduler limits the time. Elsewhere a held lock is an error at once.
 
     Raises:
         UserError: another living process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            stream.seek(0)
-            raise UserError(
-                f"{what} is already being computed by {stream.read().strip()}; wait for it, or stop it first."
-            ) from error
+        told = False
+        while not _taken(stream):
+            owner = describe_owner(read_owner(path))
+            if "SLURM_JOB_ID" not in os.environ:
+                raise UserError(f"{what} is already being computed by {owner}; wait for it, or stop it first.")
+            if not told:
+                log.info("%s is being computed by %s: waiting for it", what, owner)
+                told = True
+            time.sleep(LOOK_AGAIN)
         stream.truncate(0)
-        owner = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        stream.write(owner)
+        json.dump(_this_process(), stream)
         stream.flush()
-        yield
+        try:
+            yield
+        finally:
+            stream.truncate(0)
 
 
 def is_held(path: Path) -> bool:
@@ -44,4 +64,58 @@ def is_held(path: Path) -> bool:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+    return _lives_elsewhere(read_owner(path))
+
+
+def read_owner(path: Path) -> dict[str, Any] | None:
+    """Who holds the lock, or held it when it was killed; None when the last owner ended in good order."""
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there, empty, or just being written
+        return None
+    return owner if isinstance(owner, dict) else None
+
+
+def describe_owner(owner: dict[str, Any] | None) -> str:
+    """The owner of a lock in words."""
+    if owner is None:
+        return "another process"
+    job = f"SLURM job {owner['slurm_job_id']}, " if owner.get("slurm_job_id") else ""
+    return f"{job}process {owner.get('pid')} on {owner.get('host')} since {owner.get('since')}"
+
+
+def _taken(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
+    except OSError as error:  # ENOLCK, ENOTSUP
+        raise UserError(
+            f"{stream.name}: this file system offers no locks ({error.strerror}), which keep two jobs off one run; "
+            "work in a folder on another one (crossover doctor tells which will do)."
+        ) from error
+    if _lives_elsewhere(read_owner(Path(stream.name))):
+        fcntl.flock(stream, fcntl.LOCK_UN)
+        return False
+    return True
+
+
+def _lives_elsewhere(owner: dict[str, Any] | None) -> bool:
+    """Whether the owner is a SLURM job that still runs on another node, although the file system shows no lock."""
+    if not owner or not owner.get("slurm_job_id") or owner.get("host") == socket.gethostname():
+        return False  # on this node the operating system's answer is the truth
+    if owner["slurm_job_id"] == os.environ.get("SLURM_JOB_ID") or not shutil.which("squeue"):
+        return False  # this very job, requeued to another node
+    command = ["squeue", "--noheader", "--format=%T", f"--jobs={owner['slurm_job_id']}"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    states = set(answer.stdout.split())
+    return answer.returncode == 0 and bool(states - ENDED - {"PENDING", "REQUEUED"})
+
+
+def _this_process() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+    }

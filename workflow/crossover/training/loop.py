@@ -109,12 +109,12 @@ def train(
 
     Raises:
         UserError: the validation loss is not a finite number before the first step.
-        Interrupted: SIGTERM came; the state is saved.
+        Interrupted: SIGTERM or SIGINT came; the state is saved.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = _optimizer(trained.values(), settings)
     progress, best = _resume(store, trained, optimizer) or (Progress(curve=[]), {})
-    clock = _Clock(progress.step, settings.max_steps)
+    clock = _Clock(progress.step, settings.max_steps, store)
     with interruptible() as interruption:
         if not progress.curve:
             _evaluate(model, evaluate, progress, trained, best, clock)
@@ -138,9 +138,9 @@ def train(
             if progress.step % settings.evaluate_every == 0 or progress.step == settings.max_steps:
                 _evaluate(model, evaluate, progress, trained, best, clock)
             if interruption.requested or store.due():
-                store.save(_state(progress, trained, best, optimizer))
+                _save(store, _state(progress, trained, best, optimizer))
             if interruption.requested:
-                log.info("asked to end: the state at step %d is saved", progress.step)
+                log.info("asked to end at step %d", progress.step)
                 raise Interrupted
     _load(trained, best)
     return progress
@@ -200,6 +200,13 @@ def _state(
     }
 
 
+def _save(store: StateStore, state: dict[str, Any]) -> None:
+    try:
+        store.save(state)
+    except UserError as error:  # a full disk may be cleared before the run has ended; the states before are whole
+        log.warning("the state at step %d could not be saved: %s", state["progress"]["step"], error)
+
+
 def _resume(
     store: StateStore, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor]] | None:
@@ -227,11 +234,11 @@ def _load(trained: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
 class _Clock:
     """Speed since this process began, and what it means for the rest."""
 
-    def __init__(self, step: int, max_steps: int) -> None:
-        self.first, self.max_steps, self.start = step, max_steps, time.monotonic()
+    def __init__(self, step: int, max_steps: int, store: StateStore) -> None:
+        self.first, self.max_steps, self.store, self.start = step, max_steps, store, time.monotonic()
 
     def report(self, progress: Progress, score: float, loss: float) -> None:
-        """Write one line of progress to the log."""
+        """Write one line of progress to the log, and a note for those who ask from elsewhere."""
         speed = (progress.step - self.first) / max(time.monotonic() - self.start, 1e-9)
         left = f"{(self.max_steps - progress.step) / speed:.0f} s left at most" if speed else "starting"
         training = f"{float(progress.loss_sum) / progress.loss_count:.4f}" if progress.loss_count else "-"
@@ -240,6 +247,7 @@ class _Clock:
             *(progress.step, self.max_steps, training, loss, score),
             *(progress.best_score, progress.best_step, speed, left),
         )
+        self.store.report(progress.step, self.max_steps, speed)
 
 
 def batches(items: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:

@@ -1,7 +1,9 @@
 """The training state of a run: saved whole, verified when read, with the one before kept beside it."""
 
+import contextlib
 import hashlib
 import io
+import json
 import logging
 import shutil
 import signal
@@ -15,9 +17,12 @@ from typing import Any
 import torch
 
 from crossover.files import replacing
+from crossover.training import events
 
 log = logging.getLogger(__name__)
 DIGEST_BYTES = 32
+PROGRESS = "progress.json"
+REPORT_EVERY = 5.0  # seconds
 
 
 class StateStore:
@@ -30,16 +35,22 @@ class StateStore:
     """
 
     def __init__(self, folder: Path, every: float) -> None:
+        self.folder, self.every = folder, every
         self.latest, self.previous = folder / "latest.pt", folder / "previous.pt"
-        self.every = every
         self._last_save = time.monotonic()
+        self._last_report = -REPORT_EVERY
 
     def due(self) -> bool:
         """True when the last save is at least `every` seconds ago."""
         return time.monotonic() - self._last_save >= self.every
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a new state in one step; the one before stays as `previous`."""
+        """Write a new state in one step; the one before stays as `previous`.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written; both earlier states are still there.
+        """
+        self._last_save = time.monotonic()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         payload = buffer.getvalue()
@@ -47,7 +58,7 @@ class StateStore:
             temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
             if self.latest.exists():
                 self.latest.replace(self.previous)
-        self._last_save = time.monotonic()
+        events.record(self.folder.parent, "saved", step=state["progress"]["step"])
 
     def load(self) -> dict[str, Any] | None:
         """The newest state that is whole, or None; a damaged one is reported and passed over."""
@@ -57,30 +68,52 @@ class StateStore:
             content = path.read_bytes()
             digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
             if hashlib.sha256(payload).digest() == digest:
-                return torch.load(io.BytesIO(payload), weights_only=True)
+                state = torch.load(io.BytesIO(payload), weights_only=True)
+                events.record(self.folder.parent, "resumed", step=state["progress"]["step"])
+                return state
             log.warning("the training state %s is damaged and is not used", path)
         return None
 
+    def report(self, step: int, max_steps: int, speed: float) -> None:
+        """Leave a note of the progress for `crossover status`, at most every few seconds.
+
+        Args:
+            step: steps done.
+            max_steps: steps at most.
+            speed: steps per second.
+        """
+        if time.monotonic() - self._last_report < REPORT_EVERY:
+            return
+        self._last_report = time.monotonic()
+        temporary = self.folder / f".{PROGRESS}"
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps({"step": step, "max_steps": max_steps, "steps_per_second": speed}))
+            temporary.replace(self.folder / PROGRESS)
+
     def clear(self) -> None:
         """Remove the states of a run that has ended, and what a kill in the middle of a save left beside them."""
-        shutil.rmtree(self.latest.parent, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Interruption:
-    """Whether the process was asked to end (SIGTERM: time limit, cancellation, preemption)."""
+    """Whether the process was asked to end: SIGTERM (time limit, cancellation, preemption) or SIGINT (Ctrl-C)."""
 
     requested = False
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt  # a second Ctrl-C does not wait for the save
         self.requested = True
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Turn SIGTERM into a request that the training loop answers between two steps."""
+    """Turn SIGTERM and SIGINT into a request that the training loop answers between two steps."""
     interruption = Interruption()
-    before = signal.signal(signal.SIGTERM, interruption._note)
+    before = {number: signal.signal(number, interruption._note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield interruption
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

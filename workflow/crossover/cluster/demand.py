@@ -1,0 +1,96 @@
+"""How much memory and time a run asks the scheduler for, estimated from its spec.
+
+The estimates are upper bounds with room to spare, checked against measured runs (`benchmarks/demand`). They need not be
+right: a retry asks for more, a run that meets its time limit goes on from its saved state, and a study may set
+`hardware.memory_mb` and `hardware.minutes` itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossover.files import read_json
+
+Spec = dict[str, Any]
+
+LIBRARIES_MB = 900  # Python with torch and transformers (0.4 GB measured), and the Snakemake around it (0.13 GB twice)
+CUDA_MB = 3000  # host memory of a process that uses a GPU
+EVALUATION_ITEMS = 256  # items of a forward pass without gradients
+LONGEST = 512  # positions assumed where neither encoding nor checkpoint says
+FLOATS_PER_POSITION = 40  # activations kept for the gradient, per position, block and unit of width
+CPU_FLOPS = 5e9  # per thread, a tenth of what was measured
+GPU_FLOPS = 1e12  # small models do not fill a GPU
+START_MINUTES = 10  # imports, a slow file server, and tokens read for the first time
+
+
+@dataclass(frozen=True)
+class Work:
+    """The size of a training: what memory and time follow from.
+
+    Attributes:
+        parameters: of the model.
+        blocks: transformer blocks.
+        width: hidden size.
+        length: positions of a sequence at most.
+        batch_size: sequences of a step.
+        steps: optimizer steps at most.
+    """
+
+    parameters: int
+    blocks: int
+    width: int
+    length: int
+    batch_size: int
+    steps: int
+
+
+def memory_mb(work: Work, gpu: int) -> int:
+    """Memory in MB: libraries, weights (with gradient, two moments, best copy and saved state), and activations."""
+    weights = 4 * work.parameters * 7
+    positions = max(work.batch_size * work.blocks * FLOATS_PER_POSITION, EVALUATION_ITEMS * 16) * work.length
+    attention = 4 * max(work.batch_size * work.blocks, EVALUATION_ITEMS) * work.width // 64 * work.length**2
+    activations = 4 * (positions * work.width + attention)
+    on_host = weights + (0 if gpu else activations)
+    return LIBRARIES_MB + (CUDA_MB if gpu else 0) + on_host // 2**20
+
+
+def minutes(work: Work, gpu: int, threads: int) -> int:
+    """Time in minutes: six operations per parameter and position of each step, and half as many again to evaluate."""
+    operations = 9.0 * work.parameters * work.length * work.batch_size * work.steps
+    return START_MINUTES + round(operations / (GPU_FLOPS if gpu else CPU_FLOPS * threads) / 60)
+
+
+def work_of(spec: Spec, specs: Mapping[str, Spec]) -> Work:
+    """The size of the training that the spec of a run, or of a checkpoint pretrained here, describes.
+
+    Args:
+        spec: of the run or checkpoint.
+        specs: of everything that it refers to.
+    """
+    training = spec["training"]
+    if spec["kind"] == "checkpoint":
+        blocks, width, parameters, _ = _pretrained_here(spec)
+        return Work(parameters, blocks, width, training["context"], training["batch_size"], training["steps"])
+    weights = spec["checkpoint"]
+    model = _pretrained_here(specs[weights["name"]]) if weights["name"] in specs else _local(Path(weights["folder"]))
+    blocks, width, parameters, positions = model
+    length = specs[spec["tokens"]]["encoding"].get("max_length") or positions
+    return Work(parameters, blocks, width, length, training["batch_size"], training["max_steps"])
+
+
+def _pretrained_here(spec: Spec) -> tuple[int, int, int, int]:
+    blocks, width, positions = spec["blocks"], spec["width"], spec["positions"]
+    return blocks, width, 12 * blocks * width**2 + (spec["vocabulary"] + positions) * width, positions
+
+
+def _local(folder: Path) -> tuple[int, int, int, int]:
+    config = read_json(folder / "config.json")
+
+    def first(*keys: str, default: int) -> int:
+        return next((config[key] for key in keys if config.get(key)), default)
+
+    blocks = first("n_layer", "num_hidden_layers", default=12)
+    width = first("n_embd", "hidden_size", default=768)
+    positions = first("n_positions", "max_position_embeddings", default=LONGEST)
+    return blocks, width, (folder / "model.safetensors").stat().st_size // 4, positions

@@ -1,0 +1,96 @@
+"""Patience with a scheduler that does not answer, and with the words in which it does.
+
+Version 2.8 of snakemake-executor-plugin-slurm forgets every job when one round of status queries fails, and then waits
+for ever; it turns to `sacct` when it cannot read the controller's settings, on clusters without accounting too; it does
+not understand sacct's "CANCELLED by 1000"; and a job submitted while the controller restarts counts as failed
+(snakemake-executor-plugin-slurm issues 207 and 331). Three of its functions are replaced by ones that ask until they are
+answered. If a later version lacks one of them, the others are still replaced, and the profile's
+`slurm-status-attempts` is what is left.
+"""
+
+import asyncio
+import importlib
+import logging
+import subprocess
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+log = logging.getLogger(__name__)
+PAUSE = 5.0  # seconds between questions to a scheduler that does not answer
+LONG = 10**6  # seconds; a controller that was never reached is taken for one that remembers ended jobs
+
+
+def teach_plugin() -> None:
+    """Replace the three functions in the installed plugin."""
+    plugin = importlib.import_module("snakemake_executor_plugin_slurm")
+    replace(plugin, "query_job_status", patient_query)
+    replace(plugin, "get_min_job_age", remembered)
+    replace(plugin, "get_submit_command", after_answer)
+
+
+def replace(plugin: ModuleType, name: str, wrapper: Callable[[Any], Any]) -> None:
+    """Wrap a function of the plugin; one that is wrapped already, or is not there any more, stays."""
+    original = getattr(plugin, name, None)
+    if original is None:
+        log.warning("this version of snakemake-executor-plugin-slurm has no %s: it is less patient", name)
+    elif not getattr(original, "patient", False):
+        wrapped = wrapper(original)
+        wrapped.patient = True
+        setattr(plugin, name, wrapped)
+
+
+def patient_query(query: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a status query repeat until it is answered, and reduce states to their first word.
+
+    Args:
+        query: (command, logger) -> (states by job id, seconds), both None when there was no answer.
+    """
+
+    async def ask(command: str, logger: Any) -> Any:
+        silent_since = time.monotonic()
+        while True:
+            states, seconds = await query(command, logger)
+            if states is not None:
+                return {job: state.split()[0] if state else state for job, state in states.items()}, seconds
+            logger.warning(
+                f"SLURM has not answered for {time.monotonic() - silent_since:.0f} s; jobs go on, and it is asked again."
+            )
+            await asyncio.sleep(PAUSE)
+
+    return ask
+
+
+def remembered(min_job_age: Callable[[], int | None]) -> Callable[[], int]:
+    """Make a query of the controller's settings give its last answer when there is none now."""
+    last = LONG
+
+    def ask() -> int:
+        nonlocal last
+        answer = min_job_age()
+        last = last if answer is None else answer
+        return last
+
+    return ask
+
+
+def after_answer(make_command: Callable[..., str]) -> Callable[..., str]:
+    """Make a submission wait until the controller answers."""
+
+    def wait(*arguments: Any, **options: Any) -> str:
+        while not controller_answers():
+            log.warning("SLURM's controller does not answer; the submission waits for it.")
+            time.sleep(PAUSE)
+        return make_command(*arguments, **options)
+
+    return wait
+
+
+def controller_answers() -> bool:
+    """Whether the primary or a backup slurmctld is up; True where that cannot be asked."""
+    try:
+        answer = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, check=False, timeout=60)
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        return isinstance(error, FileNotFoundError)
+    return "UP" in answer.stdout

@@ -1,0 +1,68 @@
+"""Results that are kept a second time until the whole study has succeeded.
+
+Snakemake deletes the outputs of a job that it takes for failed: of all runs of a batch when one of them fails, of a
+job whose node died just after it had finished, and of one that an earlier Snakemake, killed meanwhile, had started.
+What was computed is not computed again: it is put back.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from crossover.errors import UserError
+from crossover.files import read_json, sha256
+
+log = logging.getLogger(__name__)
+FOLDER = "finished"  # in the run's folder, where no rule declares it
+
+
+def keep(out: Path) -> None:
+    """Keep links to a run's results beside them.
+
+    Args:
+        out: the run's folder with its seed; its provenance.json names the results and their digests.
+    """
+    forget(out)
+    temporary = Path(tempfile.mkdtemp(dir=out, prefix=f".{FOLDER}."))
+    for name in [*read_json(out / "provenance.json")["results"], "provenance.json"]:
+        _link(out / name, temporary / name)
+    temporary.rename(out / FOLDER)
+
+
+def restore(out: Path) -> bool:
+    """Put a run's kept results back; return whether there were any that are still whole."""
+    folder = out / FOLDER
+    try:
+        digests = read_json(folder / "provenance.json")["results"]
+        whole = all(sha256(folder / name) == digest for name, digest in digests.items())
+    except (UserError, KeyError, TypeError, AttributeError, OSError):
+        return False
+    if not whole:
+        log.warning("the kept results in %s are damaged and are not used", folder)
+        return False
+    for name in [*digests, "provenance.json"]:
+        (out / name).unlink(missing_ok=True)
+        _link(folder / name, out / name)
+    return True
+
+
+def forget(out: Path) -> None:
+    """Remove what was kept."""
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+
+
+def forget_all(runs: Iterable[tuple[str, int]]) -> None:
+    """Remove what was kept of runs, given by name and seed."""
+    for run, seed in runs:
+        forget(Path("results/runs") / run / f"seed-{seed}")
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+        os.utime(target)
