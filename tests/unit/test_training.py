@@ -26,7 +26,7 @@ from crossover.files import read_json, tree_digest, write_json
 from crossover.models.sequence import build_model, derived_seed
 from crossover.training import finetune as stage
 from crossover.training.finetune import evaluate, finetune_run
-from crossover.training.lock import exclusive, is_held
+from crossover.training.lock import describe_owner, exclusive, is_held, read_owner
 from crossover.training.loop import Interrupted, Settings, batches, slices, train
 from crossover.training.rates import select_rate
 from crossover.training.state import StateStore
@@ -640,7 +640,7 @@ def test_a_second_process_leaves_a_run_alone_that_another_one_computes(tiny, tmp
     second = finetune(tmp_path / "spec.json", out, env=warm)
     _, said = second.communicate(timeout=60)
     assert second.returncode == 1
-    owner = (out / ".lock").read_text()
+    owner = describe_owner(read_owner(out / ".lock"))
     assert said.splitlines()[-1] == (
         f"crossover: run {endless['name']} with seed 0 is already being computed by {owner}; wait for it, or stop it first."
     )

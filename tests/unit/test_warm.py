@@ -1,5 +1,4 @@
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -9,7 +8,8 @@ import pytest
 from tiny_runs import environment, finetune, renamed, results, start
 
 from crossover.files import read_json, write_json
-from crossover.training.lock import is_held
+from crossover.training.events import read_events
+from crossover.training.lock import is_held, read_owner
 
 
 @pytest.fixture
@@ -36,8 +36,10 @@ def alive(process: int) -> bool:
 
 
 def owner_of(lock: Path) -> int:
-    """The process that computes a run."""
-    return int(re.match(r"process (\d+) on", lock.read_text()).group(1))
+    """The process that holds a lock."""
+    owner = read_owner(lock)
+    assert owner
+    return owner["pid"]
 
 
 def test_the_results_are_those_of_a_process_of_its_own(spec, tmp_path, warm):
@@ -56,10 +58,12 @@ def test_the_results_are_those_of_a_process_of_its_own(spec, tmp_path, warm):
 
 def test_the_run_is_forked_and_has_the_folder_and_environment_of_its_command(spec, tiny, tmp_path, warm):
     """A path relative to the command's folder works, and a variable of the command reaches the run."""
-    process = finetune(os.path.relpath(spec), tmp_path / "out", env=warm | {"SLURM_JOB_ID": "77"})
+    process = finetune(
+        os.path.relpath(spec), tmp_path / "out", env=warm | {"SLURM_JOB_ID": "77", "CROSSOVER_STEP": "77"}
+    )
     assert process.wait(60) == 0
     assert read_json(tmp_path / "out/provenance.json")["slurm_job_id"] == "77"
-    assert owner_of(tmp_path / "out/.lock") != process.pid
+    assert read_events(tmp_path / "out")[-1]["pid"] != process.pid
 
 
 def test_output_and_failure_pass_through(spec, tmp_path, warm):

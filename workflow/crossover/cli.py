@@ -139,6 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--delete", action="store_true", help="delete what is listed")
 
+    sub = command("status", _status, "how far a study is: runs done, running and failed, with reasons", spec=False)
+    sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
+
     sub = command(
         "config-schema", _config_schema, "write the JSON Schemas and the reference of config/ anew", spec=False
     )
@@ -257,6 +260,13 @@ def _explain(arguments: argparse.Namespace) -> None:
     from crossover.explain import explain
 
     print(explain(arguments.study))
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from crossover.frozen import plan_of
+    from crossover.status import Overview, describe
+
+    print(describe(Overview(plan_of(arguments.study)).look()))
 
 
 def _prune(arguments: argparse.Namespace) -> None:

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from crossover.config.load import CONFIG, load_config, read_yaml
 from crossover.config.model import Study
 from crossover.files import read_json, sha256, visible_files, write_json
 from crossover.identity import PACKAGE, hash8
-from crossover.plan import Plan, Spec
+from crossover.plan import Plan, Spec, make_plan
 
 PLAN_FOLDER = "CROSSOVER_PLAN"  # the environment variable that holds the folder's path in jobs
 PLANS = Path("results/plans")
@@ -93,8 +94,18 @@ def thaw(folder: Path) -> Plan:
     return Plan(head["study"], Study.model_validate(head["settings"]), SpecFiles(folder / "specs"), head["cells"])
 
 
-def newest_plan(study: str) -> Plan | None:
-    """The plan of a study that was started last in this working folder, or None."""
-    folders = [path.parent for path in PLANS.glob("*/plan.json")]
-    of_study = [folder for folder in folders if folder.name.rpartition("-")[0] == study]
-    return thaw(max(of_study, key=lambda folder: folder.stat().st_mtime)) if of_study else None
+def plan_of(study: str | None) -> Plan:
+    """The plan of a study as it was last started here, or as it would be.
+
+    Args:
+        study: name or path of a study, or None for the one in config/config.yaml.
+
+    Raises:
+        UserError: it was never started, and cannot be planned.
+    """
+    study = study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study
+    name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
+    started = [path.parent for path in PLANS.glob("*/plan.json") if path.parent.name.rpartition("-")[0] == name]
+    if not started:
+        return make_plan(study)
+    return thaw(max(started, key=lambda folder: folder.stat().st_mtime))

@@ -3,12 +3,10 @@
 from crossover import warm
 from crossover.cluster import orphans, patience
 from crossover.frozen import freeze, use_frozen
+from crossover.session import Session, tell
 from crossover.training import finished
 
-
-def tell(text):
-    """Say something to the user, between the lines of Snakemake."""
-    print(text, file=sys.stderr, flush=True)
+SESSION = Session(PLAN)
 
 
 onstart:
@@ -21,9 +19,17 @@ onstart:
     # Jobs in environments of their own import their libraries for themselves.
     elif workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
+    SESSION.start()
 
 
 onsuccess:
+    SESSION.stop()
     finished.forget_all(PLAN.runs)
     if Path(REPORT).exists():
         tell(f"The report of study {PLAN.study} is {Path(REPORT).resolve()}")
+
+
+onerror:
+    SESSION.stop()
+    tell(SESSION.summary())
+    tell("What is done stays done: run snakemake again to go on.")

@@ -42,18 +42,26 @@ def replace(plugin: ModuleType, name: str, wrapper: Callable[[Any], Any]) -> Non
 
 
 def patient_query(query: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a status query repeat until it is answered, and reduce states to their first word.
+    """Make a status query repeat until it is answered, and say what the plugin understands.
+
+    States are reduced to their first word. A job that squeue has shown and does not show any more has ended so long
+    ago that SLURM has forgotten it; for the plugin that is UNKNOWN, upon which Snakemake looks for the job's files.
 
     Args:
         query: (command, logger) -> (states by job id, seconds), both None when there was no answer.
     """
+    shown: set[str] = set()
 
     async def ask(command: str, logger: Any) -> Any:
         silent_since = time.monotonic()
         while True:
             states, seconds = await query(command, logger)
             if states is not None:
-                return {job: state.split()[0] if state else state for job, state in states.items()}, seconds
+                states = {job: state.partition(" ")[0] for job, state in states.items()}
+                if command.startswith("squeue"):
+                    states |= dict.fromkeys(shown - states.keys(), "UNKNOWN")
+                    shown.update(states)
+                return states, seconds
             logger.warning(
                 f"SLURM has not answered for {time.monotonic() - silent_since:.0f} s; jobs go on, and it is asked again."
             )

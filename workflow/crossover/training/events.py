@@ -17,7 +17,7 @@ from crossover.errors import UserError
 
 log = logging.getLogger(__name__)
 FILE = "events.jsonl"
-Event = Literal["started", "resumed", "saved", "stopped", "failed", "finished", "restored"]
+Event = Literal["started", "resumed", "saved", "stopped", "failed", "finished", "restored", "job failed"]
 
 
 def record(folder: Path, event: Event, **facts: Any) -> None:

@@ -84,6 +84,11 @@ def describe_owner(owner: dict[str, Any] | None) -> str:
     return f"{job}process {owner.get('pid')} on {owner.get('host')} since {owner.get('since')}"
 
 
+def this_host() -> str:
+    """The name by which this node signs."""
+    return socket.gethostname()
+
+
 def _taken(stream: IO[str]) -> bool:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,7 +107,7 @@ def _taken(stream: IO[str]) -> bool:
 
 def _lives_elsewhere(owner: dict[str, Any] | None) -> bool:
     """Whether the owner is a SLURM job that still runs on another node, although the file system shows no lock."""
-    if not owner or not owner.get("slurm_job_id") or owner.get("host") == socket.gethostname():
+    if not owner or not owner.get("slurm_job_id") or owner.get("host") == this_host():
         return False  # on this node the operating system's answer is the truth
     if owner["slurm_job_id"] == os.environ.get("SLURM_JOB_ID") or not shutil.which("squeue"):
         return False  # this very job, requeued to another node
@@ -115,7 +120,7 @@ def _lives_elsewhere(owner: dict[str, Any] | None) -> bool:
 def _this_process() -> dict[str, Any]:
     return {
         "pid": os.getpid(),
-        "host": socket.gethostname(),
+        "host": this_host(),
         "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
         "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
     }

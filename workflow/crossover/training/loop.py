@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from crossover.errors import UserError
+from crossover.training.events import record
 from crossover.training.state import StateStore, interruptible
 
 log = logging.getLogger(__name__)
@@ -201,10 +202,12 @@ def _state(
 
 
 def _save(store: StateStore, state: dict[str, Any]) -> None:
+    step = state["progress"]["step"]
     try:
         store.save(state)
+        record(store.folder.parent, "saved", step=step)
     except UserError as error:  # a full disk may be cleared before the run has ended; the states before are whole
-        log.warning("the state at step %d could not be saved: %s", state["progress"]["step"], error)
+        log.warning("the state at step %d could not be saved: %s", step, error)
 
 
 def _resume(
@@ -222,6 +225,7 @@ def _resume(
     progress.resumed += 1
     device = next(iter(trained.values())).device
     log.info("resumed at step %d", progress.step)
+    record(store.folder.parent, "resumed", step=progress.step)
     return progress, {name: tensor.to(device) for name, tensor in state["best"].items()}
 
 

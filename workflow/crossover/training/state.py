@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from crossover.files import replacing
-from crossover.training import events
 
 log = logging.getLogger(__name__)
 DIGEST_BYTES = 32
@@ -58,7 +57,6 @@ class StateStore:
             temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
             if self.latest.exists():
                 self.latest.replace(self.previous)
-        events.record(self.folder.parent, "saved", step=state["progress"]["step"])
 
     def load(self) -> dict[str, Any] | None:
         """The newest state that is whole, or None; a damaged one is reported and passed over."""
@@ -68,9 +66,7 @@ class StateStore:
             content = path.read_bytes()
             digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
             if hashlib.sha256(payload).digest() == digest:
-                state = torch.load(io.BytesIO(payload), weights_only=True)
-                events.record(self.folder.parent, "resumed", step=state["progress"]["step"])
-                return state
+                return torch.load(io.BytesIO(payload), weights_only=True)
             log.warning("the training state %s is damaged and is not used", path)
         return None
 

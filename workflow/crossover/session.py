@@ -1,0 +1,96 @@
+"""What the terminal shows while a study is computed: its progress, and at the end what failed and why."""
+
+import logging
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from crossover.plan import Plan
+from crossover.status import Overview, describe_failures
+from crossover.training.events import record
+
+EVERY = 10.0  # seconds between two looks
+NOISE = ("Select jobs to execute", "Execute ", "SLURM run ID", "Cleaning up SLURM log files")
+SLURM_STATUS = re.compile(r"SLURM status is: '([A-Z_]+)'")
+STATUS_IN_WORDS = {
+    "TIMEOUT": "the time limit was reached; set hardware.minutes of the study if the retries do not get far enough",
+    "OUT_OF_MEMORY": "out of memory; raise hardware.memory_mb of the study",
+    "CANCELLED": "the job was cancelled",
+    "NODE_FAIL": "its node failed",
+}
+
+
+def tell(text: str) -> None:
+    """Say something to the user, between the lines of Snakemake."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Session(logging.Handler):
+    """Listens to Snakemake, and tells how far the study is."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.overview = Overview(plan)
+        self.failed: dict[str, tuple[str, str]] = {}  # other jobs than runs: their files, reason and log
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Listen to Snakemake's log, and report progress from a thread until `stop`."""
+        logger = logging.getLogger("snakemake.logging")
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_without_noise)
+        logger.addHandler(self)
+        threading.Thread(target=self._report, daemon=True).start()
+
+    def stop(self) -> None:
+        """End the reports."""
+        self._ended.set()
+        logging.getLogger("snakemake.logging").removeHandler(self)
+
+    def _report(self) -> None:
+        last = ""
+        while not self._ended.wait(EVERY):
+            line = self.overview.look().line()
+            if line.partition(";")[0] != last:
+                tell(f"[{time.strftime('%H:%M:%S')}] {line}")
+                last = line.partition(";")[0]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note a job that failed: for a run, among its events."""
+        if str(getattr(record, "event", "")).rpartition(".")[2].upper() == "JOB_ERROR":
+            self._note_failure(vars(record))
+
+    def _note_failure(self, job: dict[str, Any]) -> None:
+        outputs = [str(path) for path in job.get("output") or []]
+        reason = in_words(str(job.get("rule_msg") or job.get("msg") or ""))
+        if job.get("rule_name") == "finetune_run" and outputs:
+            record(Path(outputs[0]).parent, "job failed", reason=reason, of_job=job.get("external_jobid"))
+        elif outputs:
+            logs = [str(path) for path in job.get("log") or []]
+            self.failed[outputs[0]] = (f"{job.get('rule_name')}: {reason}", " ".join(logs))
+
+    def summary(self) -> str:
+        """What is done and what failed, grouped by cause."""
+        lines = [f"Study {self.overview.study}: {self.overview.look().line()}."]
+        lines += describe_failures(self.overview)
+        lines += [f"failed: {reason}\n    {path}\n        {log}" for path, (reason, log) in self.failed.items()]
+        return "\n".join(lines)
+
+
+def in_words(message: str) -> str:
+    """The reason of a failure as the scheduler gives it, in words."""
+    status = SLURM_STATUS.search(message)
+    if status:
+        return STATUS_IN_WORDS.get(status[1], f"SLURM status {status[1]}")
+    if "sbatch failed" in message:
+        said = re.search(r"The error message was '(.*?)'", message, flags=re.DOTALL)
+        return f"SLURM did not take the job: {' '.join(said[1].split())}" if said else "SLURM did not take the job"
+    return " ".join(message.split())[:200] or "its command failed; see its log"
+
+
+def _without_noise(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(NOISE)
