@@ -51,6 +51,10 @@ def _run(argv: list[str]) -> int:
         return 1
     except BrokenPipeError:  # `crossover prune | head`
         return 0
+    except Exception:
+        if getattr(arguments, "log", None):
+            logging.getLogger("crossover").exception("this is a defect of crossover")
+        raise
     return 0
 
 

@@ -60,21 +60,28 @@ class Session(logging.Handler):
                 last = line.partition(";")[0]
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a job that failed: for a run, among its events."""
-        if str(getattr(record, "event", "")).rpartition(".")[2].upper() == "JOB_ERROR":
-            self._note_failure(vars(record))
+        """Note the jobs that failed: for a run, among its events."""
+        said = vars(record)
+        event = str(said.get("event", "")).rpartition(".")[2].upper()
+        if event == "GROUP_ERROR":  # one SLURM job of several runs; its members' own records know less
+            for job in said["job_error_info"]:
+                self._note_failure(job, said.get("external_jobid"), said["aux_logs"])
+        elif event == "JOB_ERROR" and not said.get("indent"):
+            self._note_failure(said, (said.get("aux") or {}).get("external_jobid"), [])
 
-    def _note_failure(self, job: dict[str, Any]) -> None:
+    def _note_failure(self, job: dict[str, Any], slurm_job_id: str | None, logs: list[str]) -> None:
         outputs = [str(path) for path in job.get("output") or []]
-        reason = in_words(str(job.get("rule_msg") or job.get("msg") or ""))
+        logs = [str(path) for path in [*(job.get("log") or []), *logs]]
+        reason = in_words(str(job.get("rule_msg") or ""))
         if job.get("rule_name") == "finetune_run" and outputs:
-            record(Path(outputs[0]).parent, "job failed", reason=reason, of_job=job.get("external_jobid"))
+            facts = {"reason": reason, "of_job": slurm_job_id, "slurm_log": logs[-1] if slurm_job_id and logs else None}
+            record(Path(outputs[0]).parent, "job failed", **facts)
         elif outputs:
-            logs = [str(path) for path in job.get("log") or []]
             self.failed[outputs[0]] = (f"{job.get('rule_name')}: {reason}", " ".join(logs))
 
     def summary(self) -> str:
         """What is done and what failed, grouped by cause."""
+        self.overview.forget()  # Snakemake has removed the files of jobs that failed
         lines = [f"Study {self.overview.study}: {self.overview.look().line()}."]
         lines += describe_failures(self.overview)
         lines += [f"failed: {reason}\n    {path}\n        {log}" for path, (reason, log) in self.failed.items()]

@@ -34,6 +34,7 @@ class RunState:
         host: of its last attempt.
         step: steps done, and at most, as far as they are known.
         seconds: what it took, once it is done.
+        slurm_log: what SLURM wrote of its last attempt.
     """
 
     run: str
@@ -44,11 +45,13 @@ class RunState:
     host: str | None = None
     step: tuple[int, int] | None = None
     seconds: float = 0.0
+    slurm_log: str | None = None
 
     @property
     def log(self) -> str:
-        """The path of its log."""
-        return f"logs/finetune_run/{self.run}/seed-{self.seed}.log"
+        """The path of its log, or of SLURM's where the run could not write its own."""
+        own = f"logs/finetune_run/{self.run}/seed-{self.seed}.log"
+        return self.slurm_log if self.slurm_log and not Path(own).exists() else own
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -58,8 +61,7 @@ class RunState:
 
     def place(self) -> str:
         """Where its last attempt was, in words."""
-        job = f"SLURM job {self.slurm_job_id} on " if self.slurm_job_id else ""
-        return f"{job}{self.host}" if self.host else ""
+        return f"SLURM job {self.slurm_job_id}" if self.slurm_job_id else self.host or ""
 
 
 def state_of(run: str, seed: int) -> RunState:
@@ -83,13 +85,14 @@ def state_of(run: str, seed: int) -> RunState:
 def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], owner: dict[str, Any] | None) -> RunState:
     """A run that was started, has no results, and does not run now."""
     last = history[-1]
-    waiting = RunState(run, seed, "waiting", "", last.get("slurm_job_id"), last.get("host"), _progress(folder))
+    job = last.get("of_job") or last.get("slurm_job_id")
+    waiting = RunState(run, seed, "waiting", "", job, last.get("host"), _progress(folder))
     attempt = _since_start(history)
     # What the run itself said is better than what the scheduler knows of it.
     for event in ("failed", "job failed"):
-        said = [entry["reason"] for entry in attempt if entry["event"] == event and entry.get("reason")]
+        said = [entry for entry in attempt if entry["event"] == event]
         if said:
-            return replace(waiting, state="failed", reason=said[-1])
+            return replace(waiting, state="failed", reason=said[-1].get("reason", ""), slurm_log=last.get("slurm_log"))
     if owner:
         return replace(waiting, state="failed", reason=_without_a_word(owner))
     return replace(waiting, reason=last.get("reason", ""))
@@ -153,6 +156,10 @@ class Overview:
         self.states = [self._done.get(key) or state_of(*key) for key in self._wanted]
         self._done = {(one.run, one.seed): one for one in self.states if one.state == "done"}
         return self
+
+    def forget(self) -> None:
+        """Read what was done again at the next look."""
+        self._done = {}
 
     def of(self, state: State) -> list[RunState]:
         """The runs in one state."""

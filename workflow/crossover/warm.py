@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import itertools
 import json
 import os
 import selectors
@@ -37,6 +38,15 @@ def start() -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ[SOCKET] = str(Path(folder) / "socket")
     subprocess.Popen([sys.executable, "-m", "crossover", "serve-warm", os.environ[SOCKET]])
+
+
+def is_batch(argv: list[str]) -> bool:
+    """Whether this is the first Snakemake in a SLURM job of several runs, by its command line."""
+    if "slurm-jobstep" not in argv or "--target-jobs" not in argv:
+        return False
+    first = argv.index("--target-jobs") + 1
+    targets = itertools.takewhile(lambda argument: not argument.startswith("--"), argv[first:])
+    return sum(target.startswith("finetune_run:") for target in targets) > 1
 
 
 # --- the command's side -----------------------------------------------------------------------------------

@@ -58,18 +58,24 @@ def digest_of_spec(wildcards):
     return hash8(spec_text(spec_of(wildcards.name)))
 
 
+def work_of(wildcards):
+    """The size of a training, of a run or of a checkpoint, that memory and time are estimated from."""
+    return demand.work_of(spec_of(wildcards.get("run") or wildcards.checkpoint), PLAN.specs)
+
+
 def memory_of_training(wildcards, attempt):
-    """Memory in MB of a run or of a pretraining; more at each attempt."""
-    name = wildcards.get("run") or wildcards.checkpoint
-    return attempt * (HARDWARE.memory_mb or demand.memory_mb(demand.work_of(spec_of(name), PLAN.specs), HARDWARE.gpu))
+    """Memory in MB; more at each attempt."""
+    return attempt * (HARDWARE.memory_mb or demand.memory_mb(work_of(wildcards), HARDWARE.gpu))
+
+
+def gpu_memory_of_training(wildcards):
+    """Memory of the GPU in MB: with `--resources gpu=8 gpu_mem_mb=80000`, runs share a card as far as it goes."""
+    return demand.gpu_memory_mb(work_of(wildcards)) if HARDWARE.gpu else 0
 
 
 def minutes_of_training(wildcards, attempt):
-    """Time in minutes of a run or of a pretraining; more at each attempt, which goes on where the last one ended."""
-    name = wildcards.get("run") or wildcards.checkpoint
-    if HARDWARE.minutes:
-        return attempt * HARDWARE.minutes
-    return attempt * demand.minutes(demand.work_of(spec_of(name), PLAN.specs), HARDWARE.gpu, HARDWARE.threads)
+    """Time in minutes; more at each attempt, although each goes on where the last one ended."""
+    return attempt * (HARDWARE.minutes or demand.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads))
 
 
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has

@@ -22,6 +22,7 @@ rule finetune_run:
     resources:
         gpu=HARDWARE.gpu,  # what the scheduler is asked for; a site may ask in another form
         cuda=HARDWARE.gpu,  # what the run may use
+        gpu_mem_mb=gpu_memory_of_training,
         mem_mb=memory_of_training,
         runtime=minutes_of_training,
     shell:

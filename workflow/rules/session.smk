@@ -8,6 +8,10 @@ from crossover.training import finished
 
 SESSION = Session(PLAN)
 
+# In the job of a batch of runs (`--groups`), they fork from one process too. No hook runs there.
+if warm.is_batch(sys.argv):
+    warm.start()
+
 
 onstart:
     tell(f"Study {PLAN.study}: {len(PLAN.cells)} cells, {len(PLAN.runs)} runs.")
@@ -31,5 +35,6 @@ onsuccess:
 
 onerror:
     SESSION.stop()
+    finished.restore_missing(PLAN.runs)
     tell(SESSION.summary())
     tell("What is done stays done: run snakemake again to go on.")

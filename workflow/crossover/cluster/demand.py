@@ -16,6 +16,7 @@ Spec = dict[str, Any]
 
 LIBRARIES_MB = 900  # Python with torch and transformers (0.4 GB measured), and the Snakemake around it (0.13 GB twice)
 CUDA_MB = 3000  # host memory of a process that uses a GPU
+CUDA_CONTEXT_MB = 800  # what a process takes on the GPU before its first tensor
 EVALUATION_ITEMS = 256  # items of a forward pass without gradients
 LONGEST = 512  # positions assumed where neither encoding nor checkpoint says
 FLOATS_PER_POSITION = 40  # activations kept for the gradient, per position, block and unit of width
@@ -46,13 +47,20 @@ class Work:
 
 
 def memory_mb(work: Work, gpu: int) -> int:
-    """Memory in MB: libraries, weights (with gradient, two moments, best copy and saved state), and activations."""
-    weights = 4 * work.parameters * 7
+    """Memory of the node in MB: libraries, and on a CPU weights and activations."""
+    return LIBRARIES_MB + (CUDA_MB if gpu else _tensors_mb(work))
+
+
+def gpu_memory_mb(work: Work) -> int:
+    """Memory of the GPU in MB: CUDA's own, weights and activations."""
+    return CUDA_CONTEXT_MB + _tensors_mb(work)
+
+
+def _tensors_mb(work: Work) -> int:
+    weights = 7 * work.parameters  # with gradient, two moments, the best weights so far, and the state being saved
     positions = max(work.batch_size * work.blocks * FLOATS_PER_POSITION, EVALUATION_ITEMS * 16) * work.length
-    attention = 4 * max(work.batch_size * work.blocks, EVALUATION_ITEMS) * work.width // 64 * work.length**2
-    activations = 4 * (positions * work.width + attention)
-    on_host = weights + (0 if gpu else activations)
-    return LIBRARIES_MB + (CUDA_MB if gpu else 0) + on_host // 2**20
+    attention = max(work.batch_size * work.blocks, EVALUATION_ITEMS) * work.width // 64 * work.length**2
+    return 4 * (weights + positions * work.width + attention) // 2**20
 
 
 def minutes(work: Work, gpu: int, threads: int) -> int:

@@ -54,10 +54,21 @@ def forget(out: Path) -> None:
     shutil.rmtree(out / FOLDER, ignore_errors=True)
 
 
+def folders_of(runs: Iterable[tuple[str, int]]) -> list[Path]:
+    """The folders of runs, given by name and seed, that have kept results."""
+    folders = [Path("results/runs") / run / f"seed-{seed}" for run, seed in runs]
+    return [folder for folder in folders if (folder / FOLDER).is_dir()]
+
+
+def restore_missing(runs: Iterable[tuple[str, int]]) -> int:
+    """Put back the results that Snakemake has removed although their runs had finished; return how many runs."""
+    return sum(restore(out) for out in folders_of(runs) if not (out / "provenance.json").exists())
+
+
 def forget_all(runs: Iterable[tuple[str, int]]) -> None:
-    """Remove what was kept of runs, given by name and seed."""
-    for run, seed in runs:
-        forget(Path("results/runs") / run / f"seed-{seed}")
+    """Remove what was kept of runs."""
+    for out in folders_of(runs):
+        forget(out)
 
 
 def _link(source: Path, target: Path) -> None:
