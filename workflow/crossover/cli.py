@@ -62,7 +62,7 @@ def _log_to(path: Path | None, command: str) -> None:
     """Send the log to a file if one was named (the terminal is Snakemake's), else to the terminal."""
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8") if path else logging.StreamHandler()
+    handler = logging.FileHandler(path, mode="a", encoding="utf-8") if path else logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger = logging.getLogger("crossover")
     logger.handlers[:] = [handler]
