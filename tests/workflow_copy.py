@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import mido
 ROOT = Path(__file__).parents[1]
 PLANNING = Path(__file__).parent / "planning"
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm", "resources/published")
-TIMEOUT = 300  # seconds; a run of the tiny study takes a tenth of it
+TIMEOUT = 900  # seconds; a run of the tiny study takes half a minute, on a cluster a few minutes
 
 Job = tuple[str, str]  # rule, and what it makes in words that do not depend on hashes
 
@@ -147,18 +147,24 @@ def plan_server() -> PlanServer:
     return PlanServer()
 
 
-def fresh_environment() -> dict[str, str]:
-    """The environment of a fresh terminal in which the tests' own Python is active."""
+def fresh_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a fresh terminal in which the tests' own Python is active, with more variables or others."""
     inherited = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "CROSSOVER_WARM"}}
-    binaries = os.pathsep.join([str(Path(sys.executable).parent), inherited["PATH"]])
-    return inherited | {"PATH": binaries, "TERM": "dumb"}
+    variables = inherited | {"TERM": "dumb"} | dict(more or {})
+    return variables | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])}
 
 
 @dataclass(frozen=True)
 class WorkflowCopy:
-    """The workflow's files, and what it has made, in a folder where a test may change anything."""
+    """The workflow's files, and what it has made, in a folder where a test may change anything.
+
+    Attributes:
+        root: the folder.
+        environment: variables of the processes that are started in it, beside those of a fresh terminal.
+    """
 
     root: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def study(self) -> Path:
@@ -172,7 +178,7 @@ class WorkflowCopy:
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.root,
-            env=fresh_environment(),
+            env=fresh_environment(self.environment),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -223,7 +229,7 @@ class WorkflowCopy:
         return subprocess.run(
             [sys.executable, "-m", "crossover", *arguments],
             cwd=self.root,
-            env=fresh_environment() | {"PYTHONPATH": str(self.root / "workflow")},
+            env=fresh_environment(self.environment) | {"PYTHONPATH": str(self.root / "workflow")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -253,7 +259,7 @@ class WorkflowCopy:
     def copy(self, target: Path) -> "WorkflowCopy":
         """All of it in another folder, with the times of its files."""
         shutil.copytree(self.root, target, symlinks=True)
-        return WorkflowCopy(target)
+        return replace(self, root=target)
 
 
 def fresh_copy(root: Path) -> WorkflowCopy:
@@ -276,6 +282,13 @@ def fresh_copy(root: Path) -> WorkflowCopy:
         for piece in range(6):
             write_tune(root / "data" / "tunes" / label / f"{piece}.mid", lowest, piece)
     return copy
+
+
+def results(copy: WorkflowCopy) -> dict[str, bytes]:
+    """What the runs of a copy found, by file: everything but where, when and at what cost."""
+    folder = copy.root / "results" / "runs"
+    kinds = ("metrics.json", "curve.parquet", "predictions.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.name in kinds}
 
 
 def write_tune(path: Path, lowest: int, piece: int, notes: int = 16) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from crossover.training.lock import is_held
-from workflow_copy import CELLS, REPORT, fresh_environment, plan_server, runs, wait_for
+from workflow_copy import CELLS, REPORT, fresh_environment, plan_server, results, runs, wait_for
 
 RUN = "tiny-xor.tiny.random-all"
 INPUTS = {
@@ -27,13 +27,6 @@ INPUTS = {
     ("tokenize_task", "tunes-symbols"),
     ("pretrain_checkpoint", "tiny"),
 }
-
-
-def results(copy) -> dict[str, bytes]:
-    """What the runs of a copy found, by file: everything but where, when and at what cost."""
-    folder = copy.root / "results" / "runs"
-    kinds = ("metrics.json", "curve.parquet", "predictions.parquet")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.name in kinds}
 
 
 # --- to the end ---------------------------------------------------------------------------------------------

@@ -1,0 +1,53 @@
+"""SLURM clusters for tests, and the workflow on them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster, install, missing
+
+from workflow_copy import WorkflowCopy
+
+QUICK = {"PYTHONPATH": str(Path(__file__).parent / "quick"), "SNAKEMAKE_POLL": "1"}
+PARTITIONS = {"CROSSOVER_PARTITION": "cpu", "CROSSOVER_GPU_PARTITION": "gpu"}
+
+
+@pytest.fixture(scope="session")
+def start_cluster(require, tmp_path_factory) -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster of one's own, with the settings of `configuration.Settings`; the last tests done, it is stopped.
+
+    A test that is done with it earlier says `with start_cluster(...) as cluster:`.
+    """
+    with ExitStack() as clusters:
+
+        def start(**settings: Any) -> Cluster:
+            lacking = missing(settings.get("accounting", False))
+            require(not lacking, install(lacking))
+            return clusters.enter_context(Cluster.start(tmp_path_factory.mktemp("cluster"), **settings))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def cluster(start_cluster) -> Cluster:
+    """The cluster of all tests that leave its nodes and daemons alone; without accounting."""
+    return start_cluster()
+
+
+@pytest.fixture(scope="session")
+def submitting() -> Callable[[WorkflowCopy, Cluster], WorkflowCopy]:
+    """Give a copy of the workflow the environment of a cluster's user."""
+
+    def enter(copy: WorkflowCopy, cluster: Cluster) -> WorkflowCopy:
+        return replace(copy, environment=cluster.environment | PARTITIONS | QUICK)
+
+    return enter
+
+
+@pytest.fixture
+def on_cluster(fresh, cluster, submitting) -> WorkflowCopy:
+    """The tiny study, nothing computed yet, where `snakemake --profile slurm` uses the common cluster."""
+    return submitting(fresh, cluster)

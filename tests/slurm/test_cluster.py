@@ -1,0 +1,218 @@
+"""The throw-away cluster itself: what the tests on it take for granted."""
+
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, ClusterError
+from processes import send
+
+from workflow_copy import wait_for
+
+# Where the same programs would keep their things if they were services of this machine.
+SYSTEM = [
+    *("/etc/slurm", "/etc/slurm-llnl", "/etc/munge", "/etc/mysql", "/run/munge", "/run/mysqld", "/run/slurm"),
+    *(f"/var/{kind}/{name}" for kind in ("lib", "log", "spool") for name in ("slurm", "slurmd", "slurmctld", "munge")),
+    *("/var/lib/mysql", "/var/log/mysql", "/tmp/mysql.sock", "/run/slurmctld.pid", "/run/slurmd.pid"),
+]
+
+
+def submit(cluster, *options: str, script: str) -> int:
+    """Submit a script as a job; return the job's number."""
+    return int(cluster.run("sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={script}"))
+
+
+def until(path: Path) -> str:
+    """A script that goes on until there is a file."""
+    return f"until [ -e {path} ]; do sleep 0.1; done"
+
+
+def job(cluster, number: int):
+    [found] = [job for job in cluster.jobs() if job.id == number]
+    return found
+
+
+def wait_for_state(cluster, number: int, state: str) -> None:
+    wait_for(lambda: job(cluster, number).state == state)
+
+
+def of_jobs(cluster) -> list:
+    """The living processes of a cluster's jobs."""
+    return [process for process in cluster.processes() if "SLURM_JOB_ID" in process.environment]
+
+
+# --- what it is ---------------------------------------------------------------------------------------------
+
+
+def test_its_nodes_and_partitions(cluster):
+    lines = cluster.run("sinfo", "--noheader", "--Node", "--format=%P %N %G").splitlines()
+    assert {line.strip() for line in lines} == {
+        *("cpu* n1 (null)", "cpu* n2 (null)", "gpu g1 gpu:2"),
+        *("prio n1 (null)", "prio n2 (null)", "prio g1 gpu:2"),
+    }
+
+
+def test_it_listens_on_this_machine_alone(cluster):
+    ports = re.findall(r"Port=(\d+)", (cluster.folder / "slurm.conf").read_text())
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = dict(socket[1].split(":")[::-1] for socket in sockets if socket[3] == "0A")
+    assert [listening.get(f"{int(port):04X}") for port in ports] == ["0100007F"] * 4
+
+
+def test_a_third_job_waits_for_one_of_two_gpus(cluster, tmp_path):
+    for number in range(3):
+        script = f"echo $CUDA_VISIBLE_DEVICES >{tmp_path}/device-{number}; {until(tmp_path / f'go-{number}')}"
+        submit(cluster, "--partition=gpu", "--gpus=1", f"--job-name=gpu-{number}", script=script)
+
+    def states() -> list[str]:
+        return [job.state for job in cluster.jobs() if job.name.startswith("gpu-")]
+
+    wait_for(lambda: len(list(tmp_path.glob("device-*"))) == 2)
+    assert states() == ["RUNNING", "RUNNING", "PENDING"]
+    assert {(tmp_path / f"device-{number}").read_text().strip() for number in (0, 1)} == {"0", "1"}
+    (tmp_path / "go-0").touch()
+    wait_for((tmp_path / "device-2").exists)
+    assert states() == ["COMPLETED", "RUNNING", "RUNNING"]
+    for number in (1, 2):
+        (tmp_path / f"go-{number}").touch()
+    wait_for(lambda: states() == ["COMPLETED"] * 3)
+
+
+def test_a_job_with_priority_has_another_requeued(start_cluster, tmp_path):
+    with start_cluster(cpu_nodes=1) as cluster:
+        first = submit(cluster, "--cpus-per-task=8", script=until(tmp_path / "go"))
+        wait_for_state(cluster, first, "RUNNING")
+        second = submit(cluster, "--partition=prio", "--nodelist=n1", "--cpus-per-task=8", script="true")
+        wait_for_state(cluster, second, "COMPLETED")
+        assert (job(cluster, first).state, job(cluster, first).restarts) == ("PENDING", 1)
+
+
+# --- mishaps ------------------------------------------------------------------------------------------------
+
+
+def test_the_jobs_of_a_dead_node_are_requeued(start_cluster, tmp_path):
+    script = f"echo $SLURMD_NODENAME >>{tmp_path}/starts; {until(tmp_path / 'go')}"
+    with start_cluster(requeue_wait=5) as cluster:
+        number = submit(cluster, "--nodelist=n1", script=script)
+        wait_for((tmp_path / "starts").exists)
+        cluster.kill_node("n1", with_jobs=True)
+        assert not of_jobs(cluster)
+        assert (job(cluster, number).state, job(cluster, number).restarts) == ("PENDING", 1)
+        cluster.revive_node("n1")
+        wait_for(lambda: (tmp_path / "starts").read_text() == "n1\nn1\n")
+        (tmp_path / "go").touch()
+        wait_for_state(cluster, number, "COMPLETED")
+
+
+def test_a_job_outlives_the_controller(start_cluster, tmp_path):
+    with start_cluster() as cluster:
+        number = submit(cluster, script=until(tmp_path / "go"))
+        wait_for(lambda: of_jobs(cluster))
+        cluster.stop_controller()
+        assert "slurmctld" not in {process.name for process in cluster.processes()}
+        assert of_jobs(cluster)
+        cluster.start_controller()
+        assert (job(cluster, number).state, job(cluster, number).restarts) == ("RUNNING", 0)
+        (tmp_path / "go").touch()
+        wait_for_state(cluster, number, "COMPLETED")
+
+
+# --- the end ------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_of_it(start_cluster, tmp_path):
+    """Also when its daemons were killed while jobs ran; a neighbour notices nothing."""
+    before = listing()
+    neighbour = start_cluster(cpu_nodes=1)
+    cluster = start_cluster(cpu_nodes=1, kill_wait=1)
+    for one in (neighbour, cluster):
+        submit(one, "--partition=prio", "--nodelist=n1", script=until(tmp_path / "go"))
+        submit(one, "--partition=prio", "--nodelist=g1", script=f"setsid sh -c {until(tmp_path / 'go')!r} & wait")
+        wait_for(lambda: {task.environment["SLURMD_NODENAME"] for task in of_jobs(one)} == {"n1", "g1"})  # noqa: B023
+    alive = lasting(neighbour)
+    cluster.kill_node("n1")
+    assert {task.environment["SLURMD_NODENAME"] for task in of_jobs(cluster)} == {"n1", "g1"}
+    send(signal.SIGKILL, [process for process in cluster.processes() if process.name == "slurmctld"])
+    cluster.stop()
+    assert not cluster.processes()
+    assert lasting(neighbour) == alive
+    assert {job.state for job in neighbour.jobs()} == {"RUNNING"}
+    neighbour.stop()
+    assert not neighbour.processes()
+    assert listing() == before
+
+
+def lasting(cluster) -> set[int]:
+    """The processes of a cluster, but for the naps of its jobs."""
+    return {process.number for process in cluster.processes() if process.name != "sleep"}
+
+
+def listing() -> dict[str, float]:
+    """The files of the system's own services, with their times."""
+    found = {}
+    for path in [inner for name in SYSTEM for inner in (Path(name), *Path(name).rglob("*"))]:
+        with suppress(OSError):
+            found[str(path)] = path.lstat().st_mtime
+    return found
+
+
+# --- accounting ---------------------------------------------------------------------------------------------
+
+
+def test_accounting_and_memory_limits_in_a_folder_of_any_name(require, tmp_path, start_cluster):
+    """Sockets want short paths, and SLURM's files plain ones; a user's folder may be otherwise."""
+    start_cluster()  # asks for the programs
+    before = listing()
+    folder = tmp_path / ("a long name with spaces, 'quotes' and ümlauts" * 2)
+    with Cluster.start(folder, accounting=True, memory_limits=True) as cluster:
+        greedy = f"exec {sys.executable} -c 'import time; x = b\"x\" * 300_000_000; time.sleep(60)'"
+        submit(cluster, "--comment=rule_good", "--mem=100", script="true")
+        submit(cluster, "--comment=rule_greedy", "--mem=100", script=greedy)
+
+        def sacct() -> str:
+            return cluster.run("sacct", "--noheader", "--parsable2", "--allocations", "--format=Comment,State")
+
+        wait_for(lambda: sacct() == "rule_good|COMPLETED\nrule_greedy|FAILED\n")
+        cluster.stop_database()
+        with pytest.raises(ClusterError, match="sacct"):
+            sacct()
+        cluster.start_database()
+        assert sacct() == "rule_good|COMPLETED\nrule_greedy|FAILED\n"
+    assert not cluster.processes()
+    assert listing() == before
+    assert cluster.base != folder and not cluster.base.parent.exists()
+
+
+# --- by hand ------------------------------------------------------------------------------------------------
+
+
+def by_hand(*words: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(Path(__file__).with_name("cluster.py")), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_command(require, start_cluster, tmp_path):
+    start_cluster()  # asks for the programs
+    folder = tmp_path / "cluster"
+    started = by_hand("start", folder)
+    assert started.returncode == 0, started.stderr
+    try:
+        [line] = [line.strip() for line in started.stdout.splitlines() if line.strip().startswith(". ")]
+        terminal = ["bash", "-c", f"{line} && srun --nodelist=n2 printenv SLURMD_NODENAME"]
+        assert subprocess.run(terminal, capture_output=True, text=True, check=True).stdout == "n2\n"
+        again = by_hand("start", folder)
+        assert (again.returncode, again.stderr) == (1, f"{folder} is not empty: give the cluster a new folder\n")
+        for words in (["kill-node", folder, "n2"], ["revive-node", folder, "n2"], ["restart-controller", folder]):
+            done = by_hand(*words)
+            assert (done.returncode, done.stderr) == (0, ""), words
+        assert subprocess.run(terminal, capture_output=True, text=True, check=True).stdout == "n2\n"
+    finally:
+        stopped = by_hand("stop", folder)
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert not Cluster.open(folder).processes()
+    nowhere = by_hand("stop", tmp_path)
+    assert (nowhere.returncode, nowhere.stderr) == (1, f"{tmp_path} holds no cluster\n")
