@@ -139,6 +139,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--delete", action="store_true", help="delete what is listed")
 
+    sub = command("doctor", _doctor, "check what a first study needs, here and on the cluster", spec=False)
+    sub.add_argument("--no-jobs", action="store_true", help="submit no probe jobs")
+    sub.add_argument(
+        "--wait",
+        type=float,
+        default=300,
+        metavar="SECONDS",
+        help="how long a probe job may wait in the queue (default: 300)",
+    )
+
     sub = command(
         "config-schema", _config_schema, "write the JSON Schemas and the reference of config/ anew", spec=False
     )
@@ -263,6 +273,14 @@ def _prune(arguments: argparse.Namespace) -> None:
     from crossover.prune import prune
 
     print(prune(arguments.study, delete=arguments.delete))
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from crossover.cluster.doctor import doctor
+
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # its jobs must not outlive it
+        signal.signal(stop, signal.default_int_handler)
+    doctor(not arguments.no_jobs, arguments.wait)
 
 
 def _config_schema(arguments: argparse.Namespace) -> None:
