@@ -149,6 +149,10 @@ def _parser() -> argparse.ArgumentParser:
         help="how long a probe job may wait in the queue (default: 300)",
     )
 
+    sub = commands.add_parser("doctor-probe", allow_abbrev=False)  # what `doctor` submits: a step, as a run is one
+    sub.set_defaults(handler=_doctor_probe, trains=True, threads=1)
+    sub.add_argument("folder", type=Path)
+
     sub = command(
         "config-schema", _config_schema, "write the JSON Schemas and the reference of config/ anew", spec=False
     )
@@ -281,6 +285,12 @@ def _doctor(arguments: argparse.Namespace) -> None:
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # its jobs must not outlive it
         signal.signal(stop, signal.default_int_handler)
     doctor(not arguments.no_jobs, arguments.wait)
+
+
+def _doctor_probe(arguments: argparse.Namespace) -> None:
+    from crossover.cluster.node import answer
+
+    answer(arguments.folder)
 
 
 def _config_schema(arguments: argparse.Namespace) -> None:

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 
 from crossover.cluster.findings import Finding
 from crossover.cluster.installation import check_installation
+from crossover.cluster.placement import (
+    RUN,
+    Needs,
+    check_account,
+    check_gpus,
+    check_partition,
+    check_study,
+    needs_of_study,
+    partition_of,
+)
 from crossover.cluster.probe import run_probes
 from crossover.cluster.profile import Profile
-from crossover.cluster.scheduler import (
-    check_account,
-    check_commands,
-    check_ends,
-    check_gpu_partition,
-    check_nodes,
-    check_partition,
-    check_status_command,
-    check_study,
-    study_hardware,
-)
+from crossover.cluster.scheduler import check_commands, check_ends, check_nodes, check_status_command
 from crossover.cluster.slurm import Scheduler, ask, ask_scheduler
 from crossover.errors import UserError
 
@@ -68,12 +68,10 @@ def _check_scheduler(scheduler: Scheduler, profile: Profile) -> tuple[list[Findi
     if answers.grade == "FAIL":
         return [answers], []
     sacct_answers = scheduler.has_accounting and ask("sacct", "--allocations", "--noheader").status == 0
-    study = study_hardware()
-    hardware = None if isinstance(study, Finding) else study[1]
-    on_gpu = bool(hardware and hardware.gpu)
-    where, partition = check_partition(scheduler, profile, gpu=False)
-    gpu_findings, gpu = check_gpu_partition(scheduler, profile, asked=on_gpu)
-    runs_in = (gpu and gpu[0]) if on_gpu else partition
+    needs = needs_of_study()
+    asked = isinstance(needs, Needs) and needs.gpu > 0
+    where, partition = check_partition(scheduler, profile)
+    gpu_findings, gpu = check_gpus(scheduler, profile, asked)
     findings = [
         answers,
         check_status_command(scheduler, profile, sacct_answers),
@@ -81,11 +79,12 @@ def _check_scheduler(scheduler: Scheduler, profile: Profile) -> tuple[list[Findi
         where,
         *gpu_findings,
     ]
-    if isinstance(study, Finding):
-        findings.append(study)
+    runs_in = scheduler.partitions.get(partition_of(scheduler, profile, RUN) or "")
+    if isinstance(needs, Finding):
+        findings.append(needs)
     elif runs_in:
-        findings.append(check_study(*study, runs_in))
-    used = {used.name: used for used in (partition, gpu and gpu[0]) if used}
+        findings.append(check_study(needs, runs_in, profile.retries))
+    used = {used.name: used for used in (partition, runs_in) if used}
     findings += check_ends(scheduler, profile, used.values())
     requests: list[Request] = [(partition.name, None)] if partition else []
     if gpu:

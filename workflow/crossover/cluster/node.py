@@ -1,9 +1,10 @@
-"""The node's side of a probe job: `python -m crossover.cluster.node FOLDER`.
+"""The node's side of a probe job: `crossover doctor-probe FOLDER`.
 
-It says where it is, answers the submitting side's files for as long as that asks, and reports what a run would
-find here. It speaks through files in the folder, since they are all that a run and Snakemake share.
+It answers the submitting side's files, and reports what a run would find here. It speaks through files in the folder,
+since they are all that a run and Snakemake share.
 """
 
+import fcntl
 import os
 import platform
 import shutil
@@ -16,7 +17,6 @@ from typing import Any
 
 from crossover.cluster.installation import hub_cache
 from crossover.files import write_json
-from crossover.training.lock import is_held
 
 HERE, REPORT, LOCK = "here", "report.json", "lock"
 ROUNDS = 3  # files sent to and fro
@@ -39,14 +39,14 @@ def arrived(folder: Path, name: str) -> bool:
     return any(path.name == name for path in folder.iterdir()) and (folder / name).exists()
 
 
-def main(folder: Path) -> None:
+def answer(folder: Path) -> None:
     """Answer the submitting side, then report."""
     (folder / HERE).touch()
-    _answer(folder)
+    _answer_rounds(folder)
     write_json(folder / REPORT, report(folder))
 
 
-def _answer(folder: Path) -> None:
+def _answer_rounds(folder: Path) -> None:
     for number in range(ROUNDS):
         patience = time.monotonic() + PATIENCE
         while not arrived(folder, ask_name(number)):
@@ -85,9 +85,13 @@ def hub_identity() -> list[Any] | None:
 
 def _lock(path: Path) -> str:
     try:
-        return "held" if is_held(path) else "free"
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "held"
     except OSError as error:
-        return error.strerror or str(error)
+        return f"refused ({error.strerror})"
+    return "free"
 
 
 def _torch() -> dict[str, Any]:
@@ -100,7 +104,3 @@ def _torch() -> dict[str, Any]:
         device = torch.cuda.get_device_properties(0)
         found["gpu"] = {"name": device.name, "memory_gb": device.total_memory / 1e9}
     return found
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

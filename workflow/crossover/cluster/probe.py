@@ -1,6 +1,7 @@
 """The submitting side of a probe job: it finds out on a node what a study's runs would find there."""
 
 import contextlib
+import fcntl
 import socket
 import sys
 import tempfile
@@ -23,17 +24,16 @@ from crossover.cluster.node import (
     ask_name,
     hub_identity,
 )
+from crossover.cluster.placement import job_options
 from crossover.cluster.profile import Profile
-from crossover.cluster.scheduler import job_options
 from crossover.cluster.slurm import Job, ask, ask_job
 from crossover.files import read_json
-from crossover.training.lock import exclusive
 
 LOG = "log"
 PREFIX = ".crossover-doctor-"
 PAUSE = 0.1  # seconds between two looks at the folder
 QUERY_PAUSE = 2  # seconds between two questions to the scheduler
-# As Snakemake's jobs do: the command is a step of the job, and the step is started without SLURM_CONF.
+# As in Snakemake's jobs: the command is a step of the job, and SLURM_CONF is taken out of its environment.
 SCRIPT = """\
 #!/bin/sh
 unset SLURM_CONF
@@ -137,7 +137,7 @@ def submit(profile: Profile, partition: str, gpu: str | None, folder: Path) -> P
     answer = ask(
         *("sbatch", "--parsable", "--export=ALL", "--job-name=crossover-doctor", f"--output={log}"),
         *options,
-        *(str(script), sys.executable, "-m", "crossover.cluster.node", str(folder)),
+        *(str(script), sys.executable, "-m", "crossover", "doctor-probe", str(folder)),
     )
     job_id = answer.out.strip().partition(";")[0]
     if answer.status or not job_id.isdigit():
@@ -149,7 +149,8 @@ def submit(profile: Profile, partition: str, gpu: str | None, folder: Path) -> P
 def watch(probe: Probe, wait: float, latency_wait: int) -> Watch:
     """Follow one probe job to its end, in small steps; cancel it when the watching ends early."""
     try:
-        with exclusive(probe.folder / LOCK, "the probe"):
+        with (probe.folder / LOCK).open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
             job = yield from _start(probe, wait)
             trip = yield from _round_trips(probe)
             yield from _await(probe, REPORT)
@@ -231,15 +232,16 @@ def judge(report: dict[str, Any], trip: float, latency_wait: int, on_gpu: bool) 
 
 def _judge_python(report: dict[str, Any]) -> Finding:
     torch = report["torch"]
-    text = f"Python {report['python']}, {report['cpus']} CPU of 1 asked for"
+    text = f"Python {report['python']}, "
     if "error" in torch:
-        text += f"; torch cannot be imported: {torch['error']}"
+        text += f"but torch cannot be imported: {torch['error']}"
         return Finding("FAIL", "node", text, f"in a job: {report['executable']} -c 'import torch'")
+    text += f"torch {torch['version']}; sees {report['cpus']} CPU, asked for 1"
     if report["called"] is None or Path(report["called"]).parent != Path(report["executable"]).parent:
         text += f"; but the rules call `python`, which is {report['called'] or 'not there'} in a job"
         change = "activate the environment before snakemake; no start-up file of the shell may put another one first"
         return Finding("FAIL", "node", text, change)
-    return Finding("ok", "node", f"{text}, torch {torch['version']}")
+    return Finding("ok", "node", text)
 
 
 def _judge_gpu(report: dict[str, Any]) -> Finding:
@@ -268,8 +270,8 @@ def _judge_lock(report: dict[str, Any]) -> Finding:
         alone = report["host"] == socket.gethostname()
         note = "; it is this machine, so this says nothing of others" if alone else ""
         return Finding("ok", "locks", f"a lock that is held here is held on {report['node']}{note}")
-    change = "Lustre: have it mounted with -o flock; until then start one snakemake at a time in this folder"
     text = f"locks do not reach other nodes: on {report['node']} a lock that is held here is {report['lock']}"
+    change = "start runs by jobs alone, which ask SLURM instead; on Lustre, have it mounted with -o flock"
     return Finding("warn", "locks", text, change)
 
 

@@ -27,6 +27,11 @@ class Profile:
         return None if given is None or given.raw in (None, "", "None") else str(given.raw)
 
     @property
+    def retries(self) -> int:
+        """How often a failed job is submitted anew."""
+        return self.options["retries"] or 0
+
+    @property
     def status_command(self) -> str:
         """The command that Snakemake asks for the state of its jobs."""
         return self.options["slurm_status_command"] or "sacct"  # the plugin's choice where sacct exists
