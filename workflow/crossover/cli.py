@@ -146,6 +146,20 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("status", _status, "how far a study is: runs done, running and failed, with reasons", spec=False)
     sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
 
+    sub = command("doctor", _doctor, "check what a first study needs, here and on the cluster", spec=False)
+    sub.add_argument("--no-jobs", action="store_true", help="submit no probe jobs")
+    sub.add_argument(
+        "--wait",
+        type=float,
+        default=300,
+        metavar="SECONDS",
+        help="how long a probe job may wait in the queue (default: 300)",
+    )
+
+    sub = commands.add_parser("doctor-probe", allow_abbrev=False)  # what `doctor` submits: a step, as a run is one
+    sub.set_defaults(handler=_doctor_probe, trains=True, threads=1)
+    sub.add_argument("folder", type=Path)
+
     sub = command(
         "config-schema", _config_schema, "write the JSON Schemas and the reference of config/ anew", spec=False
     )
@@ -277,6 +291,20 @@ def _prune(arguments: argparse.Namespace) -> None:
     from crossover.prune import prune
 
     print(prune(arguments.study, delete=arguments.delete))
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from crossover.cluster.doctor import doctor
+
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # its jobs must not outlive it
+        signal.signal(stop, signal.default_int_handler)
+    doctor(not arguments.no_jobs, arguments.wait)
+
+
+def _doctor_probe(arguments: argparse.Namespace) -> None:
+    from crossover.cluster.node import answer
+
+    answer(arguments.folder)
 
 
 def _config_schema(arguments: argparse.Namespace) -> None:

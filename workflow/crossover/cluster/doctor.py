@@ -1,0 +1,92 @@
+"""Check in one go what a first study needs, on this machine and on the cluster, and say what to change."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from crossover.cluster.findings import Finding
+from crossover.cluster.installation import check_installation
+from crossover.cluster.placement import (
+    RUN,
+    Needs,
+    check_account,
+    check_gpus,
+    check_partition,
+    check_study,
+    needs_of_study,
+    partition_of,
+)
+from crossover.cluster.probe import run_probes
+from crossover.cluster.profile import Profile
+from crossover.cluster.scheduler import check_commands, check_ends, check_nodes, check_status_command
+from crossover.cluster.slurm import Scheduler, ask, ask_scheduler
+from crossover.errors import UserError
+
+Section = tuple[str, list[Finding]]
+Request = tuple[str, str | None]
+
+
+def doctor(jobs: bool, wait: float) -> None:
+    """Print what was found, section by section.
+
+    Args:
+        jobs: whether probe jobs may be submitted.
+        wait: seconds that a probe job may wait in the queue.
+
+    Raises:
+        UserError: something would keep a study from running.
+    """
+    grades: Counter[str] = Counter()
+    for title, findings in _sections(jobs, wait):
+        print(title, *(finding.show() for finding in findings), "", sep="\n", flush=True)
+        grades.update(finding.grade for finding in findings)
+    failures = grades["FAIL"]
+    if failures:
+        what = f"{failures} check{'s' * (failures > 1)} failed"
+        raise UserError(f"{what}: do what the lines below FAIL say, and run crossover doctor again.")
+    print(f"Nothing failed; {grades['warn'] or 'no'} warning{'s' * (grades['warn'] != 1)}.")
+
+
+def _sections(jobs: bool, wait: float) -> Iterator[Section]:
+    findings, profile = check_installation()
+    yield "This machine", findings
+    missing = check_commands()
+    if missing or profile is None:
+        yield "Scheduler", [missing or Finding("skip", "scheduler", "what failed comes first")]
+        return
+    findings, requests = _check_scheduler(ask_scheduler(), profile)
+    yield "Scheduler", findings
+    if not jobs or not requests:
+        yield "Jobs", [Finding("skip", "probe jobs", "what failed comes first" if jobs else "--no-jobs")]
+        return
+    for title, findings in run_probes(profile, requests, wait):
+        yield f"A job in partition {title}", findings
+
+
+def _check_scheduler(scheduler: Scheduler, profile: Profile) -> tuple[list[Finding], list[Request]]:
+    """What the scheduler says, and the jobs that can try it."""
+    answers = check_nodes(scheduler)
+    if answers.grade == "FAIL":
+        return [answers], []
+    sacct_answers = scheduler.has_accounting and ask("sacct", "--allocations", "--noheader").status == 0
+    needs = needs_of_study()
+    asked = isinstance(needs, Needs) and needs.gpu > 0
+    where, partition = check_partition(scheduler, profile)
+    gpu_findings, gpu = check_gpus(scheduler, profile, asked)
+    findings = [
+        answers,
+        check_status_command(scheduler, profile, sacct_answers),
+        check_account(scheduler, profile),
+        where,
+        *gpu_findings,
+    ]
+    runs_in = scheduler.partitions.get(partition_of(scheduler, profile, RUN) or "")
+    if isinstance(needs, Finding):
+        findings.append(needs)
+    elif runs_in:
+        findings.append(check_study(needs, runs_in, profile.retries))
+    used = {used.name: used for used in (partition, runs_in) if used}
+    findings += check_ends(scheduler, profile, used.values())
+    requests: list[Request] = [(partition.name, None)] if partition else []
+    if gpu:
+        requests.append((gpu[0].name, gpu[1]))
+    return findings, requests
