@@ -7,11 +7,11 @@ run's lock keeps its successor waiting, which then takes over its result.
 
 import os
 import re
-import shutil
 import socket
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from crossover.cluster.slurm import ask
 
 NAME = re.compile(r"crossover-(?P<host>[A-Za-z0-9-]*)-(?P<pid>\d+)_")
 
@@ -32,11 +32,8 @@ def session_name() -> str:
 
 def jobs_here() -> list[Job]:
     """The user's own SLURM jobs that were submitted from the working folder."""
-    if not shutil.which("squeue"):
-        return []
-    command = ["squeue", "--me", "--noheader", "--format=%i|%T|%j|%Z"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    rows = [line.split("|", 3) for line in answer.stdout.splitlines()]
+    answer = ask("squeue", "--me", "--noheader", "--format=%i|%T|%j|%Z")
+    rows = [line.split("|", 3) for line in answer.out.splitlines()]
     return [Job(*row[:3]) for row in rows if len(row) == 4 and row[3] == str(Path.cwd())]
 
 
@@ -53,7 +50,7 @@ def look_after() -> list[str]:
     running = [job.id for job in orphans if job.state != "PENDING"]
     said = []
     if waiting:
-        subprocess.run(["scancel", "--state=PENDING", *waiting], capture_output=True, check=False)
+        ask("scancel", "--state=PENDING", *waiting)
         said.append(f"{len(waiting)} jobs of an earlier Snakemake that was killed waited in the queue: cancelled.")
     if running:
         said.append(

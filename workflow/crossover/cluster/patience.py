@@ -11,15 +11,16 @@ answered. If a later version lacks one of them, the others are still replaced, a
 import asyncio
 import importlib
 import logging
-import subprocess
 import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from crossover.cluster.slurm import ACCOUNTING, ask, read_settings
+
 log = logging.getLogger(__name__)
 PAUSE = 5.0  # seconds between questions to a scheduler that does not answer
-LONG = 10**6  # seconds; a controller that was never reached is taken for one that remembers ended jobs
+LONG = 10**6  # seconds
 
 
 def teach_plugin() -> None:
@@ -71,16 +72,30 @@ def patient_query(query: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def remembered(min_job_age: Callable[[], int | None]) -> Callable[[], int]:
-    """Make a query of the controller's settings give its last answer when there is none now."""
+    """Make the question how long SLURM remembers ended jobs never send the plugin to a `sacct` that cannot answer.
+
+    Without an answer the last one holds; without accounting the time is as good as unlimited, since jobs that squeue
+    has forgotten are dealt with in `patient_query`.
+
+    Args:
+        min_job_age: () -> seconds, or None when there was no answer.
+    """
     last = LONG
 
-    def ask() -> int:
+    def ask_again() -> int:
         nonlocal last
         answer = min_job_age()
-        last = last if answer is None else answer
+        if answer is not None:
+            last = answer if has_accounting() else LONG
         return last
 
-    return ask
+    return ask_again
+
+
+def has_accounting() -> bool:
+    """Whether a database keeps ended jobs, which sacct needs."""
+    settings = read_settings(ask("scontrol", "show", "config").out)
+    return settings.get("AccountingStorageType") == ACCOUNTING
 
 
 def after_answer(make_command: Callable[..., str]) -> Callable[..., str]:
@@ -97,8 +112,5 @@ def after_answer(make_command: Callable[..., str]) -> Callable[..., str]:
 
 def controller_answers() -> bool:
     """Whether the primary or a backup slurmctld is up; True where that cannot be asked."""
-    try:
-        answer = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, check=False, timeout=60)
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        return isinstance(error, FileNotFoundError)
-    return "UP" in answer.stdout
+    answer = ask("scontrol", "ping", seconds=60)
+    return "UP" in answer.out or answer.status == 127

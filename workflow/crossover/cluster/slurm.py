@@ -10,6 +10,7 @@ from functools import cached_property
 
 # The characters that sinfo appends to a node's state (sinfo(1), NODE STATE CODES); "*": it does not answer.
 STATE_SUFFIXES = "*~#!%$@^-+"
+ACCOUNTING = "accounting_storage/slurmdbd"
 USABLE = {"idle", "mixed", "allocated", "completing", "planned"}
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
@@ -170,7 +171,7 @@ class Scheduler:
     @property
     def has_accounting(self) -> bool:
         """Whether a database keeps finished jobs, which sacct and sacctmgr need."""
-        return self.settings.get("AccountingStorageType") == "accounting_storage/slurmdbd"
+        return self.settings.get("AccountingStorageType") == ACCOUNTING
 
     def seconds(self, key: str) -> int | None:
         """A setting in seconds, such as `MinJobAge = 300 sec`, or None if it is not one."""

@@ -4,9 +4,7 @@ import fcntl
 import json
 import logging
 import os
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from crossover.cluster.slurm import ENDED, ask
 from crossover.errors import UserError
 
 log = logging.getLogger(__name__)
 LOOK_AGAIN = 2.0  # seconds between looks at a lock that another job holds
-ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
-         "TIMEOUT"}  # fmt: skip
 
 
 @contextmanager
@@ -109,12 +106,10 @@ def _lives_elsewhere(owner: dict[str, Any] | None) -> bool:
     """Whether the owner is a SLURM job that still runs on another node, although the file system shows no lock."""
     if not owner or not owner.get("slurm_job_id") or owner.get("host") == this_host():
         return False  # on this node the operating system's answer is the truth
-    if owner["slurm_job_id"] == os.environ.get("SLURM_JOB_ID") or not shutil.which("squeue"):
+    if owner["slurm_job_id"] == os.environ.get("SLURM_JOB_ID"):
         return False  # this very job, requeued to another node
-    command = ["squeue", "--noheader", "--format=%T", f"--jobs={owner['slurm_job_id']}"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    states = set(answer.stdout.split())
-    return answer.returncode == 0 and bool(states - ENDED - {"PENDING", "REQUEUED"})
+    states = set(ask("squeue", "--noheader", "--format=%T", f"--jobs={owner['slurm_job_id']}").out.split())
+    return bool(states - ENDED - {"PENDING", "REQUEUED"})
 
 
 def _this_process() -> dict[str, Any]:
