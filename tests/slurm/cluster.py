@@ -3,9 +3,9 @@
 python tests/slurm/cluster.py start /tmp/cluster     starts it, and says what to type next
 python tests/slurm/cluster.py stop /tmp/cluster      stops its jobs and daemons; the logs stay
 
-It needs no root and no systemd, writes nothing outside its folder, listens on this machine alone (except slurmdbd, which
-cannot be told to), and any number of clusters run side by side. Nodes n1, n2, ... are the partition `cpu`; node g1 with
-fake GPUs is `gpu`; `prio` has all nodes, and its jobs have others requeued.
+It needs no root and no systemd, writes nothing outside its folder, and cannot be reached from other machines; any number
+of clusters run side by side. Nodes n1, n2, ... are the partition `cpu`; node g1 with fake GPUs is `gpu`; `prio` has all
+nodes, and its jobs have others requeued.
 """
 
 import argparse

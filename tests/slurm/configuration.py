@@ -124,6 +124,7 @@ AuthInfo=socket=$base/run/munge.socket
 DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort=$accounting_port
+CommunicationParameters=NoInAddrAny
 SlurmUser=$user
 StorageType=accounting_storage/mysql
 StorageHost=127.0.0.1

@@ -16,17 +16,27 @@ PARTITIONS = {"CROSSOVER_PARTITION": "cpu", "CROSSOVER_GPU_PARTITION": "gpu"}
 
 
 @pytest.fixture(scope="session")
-def start_cluster(require, tmp_path_factory) -> Iterator[Callable[..., Cluster]]:
-    """Start a cluster of one's own, with the settings of `configuration.Settings`; the last tests done, it is stopped.
+def require_slurm(require) -> Callable[..., None]:
+    """Skip a test, or fail it, where SLURM is not installed."""
+
+    def check(accounting: bool = False) -> None:
+        packages = missing(accounting)
+        require(not packages, install(packages))
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def start_cluster(require_slurm, tmp_path_factory) -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster of one's own, with the settings of `configuration.Settings`; after the last test it is stopped.
 
     A test that is done with it earlier says `with start_cluster(...) as cluster:`.
     """
     with ExitStack() as clusters:
 
-        def start(**settings: Any) -> Cluster:
-            lacking = missing(settings.get("accounting", False))
-            require(not lacking, install(lacking))
-            return clusters.enter_context(Cluster.start(tmp_path_factory.mktemp("cluster"), **settings))
+        def start(folder: Path | None = None, **settings: Any) -> Cluster:
+            require_slurm(settings.get("accounting", False))
+            return clusters.enter_context(Cluster.start(folder or tmp_path_factory.mktemp("cluster"), **settings))
 
         yield start
 

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,10 +56,16 @@ def test_its_nodes_and_partitions(cluster):
 
 
 def test_it_listens_on_this_machine_alone(cluster):
-    ports = re.findall(r"Port=(\d+)", (cluster.folder / "slurm.conf").read_text())
+    assert listening(cluster.folder) == ["127.0.0.1"] * 4
+
+
+def listening(folder: Path) -> list[str | None]:
+    """The addresses at which the daemons of a cluster wait for others, by the ports in their configuration."""
+    text = "".join(path.read_text() for path in folder.glob("slurm*.conf"))
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = dict(socket[1].split(":")[::-1] for socket in sockets if socket[3] == "0A")
-    assert [listening.get(f"{int(port):04X}") for port in ports] == ["0100007F"] * 4
+    ports = dict(socket[1].split(":")[::-1] for socket in sockets if socket[3] == "0A")
+    found = [ports.get(f"{int(port):04X}") for port in re.findall(r"Port=(\d+)", text)]
+    return [address and ".".join(map(str, reversed(bytes.fromhex(address)))) for address in found]
 
 
 def test_a_third_job_waits_for_one_of_two_gpus(cluster, tmp_path):
@@ -151,24 +156,21 @@ def lasting(cluster) -> set[int]:
     return {process.number for process in cluster.processes() if process.name != "sleep"}
 
 
-def listing() -> dict[str, float]:
-    """The files of the system's own services, with their times."""
-    found = {}
-    for path in [inner for name in SYSTEM for inner in (Path(name), *Path(name).rglob("*"))]:
-        with suppress(OSError):
-            found[str(path)] = path.lstat().st_mtime
-    return found
+def listing() -> set[Path]:
+    """The files of the system's own services."""
+    folders = [path for path in map(Path, SYSTEM) if path.exists()]
+    return {*folders, *(path for folder in folders for path in folder.rglob("*"))}
 
 
 # --- accounting ---------------------------------------------------------------------------------------------
 
 
-def test_accounting_and_memory_limits_in_a_folder_of_any_name(require, tmp_path, start_cluster):
+def test_accounting_and_memory_limits_in_a_folder_of_any_name(start_cluster, tmp_path):
     """Sockets want short paths, and SLURM's files plain ones; a user's folder may be otherwise."""
-    start_cluster()  # asks for the programs
     before = listing()
     folder = tmp_path / ("a long name with spaces, 'quotes' and ümlauts" * 2)
-    with Cluster.start(folder, accounting=True, memory_limits=True) as cluster:
+    with start_cluster(folder, accounting=True, memory_limits=True) as cluster:
+        assert listening(folder) == ["127.0.0.1"] * 7
         greedy = f"exec {sys.executable} -c 'import time; x = b\"x\" * 300_000_000; time.sleep(60)'"
         submit(cluster, "--comment=rule_good", "--mem=100", script="true")
         submit(cluster, "--comment=rule_greedy", "--mem=100", script=greedy)
@@ -195,8 +197,8 @@ def by_hand(*words: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_command(require, start_cluster, tmp_path):
-    start_cluster()  # asks for the programs
+def test_the_command(require_slurm, tmp_path):
+    require_slurm()
     folder = tmp_path / "cluster"
     started = by_hand("start", folder)
     assert started.returncode == 0, started.stderr
