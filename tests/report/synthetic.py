@@ -294,10 +294,11 @@ def _write_checkpoint(root: Path) -> None:
             "best_step": 800,
             "tokens_seen": 1_638_400,
             "sha256": {"model.safetensors": "1" * 64},
-            "provenance": _provenance(
-                70.0, "crossover pretrain-checkpoint --spec results/specs/topics-gpt2-00000001.json"
-            ),
         },
+    )
+    write_json(
+        folder / "provenance.json",
+        _provenance(70.0, "crossover pretrain-checkpoint --spec results/specs/topics-gpt2-00000001.json"),
     )
     write_json(root / "results/specs/topics-gpt2-00000001.json", {"name": "topics-gpt2-00000001", "kind": "checkpoint"})
     steps = np.arange(0, 801, 40)

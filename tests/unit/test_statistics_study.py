@@ -51,15 +51,22 @@ def write_run(
         "parameters": {"trained": 10, "total": 100},
     }
     write_json(folder / "metrics.json", metrics)
-    provenance = {
-        "seconds": 2.0,
-        "cpu_seconds": 2.0,
+    write_json(folder / "provenance.json", provenance(2.0))
+
+
+def provenance(seconds: float, host: str = "h", resumed: int = 0, job: str | None = None) -> dict:
+    return {
+        "seconds": seconds,
+        "cpu_seconds": seconds,
         "peak_memory_mb": 100,
-        "host": "h",
+        "host": host,
         "device": "cpu",
+        "threads": 1,
         "started": "2026-01-01T00:00:00+00:00",
+        "ended": "2026-01-01T00:00:02+00:00",
+        "resumed": resumed,
+        "slurm_job_id": job,
     }
-    write_json(folder / "provenance.json", provenance)
 
 
 @pytest.fixture
@@ -77,12 +84,18 @@ def study(tmp_path, monkeypatch):
             {"task": "t", "checkpoint": "c", "condition": name, "run": f"{name}-final", "seeds": SEEDS, "rate": f"results/rates/{name}.json",
              "sweep": [{"run": f"{name}-sweep", "learning_rate": 1e-3, "seed": 1000}]}
         )  # fmt: skip
+    write_json(Path("results/checkpoints/c-00000001/provenance.json"), provenance(9.0))
     return {
         "study": "s",
         "confidence": 0.95,
         "threshold": {"of": 0.9},
         "tasks": {"t": {}},
-        "checkpoints": {"c": {}},
+        "checkpoints": {
+            "c": {
+                "folder": "results/checkpoints/c-00000001",
+                "pretraining": "results/checkpoints/c-00000001/pretraining.json",
+            }
+        },
         "conditions": CONDITIONS,
         "cells": cells,
     }
@@ -97,7 +110,7 @@ def aggregate(spec) -> dict[str, pd.DataFrame]:
 def test_tables(study):
     tables = aggregate(study)
     assert {path.name for path in Path("results/studies/s").glob("*.csv")} == {
-        f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed")
+        f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed", "costs")
     }
     assert len(tables["runs"]) == 16
     assert tables["runs"].groupby("role")["test_score"].count().to_dict() == {"final": 12, "sweep": 0}
@@ -109,6 +122,29 @@ def test_tables(study):
     assert cell["above_floor"]
     assert (cell["seeds"], cell["items"], cell["groups"], cell["interval_over"]) == (3, ITEMS, ITEMS, "seeds and items")
     assert (tables["curves"]["role"] == "sweep").any()
+
+
+def test_costs_have_a_row_for_every_computation(study):
+    costs = aggregate(study)["costs"]
+    assert costs["role"].value_counts().to_dict() == {"final": 12, "sweep": 4, "pretraining": 1}
+    made = costs[costs["role"] == "pretraining"].iloc[0]
+    assert (made["run"], made["checkpoint"], made["seconds"]) == ("c-00000001", "c", 9.0)
+    assert pd.isna(made["seed"])
+    run = costs[(costs["run"] == "pf-final") & (costs["seed"] == 1)].iloc[0]
+    assert (run["seconds"], run["host"], run["path"]) == (2.0, "h", "results/runs/pf-final/seed-1")
+
+
+def test_only_the_costs_tell_one_computation_from_another(study):
+    """Equal results that were computed elsewhere, slower and with interruptions give the same bytes in all other tables."""
+    folder = Path("results/studies/s")
+    aggregate(study)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for path in [*Path("results/runs").rglob("provenance.json"), *Path("results/checkpoints").rglob("provenance.json")]:
+        write_json(path, provenance(7.0, host="elsewhere", resumed=3, job="42"))
+    aggregate(study)
+    changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
+    assert changed == {"costs.parquet", "costs.csv"}
+    assert set(pd.read_parquet(folder / "costs.parquet")["host"]) == {"elsewhere"}
 
 
 def test_contrasts_compare_what_differs_in_one_choice_and_correct_each_kind_alone(study):

@@ -103,6 +103,12 @@ def results_of_study(wildcards):
     return files + [cell["rate"] for cell in PLAN.cells if cell["rate"]]
 
 
+def provenance_of_checkpoints(wildcards):
+    """At what cost the checkpoints of the study that are made here were made."""
+    checkpoints = PLAN.specs[f"study-{PLAN.study}"]["checkpoints"].values()
+    return [f"{entry['folder']}/provenance.json" for entry in checkpoints if entry["pretraining"]]
+
+
 def descriptions_of_study(wildcards):
     """What the report says of tasks and checkpoints."""
     study = PLAN.specs[f"study-{PLAN.study}"]

@@ -79,7 +79,7 @@ def _page(
         rate_of={cell["run"]: cell["rate"] for cell in spec["cells"]},
         cards=cards,
         checkpoints=checkpoints,
-        computation=facts.describe_computation(tables["runs"], checkpoints),
+        computation=facts.describe_computation(tables["costs"]),
     )  # fmt: skip
 
 

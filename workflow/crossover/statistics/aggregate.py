@@ -15,10 +15,25 @@ from crossover.statistics.order import in_study_order
 from crossover.statistics.records import Scores, read_curve, read_metrics, read_provenance, read_scores, run_folder
 
 Cell = dict[str, Any]
+# What differs from one computation to the next: it stands in the table of costs and nowhere else.
+COSTS = [
+    "seconds",
+    "cpu_seconds",
+    "peak_memory_mb",
+    "host",
+    "device",
+    "threads",
+    "started",
+    "ended",
+    "resumed",
+    "slurm_job_id",
+]
 
 
 def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
-    """Write runs, cells, contrasts, convergence and speed as .parquet and .csv, and curves as .parquet.
+    """Write runs, cells, contrasts, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
+
+    Equal results give equal bytes, whatever they cost; only the table of costs tells one computation from another.
 
     Args:
         spec: the content of results/specs/study-<study>.json.
@@ -41,6 +56,7 @@ def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
         "contrasts": compare_conditions(spec, scores),
         "convergence": convergence,
         "speed": compare_speed(spec, convergence),
+        "costs": gather_costs(spec),
     }
     write_parquet(folder / "curves.parquet", curves)
     for name, table in tables.items():
@@ -69,11 +85,11 @@ def _members(cell: Cell) -> Iterator[tuple[str, str, int]]:
 
 
 def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
-    """One row per run and seed, those that selected a rate included: what it was, what it reached, what it cost."""
+    """One row per run and seed, those that selected a rate included: what it was, and what it reached."""
     rows = []
     for cell in spec["cells"]:
         for role, run, seed in _members(cell):
-            metrics, provenance = read_metrics(run, seed), read_provenance(run, seed)
+            metrics = read_metrics(run, seed)
             rows.append(
                 {
                     **_labels(spec, cell),
@@ -86,15 +102,36 @@ def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
                     **{name: metrics[name] for name in ("floor", "steps", "best_step", "stopped_early")},
                     "parameters_trained": metrics["parameters"]["trained"],
                     "parameters_total": metrics["parameters"]["total"],
-                    **{
-                        name: provenance[name]
-                        for name in ("seconds", "cpu_seconds", "peak_memory_mb", "host", "device")
-                    },
-                    "started": provenance["started"],
                     "path": run_folder(run, seed).as_posix(),
                 }
             )
     return pd.DataFrame(rows).astype({"test_score": float})
+
+
+def gather_costs(spec: dict[str, Any]) -> pd.DataFrame:
+    """One row per run and seed, and one per checkpoint that was pretrained here, of which task, condition and seed are null.
+
+    Returns:
+        Labels, role (sweep, final or pretraining), the name of the run or of the checkpoint, `seconds`, `cpu_seconds` and
+        `peak_memory_mb` of the last uninterrupted part, where and when that was, and the folder of the files.
+    """
+    rows = []
+    for name, checkpoint in spec["checkpoints"].items():
+        if checkpoint["pretraining"]:
+            folder = Path(checkpoint["folder"])
+            rows.append({"checkpoint": name, "role": "pretraining", "run": folder.name, **_costs(folder)})
+    for cell in spec["cells"]:
+        labels = {name: cell[name] for name in KEY}
+        for role, run, seed in _members(cell):
+            rows.append({**labels, "role": role, "run": run, "seed": seed, **_costs(run_folder(run, seed))})
+    columns = ["study", *KEY, "role", "run", "seed", *COSTS, "path"]
+    table = pd.DataFrame(rows, columns=columns).assign(study=spec["study"])
+    return table.astype({"seed": "Int64", "slurm_job_id": "string"})
+
+
+def _costs(folder: Path) -> dict[str, Any]:
+    provenance = read_provenance(folder)
+    return {**{name: provenance[name] for name in COSTS}, "path": folder.as_posix()}
 
 
 def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +171,6 @@ def describe_cells(spec: dict[str, Any], scores: dict[tuple[str, ...], Scores], 
                 "groups": mean.groups,
                 "parameters_trained": int(runs["parameters_trained"].iloc[0]),
                 "parameters_total": int(runs["parameters_total"].iloc[0]),
-                "seconds": float(runs["seconds"].sum()),
             }
         )
     return pd.DataFrame(rows).astype({"sd_seeds": float})

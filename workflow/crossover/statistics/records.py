@@ -42,9 +42,9 @@ def read_metrics(run: str, seed: int) -> dict[str, Any]:
     return read_json(run_folder(run, seed) / "metrics.json")
 
 
-def read_provenance(run: str, seed: int) -> dict[str, Any]:
-    """The content of provenance.json."""
-    return read_json(run_folder(run, seed) / "provenance.json")
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """The content of provenance.json, of a run with one of its seeds or of a checkpoint."""
+    return read_json(folder / "provenance.json")
 
 
 def read_curve(run: str, seed: int) -> pd.DataFrame:

@@ -51,7 +51,10 @@ class Corpus:
 def pretrain_checkpoint(
     spec: dict[str, Any], receipt: Path, out: Path, device: torch.device, save_every: float, command: str
 ) -> None:
-    """Train tokenizer and model, and write config.json, model.safetensors, tokenizer.json, curve.parquet and pretraining.json.
+    """Train tokenizer and model, and write what was made, what was learned, and at what cost.
+
+    The files are config.json, model.safetensors, tokenizer.json, curve.parquet, pretraining.json (the same bytes whenever
+    the same checkpoint is made) and provenance.json.
 
     Args:
         spec: the content of results/specs/<checkpoint>.json.
@@ -118,9 +121,9 @@ def pretrain_checkpoint(
             "best_step": progress.best_step,
             "tokens_seen": progress.step * training["batch_size"] * training["context"],
             "sha256": {name: sha256(out / name) for name in ("config.json", "model.safetensors", "tokenizer.json")},
-            "provenance": recorder.finish(progress.resumed, {"corpus": sha256(receipt)}),
         },
     )
+    write_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(receipt)}))
     store.clear()
 
 
