@@ -8,7 +8,8 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from crossover.errors import UserError
-from crossover.files import write_json, write_parquet
+from crossover.files import write_json, write_parquet, write_sealed_json
+from crossover.results import write_provenance
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import pairs
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
@@ -51,7 +52,7 @@ def write_run(
         "parameters": {"trained": 10, "total": 100},
     }
     write_json(folder / "metrics.json", metrics)
-    write_json(folder / "provenance.json", provenance(2.0))
+    write_provenance(folder, provenance(2.0))
 
 
 def provenance(seconds: float, host: str = "h", resumed: int = 0, job: str | None = None) -> dict:
@@ -79,12 +80,12 @@ def study(tmp_path, monkeypatch):
             rng = np.random.Generator(np.random.PCG64([place, seed]))
             write_run(f"{name}-final", seed, (rng.random(ITEMS) < share) * 1.0, validation=share)
         write_run(f"{name}-sweep", 1000, None)
-        write_json(Path(f"results/rates/{name}.json"), {"learning_rate": 1e-3})
+        write_sealed_json(Path(f"results/rates/{name}.json"), {"learning_rate": 1e-3})
         cells.append(
             {"task": "t", "checkpoint": "c", "condition": name, "run": f"{name}-final", "seeds": SEEDS, "rate": f"results/rates/{name}.json",
              "sweep": [{"run": f"{name}-sweep", "learning_rate": 1e-3, "seed": 1000}]}
         )  # fmt: skip
-    write_json(Path("results/checkpoints/c-00000001/provenance.json"), provenance(9.0))
+    write_sealed_json(Path("results/checkpoints/c-00000001/provenance.json"), provenance(9.0))
     return {
         "study": "s",
         "confidence": 0.95,
@@ -139,8 +140,10 @@ def test_only_the_costs_tell_one_computation_from_another(study):
     folder = Path("results/studies/s")
     aggregate(study)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    for path in [*Path("results/runs").rglob("provenance.json"), *Path("results/checkpoints").rglob("provenance.json")]:
-        write_json(path, provenance(7.0, host="elsewhere", resumed=3, job="42"))
+    other = provenance(7.0, host="elsewhere", resumed=3, job="42")
+    for path in Path("results/runs").glob("*/*"):
+        write_provenance(path, other)
+    write_sealed_json(Path("results/checkpoints/c-00000001/provenance.json"), other)
     aggregate(study)
     changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
     assert changed == {"costs.parquet", "costs.csv"}
@@ -200,8 +203,10 @@ def test_missing_metrics_are_named(study):
         aggregate(study)
 
 
-def test_a_damaged_file_is_named(study):
-    Path("results/runs/rf-final/seed-1/curve.parquet").write_bytes(b"PAR1 cut short")
+def test_a_file_of_another_form_is_named(study):
+    folder = Path("results/runs/rf-final/seed-1")
+    (folder / "curve.parquet").write_bytes(b"PAR1 cut short")
+    write_provenance(folder, provenance(2.0))
     with pytest.raises(
         UserError, match=r"rf-final/seed-1/curve.parquet is not a Parquet file with step, split, loss, score"
     ):
@@ -236,7 +241,7 @@ def test_one_group_is_not_enough(study):
 
 
 def test_a_run_with_another_rate_than_the_selected_one_is_refused(study):
-    write_json(Path("results/rates/pf.json"), {"learning_rate": 3e-3})
+    write_sealed_json(Path("results/rates/pf.json"), {"learning_rate": 3e-3})
     with pytest.raises(
         UserError, match=r"run pf-final was trained with the learning rate 0.001, but 0.003 is selected"
     ):

@@ -91,9 +91,12 @@ def inputs_of_run(wildcards):
 
 
 def sweep_of_run(wildcards):
-    """The metrics of the runs that a run's learning rate is selected from."""
+    """The metrics of the runs that a run's learning rate is selected from, and what they are checked against."""
     entries = spec_of(wildcards.run)["learning_rate"]["selected_from"]
-    return [f"results/runs/{entry['run']}/seed-{entry['seed']}/metrics.json" for entry in entries]
+    folders = [f"results/runs/{entry['run']}/seed-{entry['seed']}" for entry in entries]
+    return [f"{folder}/metrics.json" for folder in folders] + [
+        ancient(f"{folder}/provenance.json") for folder in folders
+    ]
 
 
 def results_of_study(wildcards):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from crossover.files import read_json
-from crossover.statistics.records import read_provenance, read_table
+from crossover.errors import UserError
+from crossover.files import read_sealed_json, sha256
+from crossover.statistics.records import read_table
 
 TABLES = {
     "runs": ["study", "task", "checkpoint", "condition", "role", "run", "seed", "learning_rate", "validation_score",
@@ -40,8 +41,8 @@ def read_cards(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """For each task its card, and what of its encoding the card does not know."""
     cards = {}
     for name, task in spec["tasks"].items():
-        encoding = read_json(task["encoding"])
-        cards[name] = read_json(task["card"]) | {
+        encoding = read_sealed_json(task["encoding"])
+        cards[name] = read_sealed_json(task["card"]) | {
             key: encoding[key] for key in ("kind", "longest", "truncated", "unknown", "vocabulary")
         }
     return cards
@@ -56,7 +57,13 @@ def read_checkpoints(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
 
 
 def _read_pretraining(path: Path) -> dict[str, Any]:
-    return read_json(path) | {"curve": read_table(path.parent / "curve.parquet", ["step", "split", "loss"])}
+    record, curve = read_sealed_json(path), path.parent / "curve.parquet"
+    table = read_table(curve, ["step", "split", "loss"])
+    if sha256(curve) != record["sha256"]["curve.parquet"]:
+        raise UserError(
+            f"{curve} is not the file that pretraining wrote; delete {path.parent} and run snakemake again."
+        )
+    return record | {"curve": table}
 
 
 def describe_computation(costs: pd.DataFrame) -> dict[str, Any]:
@@ -73,7 +80,7 @@ def describe_computation(costs: pd.DataFrame) -> dict[str, Any]:
     """
     names = {"pretraining": "pretraining", "sweep": "selecting learning rates", "final": "final runs"}
     work = [(name, *_sums(costs[costs["role"] == role])) for role, name in names.items()]
-    records = [read_provenance(Path(path)) for path in costs["path"]]
+    records = [read_sealed_json(Path(path) / "provenance.json") for path in costs["path"]]
     return {
         "costs": [one for one in work if one[1]],
         "total": _sums(costs),

@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 
 from crossover.errors import UserError
-from crossover.files import read_json, replacing, write_parquet
+from crossover.files import read_sealed_json, replacing, write_parquet
+from crossover.results import checked_provenance, run_folder
 from crossover.statistics.contrasts import compare_conditions, trained_name
 from crossover.statistics.convergence import KEY, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
 from crossover.statistics.order import in_study_order
-from crossover.statistics.records import Scores, read_curve, read_metrics, read_provenance, read_scores, run_folder
+from crossover.statistics.records import Scores, read_curve, read_metrics, read_scores
 
 Cell = dict[str, Any]
 # What differs from one computation to the next: it stands in the table of costs and nowhere else.
@@ -43,6 +44,12 @@ def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
     spec = in_study_order(spec)
+    # Each file of each run is checked once, before any is read.
+    provenance = {
+        (run, seed): checked_provenance(run_folder(run, seed))
+        for cell in spec["cells"]
+        for _, run, seed in _members(cell)
+    }
     scores = {tuple(cell[name] for name in KEY): read_scores(cell["run"], cell["seeds"]) for cell in spec["cells"]}
     runs = gather_runs(spec)
     final = runs[runs["role"] == "final"]
@@ -56,7 +63,7 @@ def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
         "contrasts": compare_conditions(spec, scores),
         "convergence": convergence,
         "speed": compare_speed(spec, convergence),
-        "costs": gather_costs(spec),
+        "costs": gather_costs(spec, provenance),
     }
     write_parquet(folder / "curves.parquet", curves)
     for name, table in tables.items():
@@ -108,29 +115,37 @@ def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"test_score": float})
 
 
-def gather_costs(spec: dict[str, Any]) -> pd.DataFrame:
+def gather_costs(spec: dict[str, Any], provenance: dict[tuple[str, int], dict[str, Any]]) -> pd.DataFrame:
     """One row per run and seed, and one per checkpoint that was pretrained here, of which task, condition and seed are null.
+
+    Args:
+        spec: the study's spec.
+        provenance: of each run and seed.
 
     Returns:
         Labels, role (sweep, final or pretraining), the name of the run or of the checkpoint, `seconds`, `cpu_seconds` and
         `peak_memory_mb` of the last uninterrupted part, where and when that was, and the folder of the files.
+
+    Raises:
+        UserError: the provenance of a checkpoint is missing, or is not as it was written.
     """
     rows = []
     for name, checkpoint in spec["checkpoints"].items():
         if checkpoint["pretraining"]:
             folder = Path(checkpoint["folder"])
-            rows.append({"checkpoint": name, "role": "pretraining", "run": folder.name, **_costs(folder)})
+            labels = {"checkpoint": name, "role": "pretraining", "run": folder.name}
+            rows.append({**labels, **_costs(folder, read_sealed_json(folder / "provenance.json"))})
     for cell in spec["cells"]:
         labels = {name: cell[name] for name in KEY}
         for role, run, seed in _members(cell):
-            rows.append({**labels, "role": role, "run": run, "seed": seed, **_costs(run_folder(run, seed))})
+            own = {**labels, "role": role, "run": run, "seed": seed}
+            rows.append({**own, **_costs(run_folder(run, seed), provenance[run, seed])})
     columns = ["study", *KEY, "role", "run", "seed", *COSTS, "path"]
     table = pd.DataFrame(rows, columns=columns).assign(study=spec["study"])
     return table.astype({"seed": "Int64", "slurm_job_id": "string"})
 
 
-def _costs(folder: Path) -> dict[str, Any]:
-    provenance = read_provenance(folder)
+def _costs(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]:
     return {**{name: provenance[name] for name in COSTS}, "path": folder.as_posix()}
 
 
@@ -183,7 +198,7 @@ def _selected_rate(cell: Cell, runs: pd.DataFrame) -> float:
         UserError: they were not trained with the one that was selected.
     """
     used = set(runs["learning_rate"])
-    wanted = {read_json(cell["rate"])["learning_rate"]} if cell["rate"] else used
+    wanted = {read_sealed_json(cell["rate"])["learning_rate"]} if cell["rate"] else used
     if len(used) > 1 or used != wanted:
         raise UserError(
             f"run {cell['run']} was trained with the learning rate {', '.join(map(str, sorted(used)))}, but "

@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.utils.logging import disable_progress_bar
 
 from crossover.errors import UserError
-from crossover.files import replacing, sha256, write_json, write_parquet
+from crossover.files import replacing, sha256, write_parquet, write_sealed_json
 from crossover.models.sequence import derived_seed
 from crossover.tasks.corpora import read_documents
 from crossover.training.loop import Settings, slices, train
@@ -29,6 +29,7 @@ from crossover.training.state import StateStore
 log = logging.getLogger(__name__)
 END = "<|endoftext|>"  # stands before every document, as in GPT-2
 WARM_UP = 0.05  # share of the steps
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "curve.parquet")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def pretrain_checkpoint(
         out / "curve.parquet",
         pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])[["step", "split", "loss"]],
     )
-    write_json(
+    write_sealed_json(
         out / "pretraining.json",
         {
             "name": spec["name"],
@@ -120,10 +121,10 @@ def pretrain_checkpoint(
             "steps": progress.step,
             "best_step": progress.best_step,
             "tokens_seen": progress.step * training["batch_size"] * training["context"],
-            "sha256": {name: sha256(out / name) for name in ("config.json", "model.safetensors", "tokenizer.json")},
+            "sha256": {name: sha256(out / name) for name in FILES},
         },
     )
-    write_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(receipt)}))
+    write_sealed_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(receipt)}))
     store.clear()
 
 
