@@ -285,10 +285,14 @@ def fresh_copy(root: Path) -> WorkflowCopy:
 
 
 def results(copy: WorkflowCopy) -> dict[str, bytes]:
-    """What the runs of a copy found, by file: everything but where, when and at what cost."""
-    folder = copy.root / "results" / "runs"
+    """What the runs of a copy found, and its tables, by file: everything but where, when and at what cost."""
+    folder = copy.root / "results"
     kinds = ("metrics.json", "curve.parquet", "predictions.parquet")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.name in kinds}
+    found = [path for path in folder.glob("runs/*/*/*") if path.name in kinds]
+    found += [
+        path for path in folder.glob("studies/*/*") if path.suffix in {".csv", ".parquet"} and path.stem != "costs"
+    ]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def write_tune(path: Path, lowest: int, piece: int, notes: int = 16) -> None:

@@ -248,12 +248,27 @@ def test_tokens_made_again_in_the_same_invocation_count_as_new(finished):
     assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(TUNES) | final_runs(CELLS, [2]) | REPORT
 
 
+def test_a_checkpoint_that_is_written_again_as_it_was_plans_nothing(finished):
+    """Its record holds nothing of when, where and at what cost it was made."""
+    [record] = finished.root.glob("results/checkpoints/*/pretraining.json")
+    record.write_bytes(record.read_bytes())
+    assert finished.plan() == set()
+
+
+def test_a_checkpoint_with_other_weights_retrains_its_runs(finished):
+    """As when it is made again on a machine that rounds in another way."""
+    [record] = finished.root.glob("results/checkpoints/*/pretraining.json")
+    record.write_text(record.read_text().replace('"perplexity"', '"Perplexity"'))
+    assert finished.plan() == runs(CELLS) | REPORT
+
+
 def test_inputs_made_again_first_retrain_nothing(finished):
-    for folder in ("results/specs", "results/tokens", "results/tasks", "resources/downloads"):
+    """They come out the same; only what the checkpoint cost is new, and stands in a table."""
+    for folder in ("results/specs", "results/tokens", "results/tasks", "results/checkpoints", "resources/downloads"):
         shutil.rmtree(finished.root / folder)
     finished.finish("specs")
     finished.finish("inputs")
-    assert finished.plan() == set()
+    assert finished.plan() == REPORT
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
     assert finished.plan() == final_runs(CELLS, [2]) | REPORT
 

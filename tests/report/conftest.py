@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from synthetic import write_study
 
-from crossover.files import read_json, write_json
+from crossover.files import read_sealed_json, write_sealed_json
 from crossover.report.render import render_report
 from crossover.statistics.aggregate import aggregate_study
 
@@ -63,8 +63,8 @@ def hostile(study) -> Rendered:
     card = Path(spec["tasks"]["composer"]["card"]).with_name("hostile.json")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(study.root)
-        facts = read_json(Path(spec["tasks"]["composer"]["card"]))
-        write_json(
+        facts = read_sealed_json(Path(spec["tasks"]["composer"]["card"]))
+        write_sealed_json(
             card,
             facts | {"notes": list(HOSTILE), "classes": {split: dict.fromkeys(HOSTILE, 1) for split in facts["items"]}},
         )

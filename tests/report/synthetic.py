@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crossover.files import write_json, write_parquet, write_text
+from crossover.files import sha256, write_json, write_parquet, write_sealed_json, write_text
+from crossover.results import write_provenance
 
 CONDITIONS = {
     "pretrained-frozen": ("pretrained, frozen", "pretrained", "frozen"),
@@ -121,7 +122,7 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
         "floor": {"score": floor, "rule": "share of the test items of the most frequent training class"},
         "sha256": {f"{split}.parquet": "0" * 64 for split in sizes},
     }  # fmt: skip
-    write_json(root / f"results/tasks/{name}-0000000a/card.json", card)
+    write_sealed_json(root / f"results/tasks/{name}-0000000a/card.json", card)
     encoding = {
         "kind": "symbols",
         "vocabulary": list("ACGT"),
@@ -135,7 +136,7 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
         "items": sizes,
         "sha256": {},
     }
-    write_json(root / f"results/tokens/{name}-symbols-0000000b/encoding.json", encoding)
+    write_sealed_json(root / f"results/tokens/{name}-symbols-0000000b/encoding.json", encoding)
 
 
 def _write_cell(
@@ -158,7 +159,7 @@ def _write_cell(
         sweep.append({"run": run, "learning_rate": rate, "seed": SWEEP_SEED})
     best = max(candidates, key=lambda candidate: candidate["validation_score"])["learning_rate"]
     run = f"{stem}-{number:07x}f"
-    write_json(root / f"results/rates/{run}.json", {"run": run, "learning_rate": best, "candidates": candidates})
+    write_sealed_json(root / f"results/rates/{run}.json", {"run": run, "learning_rate": best, "candidates": candidates})
     for seed, scores in zip(seeds, _draw_scores(number, place, facts, share, len(seeds)), strict=True):
         _write_run(
             root, run, seed, task, condition, best, float(scores.mean()), _predictions(facts, scores), floor, rng
@@ -247,8 +248,8 @@ def _write_run(
         },
     )
     seconds = round(float(rng.uniform(3, 9)), 3)
-    write_json(
-        folder / "provenance.json",
+    write_provenance(
+        folder,
         _provenance(seconds, f"crossover finetune-run --spec results/specs/{run}.json --seed {seed}"),
     )
     write_json(root / f"results/specs/{run}.json", {"name": run, "kind": "run", "learning_rate": rate})
@@ -279,8 +280,15 @@ def _provenance(seconds: float, command: str) -> dict[str, Any]:
 
 def _write_checkpoint(root: Path) -> None:
     folder = root / "results/checkpoints/topics-gpt2-00000001"
+    steps = np.arange(0, 801, 40)
+    held_out = 4.1 + 3.5 * np.exp(-steps / 120)
+    parts = [
+        pd.DataFrame({"step": steps, "split": split, "loss": held_out + shift})
+        for split, shift in (("train", -0.15), ("validation", 0.0))
+    ]
+    write_parquet(folder / "curve.parquet", pd.concat(parts, ignore_index=True))
     loss = {"model": 4.1, "unigram": 5.9, "unit": "nats per held-out token"}
-    write_json(
+    write_sealed_json(
         folder / "pretraining.json",
         {
             "name": "topics-gpt2-00000001",
@@ -293,17 +301,11 @@ def _write_checkpoint(root: Path) -> None:
             "steps": 800,
             "best_step": 800,
             "tokens_seen": 1_638_400,
-            "sha256": {"model.safetensors": "1" * 64},
-            "provenance": _provenance(
-                70.0, "crossover pretrain-checkpoint --spec results/specs/topics-gpt2-00000001.json"
-            ),
+            "sha256": {"model.safetensors": "1" * 64, "curve.parquet": sha256(folder / "curve.parquet")},
         },
     )
+    write_sealed_json(
+        folder / "provenance.json",
+        _provenance(70.0, "crossover pretrain-checkpoint --spec results/specs/topics-gpt2-00000001.json"),
+    )
     write_json(root / "results/specs/topics-gpt2-00000001.json", {"name": "topics-gpt2-00000001", "kind": "checkpoint"})
-    steps = np.arange(0, 801, 40)
-    held_out = 4.1 + 3.5 * np.exp(-steps / 120)
-    parts = [
-        pd.DataFrame({"step": steps, "split": split, "loss": held_out + shift})
-        for split, shift in (("train", -0.15), ("validation", 0.0))
-    ]
-    write_parquet(folder / "curve.parquet", pd.concat(parts, ignore_index=True))

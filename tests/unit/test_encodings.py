@@ -13,7 +13,7 @@ from crossover.encodings.symbols import DNA, PROTEIN, UNKNOWN, Letters, Pitches,
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, write_json, write_parquet
+from crossover.files import read_json, sha256, write_parquet, write_sealed_json
 from crossover.tasks.items import SPLITS
 
 TEXT = pa.large_string()
@@ -143,7 +143,7 @@ def make_task(folder, sequences, targets, shape=None, unit="letters"):
         write_parquet(folder / f"{split}.parquet", table)
     digests = {f"{split}.parquet": sha256(folder / f"{split}.parquet") for split in SPLITS}
     card = {"task": "t", "unit": unit, "shape": shape, "floor": {"score": 0.5, "rule": ""}, "sha256": digests}
-    write_json(folder / "card.json", card)
+    write_sealed_json(folder / "card.json", card)
     return folder
 
 

@@ -8,7 +8,8 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from crossover.errors import UserError
-from crossover.files import write_json, write_parquet
+from crossover.files import write_json, write_parquet, write_sealed_json
+from crossover.results import write_provenance
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import pairs
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
@@ -51,15 +52,22 @@ def write_run(
         "parameters": {"trained": 10, "total": 100},
     }
     write_json(folder / "metrics.json", metrics)
-    provenance = {
-        "seconds": 2.0,
-        "cpu_seconds": 2.0,
+    write_provenance(folder, provenance(2.0))
+
+
+def provenance(seconds: float, host: str = "h", resumed: int = 0, job: str | None = None) -> dict:
+    return {
+        "seconds": seconds,
+        "cpu_seconds": seconds,
         "peak_memory_mb": 100,
-        "host": "h",
+        "host": host,
         "device": "cpu",
+        "threads": 1,
         "started": "2026-01-01T00:00:00+00:00",
+        "ended": "2026-01-01T00:00:02+00:00",
+        "resumed": resumed,
+        "slurm_job_id": job,
     }
-    write_json(folder / "provenance.json", provenance)
 
 
 @pytest.fixture
@@ -72,17 +80,23 @@ def study(tmp_path, monkeypatch):
             rng = np.random.Generator(np.random.PCG64([place, seed]))
             write_run(f"{name}-final", seed, (rng.random(ITEMS) < share) * 1.0, validation=share)
         write_run(f"{name}-sweep", 1000, None)
-        write_json(Path(f"results/rates/{name}.json"), {"learning_rate": 1e-3})
+        write_sealed_json(Path(f"results/rates/{name}.json"), {"learning_rate": 1e-3})
         cells.append(
             {"task": "t", "checkpoint": "c", "condition": name, "run": f"{name}-final", "seeds": SEEDS, "rate": f"results/rates/{name}.json",
              "sweep": [{"run": f"{name}-sweep", "learning_rate": 1e-3, "seed": 1000}]}
         )  # fmt: skip
+    write_sealed_json(Path("results/checkpoints/c-00000001/provenance.json"), provenance(9.0))
     return {
         "study": "s",
         "confidence": 0.95,
         "threshold": {"of": 0.9},
         "tasks": {"t": {}},
-        "checkpoints": {"c": {}},
+        "checkpoints": {
+            "c": {
+                "folder": "results/checkpoints/c-00000001",
+                "pretraining": "results/checkpoints/c-00000001/pretraining.json",
+            }
+        },
         "conditions": CONDITIONS,
         "cells": cells,
     }
@@ -97,7 +111,7 @@ def aggregate(spec) -> dict[str, pd.DataFrame]:
 def test_tables(study):
     tables = aggregate(study)
     assert {path.name for path in Path("results/studies/s").glob("*.csv")} == {
-        f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed")
+        f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed", "costs")
     }
     assert len(tables["runs"]) == 16
     assert tables["runs"].groupby("role")["test_score"].count().to_dict() == {"final": 12, "sweep": 0}
@@ -109,6 +123,31 @@ def test_tables(study):
     assert cell["above_floor"]
     assert (cell["seeds"], cell["items"], cell["groups"], cell["interval_over"]) == (3, ITEMS, ITEMS, "seeds and items")
     assert (tables["curves"]["role"] == "sweep").any()
+
+
+def test_costs_have_a_row_for_every_computation(study):
+    costs = aggregate(study)["costs"]
+    assert costs["role"].value_counts().to_dict() == {"final": 12, "sweep": 4, "pretraining": 1}
+    made = costs[costs["role"] == "pretraining"].iloc[0]
+    assert (made["run"], made["checkpoint"], made["seconds"]) == ("c-00000001", "c", 9.0)
+    assert pd.isna(made["seed"])
+    run = costs[(costs["run"] == "pf-final") & (costs["seed"] == 1)].iloc[0]
+    assert (run["seconds"], run["host"], run["path"]) == (2.0, "h", "results/runs/pf-final/seed-1")
+
+
+def test_only_the_costs_tell_one_computation_from_another(study):
+    """Equal results that were computed elsewhere, slower and with interruptions give the same bytes in all other tables."""
+    folder = Path("results/studies/s")
+    aggregate(study)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = provenance(7.0, host="elsewhere", resumed=3, job="42")
+    for path in Path("results/runs").glob("*/*"):
+        write_provenance(path, other)
+    write_sealed_json(Path("results/checkpoints/c-00000001/provenance.json"), other)
+    aggregate(study)
+    changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
+    assert changed == {"costs.parquet", "costs.csv"}
+    assert set(pd.read_parquet(folder / "costs.parquet")["host"]) == {"elsewhere"}
 
 
 def test_contrasts_compare_what_differs_in_one_choice_and_correct_each_kind_alone(study):
@@ -164,8 +203,10 @@ def test_missing_metrics_are_named(study):
         aggregate(study)
 
 
-def test_a_damaged_file_is_named(study):
-    Path("results/runs/rf-final/seed-1/curve.parquet").write_bytes(b"PAR1 cut short")
+def test_a_file_of_another_form_is_named(study):
+    folder = Path("results/runs/rf-final/seed-1")
+    (folder / "curve.parquet").write_bytes(b"PAR1 cut short")
+    write_provenance(folder, provenance(2.0))
     with pytest.raises(
         UserError, match=r"rf-final/seed-1/curve.parquet is not a Parquet file with step, split, loss, score"
     ):
@@ -200,7 +241,7 @@ def test_one_group_is_not_enough(study):
 
 
 def test_a_run_with_another_rate_than_the_selected_one_is_refused(study):
-    write_json(Path("results/rates/pf.json"), {"learning_rate": 3e-3})
+    write_sealed_json(Path("results/rates/pf.json"), {"learning_rate": 3e-3})
     with pytest.raises(
         UserError, match=r"run pf-final was trained with the learning rate 0.001, but 0.003 is selected"
     ):

@@ -8,7 +8,7 @@ import pytest
 import sklearn.datasets
 
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, tree_digest
+from crossover.files import read_json, read_sealed_json, sha256, tree_digest, write_sealed_json
 from crossover.tasks.acquire import acquire_dataset
 from crossover.tasks.corpora import read_documents
 from crossover.tasks.receipt import read_receipt
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_refused_by_name(scores, tmp_path, damage):
         case "removed":
             file.unlink()
     path = tmp_path / "copy" / "dataset.json"
-    path.write_text(path.read_text().replace(str(scores), str(tmp_path / "copy")))
+    write_sealed_json(path, read_sealed_json(path) | {"root": str(tmp_path / "copy")})
     with pytest.raises(UserError, match=file.name):
         read_receipt(path)
 

@@ -22,8 +22,9 @@ from transformers import BertModel, GPT2Model
 from crossover import cli
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.files import read_json, tree_digest, write_json
+from crossover.files import read_json, tree_digest, write_json, write_sealed_json
 from crossover.models.sequence import build_model, derived_seed
+from crossover.results import write_provenance
 from crossover.training import finetune as stage
 from crossover.training.finetune import evaluate, finetune_run
 from crossover.training.lock import describe_owner, exclusive, is_held, read_owner
@@ -233,7 +234,7 @@ def test_a_run_that_diverges_ends_with_finite_results(rate, tiny, tmp_path):
 
 def test_the_selected_rate_is_read_from_its_file(tiny, tmp_path):
     spec = tiny.spec(learning_rate={"selected_from": []}, training={"max_steps": 1})
-    write_json(Path("results/rates") / f"{spec['name']}.json", {"learning_rate": 0.25})
+    write_sealed_json(Path("results/rates") / f"{spec['name']}.json", {"learning_rate": 0.25})
     assert run(spec, tmp_path)["learning_rate"] == 0.25
 
 
@@ -249,7 +250,11 @@ def test_the_rate_with_the_best_validation_score_is_selected(found, expected, tm
     monkeypatch.chdir(tmp_path)
     for name, (score, loss, rate) in found.items():
         metrics = {"learning_rate": rate, "validation": {"score": score, "loss": loss}}
-        write_json(tmp_path / f"results/runs/{name}/seed-9/metrics.json", metrics)
+        folder = tmp_path / f"results/runs/{name}/seed-9"
+        write_json(folder / "metrics.json", metrics)
+        for table in ("curve.parquet", "predictions.parquet"):
+            (folder / table).write_bytes(b"")
+        write_provenance(folder, {})
     candidates = [{"run": name, "seed": 9} for name in found]
     select_rate({"name": "run", "learning_rate": {"selected_from": candidates}}, tmp_path / "rate.json")
     chosen = read_json(tmp_path / "rate.json")
@@ -300,7 +305,7 @@ def test_a_checkpoint_that_changed_is_refused(name, copied, tiny):
     digests = {path.name: stage.sha256(path) for path in folder.iterdir()}
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     assert refused(tiny.spec(checkpoint=planned), copied / "out").startswith(f"{folder} has changed since")
-    write_json(folder / "pretraining.json", {"sha256": digests})
+    write_sealed_json(folder / "pretraining.json", {"sha256": digests})
     text = refused(tiny.spec(checkpoint=made), copied / "out")
     assert text.startswith(f"{folder}/{name} is not the file that pretraining wrote; delete {folder}")
 
@@ -766,9 +771,9 @@ def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(corpus, p
             pretrain.pretrain_checkpoint(PRETRAINING, corpus, tmp_path, CPU, NEVER, "test")
         assert not (tmp_path / "model.safetensors").exists()
     pretrain.pretrain_checkpoint(PRETRAINING, corpus, tmp_path, CPU, NEVER, "test")
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "curve.parquet"):
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "curve.parquet", "pretraining.json"):
         assert (tmp_path / name).read_bytes() == (pretrained / name).read_bytes()
-    assert read_json(tmp_path / "pretraining.json")["provenance"]["resumed"] == 2
+    assert read_json(tmp_path / "provenance.json")["resumed"] == 2
 
 
 def test_pretraining_runs_as_a_command(corpus, tmp_path, warm):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import environment, finetune, renamed, results, start
 
-from crossover.files import read_json, write_json
+from crossover.files import read_json, read_sealed_json, write_json
 from crossover.training.events import read_events
 from crossover.training.lock import is_held, read_owner
 
@@ -48,7 +48,7 @@ def test_the_results_are_those_of_a_process_of_its_own(spec, tmp_path, warm):
     forked = finetune(spec, tmp_path / "warm", env=warm)
     assert (forked.wait(60), cold.wait(60)) == (0, 0)
     assert results(tmp_path / "warm") == results(tmp_path / "cold")
-    one, other = (read_json(tmp_path / name / "provenance.json") for name in ("warm", "cold"))
+    one, other = (read_sealed_json(tmp_path / name / "provenance.json") for name in ("warm", "cold"))
     for facts in (one, other):
         assert facts["command"].startswith(f"crossover finetune-run --spec {spec} --seed 0 ")
     assert {key for key in one if one[key] != other[key]} <= {

@@ -9,6 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from crossover.files import read_sealed_json, write_sealed_json
 from workflow_copy import write_tune
 
 XOR = "tiny-xor.tiny.random-all"
@@ -163,9 +164,9 @@ def test_a_raw_file_that_changes_after_it_was_planned(finished):
     card = f"results/tasks/{finished.named('tunes', 'task')}/card.json"
     (finished.root / card).unlink()
     [receipt] = finished.root.glob("resources/downloads/tunes-*/dataset.json")
-    content = json.loads(receipt.read_text())
+    content = read_sealed_json(receipt)
     content["files"][0]["sha256"] = "0" * 64
-    receipt.write_text(json.dumps(content))
+    write_sealed_json(receipt, content)
     done = finished.run(card)
     assert done.returncode != 0
     sentence(done.stdout, "is not the file that was acquired")

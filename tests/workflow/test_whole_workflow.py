@@ -36,7 +36,9 @@ def test_a_study_is_computed_to_its_report(finished):
     study = finished.root / "results" / "studies" / "tiny"
     report = (study / "report.html").read_text(encoding="utf-8")
     assert all(words in report for words in ("Tiny XOR", "Tunes", "Tiny GPT-2", "random, all trained"))
-    assert len(results(finished)) == 3 * 4 * 4  # files x runs of a cell x cells
+    found = [path.split("/")[0] for path in results(finished)]
+    assert found.count("runs") == 3 * 4 * 4  # files x runs of a cell x cells
+    assert found.count("studies") == 11  # six tables, all but that of the curves in two forms
     assert not list(finished.root.glob("results/runs/*/*/state")), "training states of runs that have ended"
     assert not [path for path in finished.root.rglob("results/**/.*") if path.name != ".lock"], "unfinished files"
 
@@ -202,7 +204,10 @@ def test_a_run_killed_at_random_moments_finds_the_same(finished, undisturbed):
         ended.append(process.returncode)
         assert process.returncode in {0, -signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM}, words
     assert any(ended), "the run ended before it was killed"
-    found = {path: content for path, content in results(finished).items() if path.startswith(f"{name}/{folder.name}/")}
+    found = {
+        path: content for path, content in results(finished).items() if path.startswith(f"runs/{name}/{folder.name}/")
+    }
+    assert len(found) == 3
     assert found == {path: undisturbed[path] for path in found}
     assert json.loads((folder / "provenance.json").read_text())["resumed"] >= 1
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crossover.cluster.step import become_step
 from crossover.errors import UserError
-from crossover.files import read_json
+from crossover.files import read_json, read_sealed_json
 from crossover.frozen import PLAN_FOLDER
 from crossover.training.events import record, watched
 from crossover.training.finished import keep, restore
@@ -187,7 +187,7 @@ def _checked_spec(arguments: argparse.Namespace) -> dict:
             raise UserError(
                 f"{arguments.spec}: the code of {module} has changed since this was planned; run snakemake again to plan it anew."
             )
-    if not spec["name"].endswith(hash8({key: value for key, value in spec.items() if key != "name"})):
+    if not str(spec.get("name")).endswith(hash8({key: value for key, value in spec.items() if key != "name"})):
         raise UserError(
             f"{arguments.spec}: its content has changed, so its name is not right any more; delete it and run snakemake again."
         )
@@ -256,19 +256,19 @@ def _finetune_run(arguments: argparse.Namespace) -> None:
 def _select_rate(arguments: argparse.Namespace) -> None:
     from crossover.training.rates import select_rate
 
-    select_rate(read_json(arguments.spec), arguments.output)
+    select_rate(_checked_spec(arguments), arguments.output)
 
 
 def _aggregate_study(arguments: argparse.Namespace) -> None:
     from crossover.statistics.aggregate import aggregate_study
 
-    aggregate_study(read_json(arguments.spec), arguments.output)
+    aggregate_study(read_sealed_json(arguments.spec), arguments.output)
 
 
 def _render_report(arguments: argparse.Namespace) -> None:
     from crossover.report.render import render_report
 
-    render_report(read_json(arguments.spec), arguments.output)
+    render_report(read_sealed_json(arguments.spec), arguments.output)
 
 
 # --- for people -------------------------------------------------------------------------------------------

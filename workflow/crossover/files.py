@@ -61,7 +61,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` to `path` as indented JSON with sorted keys, in one step."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, _json_text(value))
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:
@@ -76,6 +80,33 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is missing; run snakemake to make it.") from error
     except ValueError as error:  # not JSON, or not even text
         raise UserError(f"{path} is not JSON ({error}): delete it and run snakemake again.") from error
+
+
+def sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """`value` with a digest of itself: written as JSON by `write_json`, no byte of it can change unnoticed."""
+    return {**value, "seal": hashlib.sha256(_json_text(value).encode()).hexdigest()}
+
+
+def write_sealed_json(path: Path, value: dict[str, Any]) -> None:
+    """Write `value` like `write_json`, with its seal."""
+    write_json(path, sealed(value))
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """Read a file that was written sealed, without its seal.
+
+    Raises:
+        UserError: the file is missing, or a byte of it is not as it was written.
+    """
+    value = read_json(path)
+    content = {key: entry for key, entry in value.items() if key != "seal"} if isinstance(value, dict) else {}
+    try:
+        intact = Path(path).read_bytes() == _json_text(sealed(content)).encode()
+    except ValueError:  # a number or a character that was never written
+        intact = False
+    if not intact:
+        raise UserError(f"{path} is not as it was written: delete it and run snakemake again.")
+    return content
 
 
 def write_parquet(path: Path, table: "pd.DataFrame") -> None:

@@ -21,6 +21,7 @@ WITHOUT_RESULTS = {
     "crossover",
     "crossover.errors",
     "crossover.files",
+    "crossover.results",
     "crossover.training.events",
     "crossover.training.finished",
     "crossover.training.lock",

@@ -15,7 +15,7 @@ from typing import Any
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
 from crossover.config.model import Checkpoint, Condition, Dataset, LocalCheckpoint, Study, Task
 from crossover.errors import UserError
-from crossover.files import read_json, sha256
+from crossover.files import read_json, sealed, sha256
 from crossover.identity import code_digests, named, remembered_tree_digest
 from crossover.tasks.registry import READERS
 
@@ -229,9 +229,9 @@ def _study_spec(
 ) -> Spec:
     """Everything that aggregation and the report read: the words, and where the files lie.
 
-    Its name has no hash: results/studies/<study>/ is where people look for the latest report.
+    Its name has no hash: results/studies/<study>/ is where people look for the latest report. Hence it is sealed.
     """
-    return {
+    spec = {
         "kind": "study",
         "name": f"study-{name}",
         "study": name,
@@ -263,3 +263,4 @@ def _study_spec(
         # The same study asked for by its path must not look like another one.
         "commands": {"reproduce": f"snakemake --config study={name if name in known_names('studies') else asked}"},
     }
+    return sealed(spec)

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.plan import Plan
+from crossover.results import RESULTS, run_folder
 from crossover.training.events import read_events
 from crossover.training.lock import read_owner, this_host
 
 State = Literal["done", "running", "failed", "waiting"]
-RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet", "provenance.json")
 RECENT = 30  # finished runs that the speed is measured on
 SILENCE = 900  # seconds without a sign of life after which a run on another host is pointed out
 SHOWN = 5  # failed runs shown for each cause
@@ -66,7 +66,7 @@ class RunState:
 
 def state_of(run: str, seed: int) -> RunState:
     """Where one run with one seed stands, from the files in its folder alone."""
-    folder = Path("results/runs") / run / f"seed-{seed}"
+    folder = run_folder(run, seed)
     owner = read_owner(folder / ".lock")
     if owner and _lives(owner, folder):
         found = _progress(folder)
@@ -74,7 +74,7 @@ def state_of(run: str, seed: int) -> RunState:
         silent = owner.get("host") != this_host() and quiet > SILENCE
         reason = f"no sign of life for {quiet / 60:.0f} minutes" if silent else ""
         return RunState(run, seed, "running", reason, owner.get("slurm_job_id"), owner.get("host"), found)
-    if all((folder / name).is_file() for name in RESULTS):
+    if all((folder / name).is_file() for name in (*RESULTS, "provenance.json")):
         return RunState(run, seed, "done", seconds=_seconds(folder))
     history = read_events(folder)
     if not history:
@@ -208,7 +208,7 @@ class Overview:
 
 def read_last_events(one: RunState) -> list[dict[str, Any]]:
     """The events of a run."""
-    return read_events(Path("results/runs") / one.run / f"seed-{one.seed}")
+    return read_events(run_folder(one.run, one.seed))
 
 
 def by_cause(states: Iterable[RunState]) -> list[tuple[str, list[RunState]]]:

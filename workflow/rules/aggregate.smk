@@ -1,11 +1,12 @@
 rule aggregate_study:
     input:
         results_of_study,
+        provenance_of_checkpoints,
         spec="results/specs/study-{study}.json",
     output:
         collect(
             "results/studies/{{study}}/{table}.parquet",
-            table=["runs", "cells", "contrasts", "convergence", "speed", "curves"],
+            table=["runs", "cells", "contrasts", "convergence", "speed", "curves", "costs"],
         ),
         cells=report(
             "results/studies/{study}/cells.csv",
@@ -36,6 +37,12 @@ rule aggregate_study:
             caption="../report/runs.rst",
             category="Tables",
             labels={"table": "Every run"},
+        ),
+        costs=report(
+            "results/studies/{study}/costs.csv",
+            caption="../report/costs.rst",
+            category="Tables",
+            labels={"table": "What every run cost"},
         ),
     log:
         "logs/aggregate_study/{study}.log",

@@ -112,9 +112,12 @@ def inputs_of_run(wildcards):
 
 
 def sweep_of_run(wildcards):
-    """The metrics of the runs that a run's learning rate is selected from."""
+    """The metrics of the runs that a run's learning rate is selected from, and what they are checked against."""
     entries = spec_of(wildcards.run)["learning_rate"]["selected_from"]
-    return [f"results/runs/{entry['run']}/seed-{entry['seed']}/metrics.json" for entry in entries]
+    folders = [f"results/runs/{entry['run']}/seed-{entry['seed']}" for entry in entries]
+    return [f"{folder}/metrics.json" for folder in folders] + [
+        ancient(f"{folder}/provenance.json") for folder in folders
+    ]
 
 
 def results_of_study(wildcards):
@@ -122,6 +125,12 @@ def results_of_study(wildcards):
     kinds = ["metrics.json", "curve.parquet", "predictions.parquet", "provenance.json"]
     files = [f"results/runs/{run}/seed-{seed}/{kind}" for run, seed in PLAN.runs for kind in kinds]
     return files + [cell["rate"] for cell in PLAN.cells if cell["rate"]]
+
+
+def provenance_of_checkpoints(wildcards):
+    """At what cost the checkpoints of the study that are made here were made."""
+    checkpoints = PLAN.specs[f"study-{PLAN.study}"]["checkpoints"].values()
+    return [f"{entry['folder']}/provenance.json" for entry in checkpoints if entry["pretraining"]]
 
 
 def descriptions_of_study(wildcards):

@@ -10,6 +10,7 @@ rule pretrain_checkpoint:
             "tokenizer.json",
             "curve.parquet",
             "pretraining.json",
+            "provenance.json",
         ),
     log:
         "logs/pretrain_checkpoint/{checkpoint}.log",

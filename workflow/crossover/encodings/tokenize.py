@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from crossover.encodings.patches import cut_images, cut_series
 from crossover.encodings.symbols import Alphabet, list_lengths, make_alphabet, truncate
 from crossover.errors import UserError
-from crossover.files import read_json, replacing, sha256, write_json
+from crossover.files import read_sealed_json, replacing, sha256, write_sealed_json
 
 SPLITS = ("train", "validation", "test")
 Settings = dict[str, Any]
@@ -52,7 +52,7 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
     Raises:
         UserError: the encoding does not fit the task, or a file is not the one prepared.
     """
-    card = read_json(task_folder / "card.json")
+    card = read_sealed_json(task_folder / "card.json")
     tables = {split: _read_split(task_folder, card, split) for split in SPLITS}
     encode, facts = _make_encoder(spec["encoding"], card, tables["train"])
     encode_targets, facts["target"] = _make_target_encoder(spec["encoding"], tables["train"])
@@ -67,7 +67,7 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
         encoded_facts["unknown"][split] = encoded.unknown
         encoded_facts["longest"] = max(encoded_facts["longest"], int(encoded.lengths.max()))
         encoded_facts["sha256"] |= _write_split(folder, split, table, encoded, encode_targets(_column(table, "target")))
-    write_json(
+    write_sealed_json(
         folder / "encoding.json", {**facts, **encoded_facts, "metric": "accuracy", "floor": card["floor"]["score"]}
     )
 

@@ -8,20 +8,23 @@ from typing import Any
 
 import pandas as pd
 
-from crossover.files import read_json
-from crossover.statistics.records import read_provenance, read_table
+from crossover.errors import UserError
+from crossover.files import read_sealed_json, sha256
+from crossover.statistics.records import read_table
 
 TABLES = {
     "runs": ["study", "task", "checkpoint", "condition", "role", "run", "seed", "learning_rate", "validation_score",
-             "test_score", "steps", "best_step", "stopped_early", "seconds", "peak_memory_mb", "host", "device", "path"],
+             "test_score", "steps", "best_step", "stopped_early", "path"],
     "cells": ["task", "checkpoint", "condition", "run", "learning_rate", "seeds", "score", "sd_seeds", "low", "high",
               "interval_over", "interval_method", "floor", "above_floor", "items", "groups", "parameters_trained",
-              "parameters_total", "seconds", "threshold", "reached", "median_steps"],
+              "parameters_total", "threshold", "reached", "median_steps"],
     "contrasts": ["task", "checkpoint", "kind", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
                   "interval_method", "items", "groups", "seeds"],
     "convergence": ["task", "checkpoint", "condition", "run", "seed", "threshold", "steps", "censored", "steps_run"],
     "speed": ["checkpoint", "a", "b", "held", "tasks", "runs", "earlier", "later", "tied", "p", "p_holm"],
     "curves": ["task", "checkpoint", "condition", "role", "run", "seed", "step", "split", "loss", "score"],
+    "costs": ["role", "run", "seed", "seconds", "cpu_seconds", "peak_memory_mb", "host", "device", "threads", "started",
+              "ended", "resumed", "slurm_job_id", "path"],
 }  # fmt: skip
 
 
@@ -38,8 +41,8 @@ def read_cards(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """For each task its card, and what of its encoding the card does not know."""
     cards = {}
     for name, task in spec["tasks"].items():
-        encoding = read_json(task["encoding"])
-        cards[name] = read_json(task["card"]) | {
+        encoding = read_sealed_json(task["encoding"])
+        cards[name] = read_sealed_json(task["card"]) | {
             key: encoding[key] for key in ("kind", "longest", "truncated", "unknown", "vocabulary")
         }
     return cards
@@ -54,34 +57,33 @@ def read_checkpoints(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
 
 
 def _read_pretraining(path: Path) -> dict[str, Any]:
-    return read_json(path) | {"curve": read_table(path.parent / "curve.parquet", ["step", "split", "loss"])}
+    record, curve = read_sealed_json(path), path.parent / "curve.parquet"
+    table = read_table(curve, ["step", "split", "loss"])
+    if sha256(curve) != record["sha256"]["curve.parquet"]:
+        raise UserError(
+            f"{curve} is not the file that pretraining wrote; delete {path.parent} and run snakemake again."
+        )
+    return record | {"curve": table}
 
 
-def describe_computation(runs: pd.DataFrame, checkpoints: dict[str, dict[str, Any] | None]) -> dict[str, Any]:
-    """Where, when, with what and at what cost the study was computed, from the provenance of each run.
+def describe_computation(costs: pd.DataFrame) -> dict[str, Any]:
+    """Where, when, with what and at what cost the study was computed.
 
     Args:
-        runs: the table of runs.
-        checkpoints: from `read_checkpoints`.
+        costs: the table of costs; machines, software and code are read from the provenance files that it points at.
 
     Returns:
         `costs`: (what, number, seconds, CPU seconds) by kind of work, and the sum; `machines`, `software`, `code`: rows
         of values with the number of computations that share them; `first`, `last`: start and end, UTC; `memory`: the
-        largest in MB; `resumed`: computations that were taken up again; `jobs`: SLURM jobs.
+        largest in MB; `resumed`: computations that were taken up again; `jobs`: SLURM jobs; `seconds_of`: by name of
+        the run or checkpoint, all seeds together; `seconds_in`: by folder.
     """
-    parts = [
-        (row.role, read_provenance(row.run, row.seed)) for row in runs.drop_duplicates(["run", "seed"]).itertuples()
-    ]
-    parts += [("pretraining", one["provenance"]) for one in checkpoints.values() if one]
     names = {"pretraining": "pretraining", "sweep": "selecting learning rates", "final": "final runs"}
-    costs = []
-    for kind, name in names.items():
-        own = [provenance for role, provenance in parts if role == kind]
-        costs.append((name, len(own), sum(one["seconds"] for one in own), sum(one["cpu_seconds"] for one in own)))
-    records = [provenance for _, provenance in parts]
+    work = [(name, *_sums(costs[costs["role"] == role])) for role, name in names.items()]
+    records = [read_sealed_json(Path(path) / "provenance.json") for path in costs["path"]]
     return {
-        "costs": [cost for cost in costs if cost[1]],
-        "total": tuple(sum(cost[place] for cost in costs) for place in (1, 2, 3)),
+        "costs": [one for one in work if one[1]],
+        "total": _sums(costs),
         "machines": _counted(
             tuple(str(one[key]) for key in ("host", "device", "cpu", "threads", "platform")) for one in records
         ),
@@ -89,12 +91,18 @@ def describe_computation(runs: pd.DataFrame, checkpoints: dict[str, dict[str, An
             f"Python {one['python']}, " + ", ".join(f"{k} {v}" for k, v in one["versions"].items()) for one in records
         ),
         "code": _counted((module, digest) for one in records for module, digest in one["code"].items()),
-        "first": _moment(min(one["started"] for one in records)),
-        "last": _moment(max(one["ended"] for one in records)),
-        "memory": max(one["peak_memory_mb"] for one in records),
-        "resumed": sum(one["resumed"] > 0 for one in records),
-        "jobs": len({one["slurm_job_id"] for one in records if one["slurm_job_id"]}),
+        "first": _moment(costs["started"].min()),
+        "last": _moment(costs["ended"].max()),
+        "memory": int(costs["peak_memory_mb"].max()),
+        "resumed": int((costs["resumed"] > 0).sum()),
+        "jobs": costs["slurm_job_id"].nunique(),
+        "seconds_of": costs.groupby("run")["seconds"].sum().to_dict(),
+        "seconds_in": costs.set_index("path")["seconds"].to_dict(),
     }
+
+
+def _sums(costs: pd.DataFrame) -> tuple[int, float, float]:
+    return len(costs), costs["seconds"].sum(), costs["cpu_seconds"].sum()
 
 
 def _counted(values: Any) -> list[tuple[Any, int]]:

@@ -34,6 +34,8 @@ def render_report(spec: dict[str, Any], folder: Path) -> None:
     """
     spec = in_study_order(spec)
     tables = facts.read_tables(folder)
+    cards = facts.read_cards(spec)
+    computation = facts.describe_computation(tables["costs"])
     checkpoints = facts.read_checkpoints(spec)
     series = make_series(spec)
     charts = draw_charts(spec, tables, series)
@@ -44,18 +46,19 @@ def render_report(spec: dict[str, Any], folder: Path) -> None:
     ]
     for chart in (chart for section in charts.values() for chart in section):
         write_text(folder / "figures" / f"{chart.name}.svg", chart.file)
-    write_text(folder / "report.html", _page(spec, folder, tables, checkpoints, charts, series))
+    write_text(folder / "report.html", _page(spec, folder, tables, cards, checkpoints, computation, charts, series))
 
 
 def _page(
     spec: dict[str, Any],
     folder: Path,
     tables: dict[str, pd.DataFrame],
+    cards: dict[str, Any],
     checkpoints: dict[str, Any],
+    computation: dict[str, Any],
     charts: dict[str, list[Chart]],
     series: dict[tuple[str, str], Any],
 ) -> str:
-    cards = facts.read_cards(spec)
     comparisons = answer.compare(spec, tables["contrasts"])
     scripts = {"bundle": _bundle(), "script": _asset("script.js")}
     drawn = {chart.name: chart.spec for section in charts.values() for chart in section}
@@ -79,7 +82,7 @@ def _page(
         rate_of={cell["run"]: cell["rate"] for cell in spec["cells"]},
         cards=cards,
         checkpoints=checkpoints,
-        computation=facts.describe_computation(tables["runs"], checkpoints),
+        computation=computation,
     )  # fmt: skip
 
 

@@ -7,18 +7,34 @@ from typing import Any
 import pandas as pd
 
 from crossover.errors import UserError
-from crossover.files import read_json, replacing, write_parquet
+from crossover.files import read_sealed_json, replacing, write_parquet
+from crossover.results import checked_provenance, run_folder
 from crossover.statistics.contrasts import compare_conditions, trained_name
 from crossover.statistics.convergence import KEY, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
 from crossover.statistics.order import in_study_order
-from crossover.statistics.records import Scores, read_curve, read_metrics, read_provenance, read_scores, run_folder
+from crossover.statistics.records import Scores, read_curve, read_metrics, read_scores
 
 Cell = dict[str, Any]
+# What differs from one computation to the next: it stands in the table of costs and nowhere else.
+COSTS = [
+    "seconds",
+    "cpu_seconds",
+    "peak_memory_mb",
+    "host",
+    "device",
+    "threads",
+    "started",
+    "ended",
+    "resumed",
+    "slurm_job_id",
+]
 
 
 def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
-    """Write runs, cells, contrasts, convergence and speed as .parquet and .csv, and curves as .parquet.
+    """Write runs, cells, contrasts, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
+
+    Equal results give equal bytes, whatever they cost; only the table of costs tells one computation from another.
 
     Args:
         spec: the content of results/specs/study-<study>.json.
@@ -28,6 +44,12 @@ def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
     spec = in_study_order(spec)
+    # Each file of each run is checked once, before any is read.
+    provenance = {
+        (run, seed): checked_provenance(run_folder(run, seed))
+        for cell in spec["cells"]
+        for _, run, seed in _members(cell)
+    }
     scores = {tuple(cell[name] for name in KEY): read_scores(cell["run"], cell["seeds"]) for cell in spec["cells"]}
     runs = gather_runs(spec)
     final = runs[runs["role"] == "final"]
@@ -41,6 +63,7 @@ def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
         "contrasts": compare_conditions(spec, scores),
         "convergence": convergence,
         "speed": compare_speed(spec, convergence),
+        "costs": gather_costs(spec, provenance),
     }
     write_parquet(folder / "curves.parquet", curves)
     for name, table in tables.items():
@@ -69,11 +92,11 @@ def _members(cell: Cell) -> Iterator[tuple[str, str, int]]:
 
 
 def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
-    """One row per run and seed, those that selected a rate included: what it was, what it reached, what it cost."""
+    """One row per run and seed, those that selected a rate included: what it was, and what it reached."""
     rows = []
     for cell in spec["cells"]:
         for role, run, seed in _members(cell):
-            metrics, provenance = read_metrics(run, seed), read_provenance(run, seed)
+            metrics = read_metrics(run, seed)
             rows.append(
                 {
                     **_labels(spec, cell),
@@ -86,15 +109,44 @@ def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
                     **{name: metrics[name] for name in ("floor", "steps", "best_step", "stopped_early")},
                     "parameters_trained": metrics["parameters"]["trained"],
                     "parameters_total": metrics["parameters"]["total"],
-                    **{
-                        name: provenance[name]
-                        for name in ("seconds", "cpu_seconds", "peak_memory_mb", "host", "device")
-                    },
-                    "started": provenance["started"],
                     "path": run_folder(run, seed).as_posix(),
                 }
             )
     return pd.DataFrame(rows).astype({"test_score": float})
+
+
+def gather_costs(spec: dict[str, Any], provenance: dict[tuple[str, int], dict[str, Any]]) -> pd.DataFrame:
+    """One row per run and seed, and one per checkpoint that was pretrained here, of which task, condition and seed are null.
+
+    Args:
+        spec: the study's spec.
+        provenance: of each run and seed.
+
+    Returns:
+        Labels, role (sweep, final or pretraining), the name of the run or of the checkpoint, `seconds`, `cpu_seconds` and
+        `peak_memory_mb` of the last uninterrupted part, where and when that was, and the folder of the files.
+
+    Raises:
+        UserError: the provenance of a checkpoint is missing, or is not as it was written.
+    """
+    rows = []
+    for name, checkpoint in spec["checkpoints"].items():
+        if checkpoint["pretraining"]:
+            folder = Path(checkpoint["folder"])
+            labels = {"checkpoint": name, "role": "pretraining", "run": folder.name}
+            rows.append({**labels, **_costs(folder, read_sealed_json(folder / "provenance.json"))})
+    for cell in spec["cells"]:
+        labels = {name: cell[name] for name in KEY}
+        for role, run, seed in _members(cell):
+            own = {**labels, "role": role, "run": run, "seed": seed}
+            rows.append({**own, **_costs(run_folder(run, seed), provenance[run, seed])})
+    columns = ["study", *KEY, "role", "run", "seed", *COSTS, "path"]
+    table = pd.DataFrame(rows, columns=columns).assign(study=spec["study"])
+    return table.astype({"seed": "Int64", "slurm_job_id": "string"})
+
+
+def _costs(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]:
+    return {**{name: provenance[name] for name in COSTS}, "path": folder.as_posix()}
 
 
 def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +186,6 @@ def describe_cells(spec: dict[str, Any], scores: dict[tuple[str, ...], Scores], 
                 "groups": mean.groups,
                 "parameters_trained": int(runs["parameters_trained"].iloc[0]),
                 "parameters_total": int(runs["parameters_total"].iloc[0]),
-                "seconds": float(runs["seconds"].sum()),
             }
         )
     return pd.DataFrame(rows).astype({"sd_seeds": float})
@@ -147,7 +198,7 @@ def _selected_rate(cell: Cell, runs: pd.DataFrame) -> float:
         UserError: they were not trained with the one that was selected.
     """
     used = set(runs["learning_rate"])
-    wanted = {read_json(cell["rate"])["learning_rate"]} if cell["rate"] else used
+    wanted = {read_sealed_json(cell["rate"])["learning_rate"]} if cell["rate"] else used
     if len(used) > 1 or used != wanted:
         raise UserError(
             f"run {cell['run']} was trained with the learning rate {', '.join(map(str, sorted(used)))}, but "

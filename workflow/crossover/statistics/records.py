@@ -1,4 +1,4 @@
-"""Read the files that runs have written, and refuse what does not belong together."""
+"""Read the files that runs have written, once they are checked, and refuse what does not belong together."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,7 @@ import pandas as pd
 
 from crossover.errors import UserError
 from crossover.files import read_json
-
-RUNS = Path("results/runs")
+from crossover.results import RUNS, run_folder
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,9 @@ class Scores:
     values: np.ndarray
 
 
-def run_folder(run: str, seed: int) -> Path:
-    """Where the files of a run with one of its seeds lie."""
-    return RUNS / run / f"seed-{seed}"
-
-
 def read_metrics(run: str, seed: int) -> dict[str, Any]:
     """The content of metrics.json."""
     return read_json(run_folder(run, seed) / "metrics.json")
-
-
-def read_provenance(run: str, seed: int) -> dict[str, Any]:
-    """The content of provenance.json."""
-    return read_json(run_folder(run, seed) / "provenance.json")
 
 
 def read_curve(run: str, seed: int) -> pd.DataFrame:

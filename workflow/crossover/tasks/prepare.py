@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.errors import UserError
-from crossover.files import sha256, write_json, write_parquet
+from crossover.files import sha256, write_parquet, write_sealed_json
 from crossover.tasks.card import describe_items
 from crossover.tasks.items import SPLITS, Items
 from crossover.tasks.receipt import read_receipt
@@ -39,7 +39,7 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
         path = folder / f"{name}.parquet"
         write_parquet(path, items.table.loc[items.table["split"] == name, ["item", "group", "sequence", "target"]])
         digests[path.name] = sha256(path)
-    write_json(folder / "card.json", {"task": spec["task"], **describe_items(items), "sha256": digests})
+    write_sealed_json(folder / "card.json", {"task": spec["task"], **describe_items(items), "sha256": digests})
 
 
 def _check(items: Items, spec: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, write_json
+from crossover.files import read_sealed_json, sha256, write_sealed_json
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ def write_receipt(path: Path, root: Path, files: list[str], facts: dict[str, Any
     entries = [
         {"path": name, "bytes": (root / name).stat().st_size, "sha256": sha256(root / name)} for name in sorted(files)
     ]
-    write_json(path, {**facts, "root": str(root), "files": entries})
+    write_sealed_json(path, {**facts, "root": str(root), "files": entries})
 
 
 def read_receipt(path: Path) -> Receipt:
     """Read a receipt, and check size and SHA-256 of each of its files before anything else opens them.
 
     Raises:
-        UserError: a file is missing or is not the one that was acquired.
+        UserError: a file is missing or is not the one that was acquired, or the receipt is not as it was written.
     """
-    content = read_json(path)
+    content = read_sealed_json(path)
     root = Path(content["root"])
     for entry in content["files"]:
         file = root / entry["path"]

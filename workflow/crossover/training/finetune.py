@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet
+from crossover.files import read_sealed_json, sha256, tree_digest, write_json, write_parquet
 from crossover.models.sequence import SequenceModel, build_model, derived_seed
+from crossover.results import write_provenance
 from crossover.training.loop import Settings, batches, slices, train
 from crossover.training.provenance import Recorder
 from crossover.training.state import StateStore
@@ -41,7 +42,7 @@ def finetune_run(
     """
     recorder = Recorder(device, spec["code"], command)
     tokens_folder = Path("results/tokens") / spec["tokens"]
-    encoding = read_json(tokens_folder / "encoding.json")
+    encoding = read_sealed_json(tokens_folder / "encoding.json")
     checkpoint_digest = check_checkpoint(spec["checkpoint"])
     splits = {name: Tokens.open(tokens_folder, name) for name in ("train", "validation", "test")}
     model = build_model(spec, encoding, seed).to(device)
@@ -87,8 +88,7 @@ def finetune_run(
     write_parquet(out / "predictions.parquet", predictions)
     write_json(out / "metrics.json", metrics)
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
-    results = {name: sha256(out / name) for name in ("metrics.json", "curve.parquet", "predictions.parquet")}
-    write_json(out / "provenance.json", recorder.finish(progress.resumed, inputs) | {"results": results})
+    write_provenance(out, recorder.finish(progress.resumed, inputs))
     store.clear()
 
 
@@ -107,7 +107,7 @@ def _settings(training: dict[str, Any], rate: float) -> Settings:
 def learning_rate(spec: dict[str, Any]) -> float:
     """The rate of a run: the one in its spec, or the one that was selected for it on validation data."""
     if isinstance(spec["learning_rate"], dict):
-        return float(read_json(Path("results/rates") / f"{spec['name']}.json")["learning_rate"])
+        return float(read_sealed_json(Path("results/rates") / f"{spec['name']}.json")["learning_rate"])
     return float(spec["learning_rate"])
 
 
@@ -129,7 +129,7 @@ def check_checkpoint(checkpoint: dict[str, Any]) -> str:
         if tree_digest(folder) != checkpoint["sha256"]:
             raise UserError(f"{folder} has changed since this run was planned; run snakemake again.")
         return sha256(folder / "model.safetensors")
-    recorded = read_json(folder / "pretraining.json")["sha256"]
+    recorded = read_sealed_json(folder / "pretraining.json")["sha256"]
     for name, digest in recorded.items():
         if not (folder / name).exists() or sha256(folder / name) != digest:
             raise UserError(

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crossover.errors import UserError
-from crossover.files import read_json, sha256
+from crossover.results import RESULTS, checked_provenance, run_folder
 
 log = logging.getLogger(__name__)
+FILES = (*RESULTS, "provenance.json")
 FOLDER = "finished"  # in the run's folder, where no rule declares it
 
 
@@ -23,11 +24,11 @@ def keep(out: Path) -> None:
     """Keep links to a run's results beside them.
 
     Args:
-        out: the run's folder with its seed; its provenance.json names the results and their digests.
+        out: the run's folder with its seed.
     """
     forget(out)
     temporary = Path(tempfile.mkdtemp(dir=out, prefix=f".{FOLDER}."))
-    for name in [*read_json(out / "provenance.json")["results"], "provenance.json"]:
+    for name in FILES:
         _link(out / name, temporary / name)
     temporary.rename(out / FOLDER)
 
@@ -36,14 +37,12 @@ def restore(out: Path) -> bool:
     """Put a run's kept results back; return whether there were any that are still whole."""
     folder = out / FOLDER
     try:
-        digests = read_json(folder / "provenance.json")["results"]
-        whole = all(sha256(folder / name) == digest for name, digest in digests.items())
-    except (UserError, KeyError, TypeError, AttributeError, OSError):
+        checked_provenance(folder)
+    except UserError as error:
+        if folder.exists():
+            log.warning("the kept results are not used: %s", error)
         return False
-    if not whole:
-        log.warning("the kept results in %s are damaged and are not used", folder)
-        return False
-    for name in [*digests, "provenance.json"]:
+    for name in FILES:
         (out / name).unlink(missing_ok=True)
         _link(folder / name, out / name)
     return True
@@ -56,7 +55,7 @@ def forget(out: Path) -> None:
 
 def folders_of(runs: Iterable[tuple[str, int]]) -> list[Path]:
     """The folders of runs, given by name and seed, that have kept results."""
-    folders = [Path("results/runs") / run / f"seed-{seed}" for run, seed in runs]
+    folders = [run_folder(run, seed) for run, seed in runs]
     return [folder for folder in folders if (folder / FOLDER).is_dir()]
 
 

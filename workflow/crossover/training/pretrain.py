@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.utils.logging import disable_progress_bar
 
 from crossover.errors import UserError
-from crossover.files import replacing, sha256, write_json, write_parquet
+from crossover.files import replacing, sha256, write_parquet, write_sealed_json
 from crossover.models.sequence import derived_seed
 from crossover.tasks.corpora import read_documents
 from crossover.training.loop import Settings, slices, train
@@ -29,6 +29,7 @@ from crossover.training.state import StateStore
 log = logging.getLogger(__name__)
 END = "<|endoftext|>"  # stands before every document, as in GPT-2
 WARM_UP = 0.05  # share of the steps
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "curve.parquet")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class Corpus:
 def pretrain_checkpoint(
     spec: dict[str, Any], receipt: Path, out: Path, device: torch.device, save_every: float, command: str
 ) -> None:
-    """Train tokenizer and model, and write config.json, model.safetensors, tokenizer.json, curve.parquet and pretraining.json.
+    """Train tokenizer and model, and write what was made, what was learned, and at what cost.
+
+    The files are config.json, model.safetensors, tokenizer.json, curve.parquet, pretraining.json (the same bytes whenever
+    the same checkpoint is made) and provenance.json.
 
     Args:
         spec: the content of results/specs/<checkpoint>.json.
@@ -108,7 +112,7 @@ def pretrain_checkpoint(
         out / "curve.parquet",
         pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])[["step", "split", "loss"]],
     )
-    write_json(
+    write_sealed_json(
         out / "pretraining.json",
         {
             "name": spec["name"],
@@ -117,10 +121,10 @@ def pretrain_checkpoint(
             "steps": progress.step,
             "best_step": progress.best_step,
             "tokens_seen": progress.step * training["batch_size"] * training["context"],
-            "sha256": {name: sha256(out / name) for name in ("config.json", "model.safetensors", "tokenizer.json")},
-            "provenance": recorder.finish(progress.resumed, {"corpus": sha256(receipt)}),
+            "sha256": {name: sha256(out / name) for name in FILES},
         },
     )
+    write_sealed_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(receipt)}))
     store.clear()
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from crossover.files import read_json, write_json
+from crossover.files import read_json, write_sealed_json
+from crossover.results import checked_provenance, run_folder
 
 
 def select_rate(spec: dict[str, Any], output: Path) -> None:
@@ -12,10 +13,15 @@ def select_rate(spec: dict[str, Any], output: Path) -> None:
     Args:
         spec: the final run's spec; `learning_rate.selected_from` names the runs that tried the rates.
         output: results/rates/<run>.json.
+
+    Raises:
+        UserError: a file of one of these runs is missing, or is not what the run wrote.
     """
     candidates = []
     for entry in spec["learning_rate"]["selected_from"]:
-        metrics = read_json(Path("results/runs") / entry["run"] / f"seed-{entry['seed']}" / "metrics.json")
+        folder = run_folder(entry["run"], entry["seed"])
+        checked_provenance(folder)
+        metrics = read_json(folder / "metrics.json")
         candidates.append(
             {
                 "run": entry["run"],
@@ -25,4 +31,4 @@ def select_rate(spec: dict[str, Any], output: Path) -> None:
             }
         )
     best = max(candidates, key=lambda candidate: (candidate["validation_score"], -candidate["validation_loss"]))
-    write_json(output, {"run": spec["name"], "learning_rate": best["learning_rate"], "candidates": candidates})
+    write_sealed_json(output, {"run": spec["name"], "learning_rate": best["learning_rate"], "candidates": candidates})
