@@ -28,6 +28,10 @@ COMMANDS = (
 # A GPU needs a character device of its own; any will do while nothing confines devices.
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
+# The environment of a user of the cluster: the site's partitions, and quick questions to save time.
+QUICK = {"PYTHONPATH": str(Path(__file__).parent / "quick"), "SNAKEMAKE_POLL": "1"}
+PARTITIONS = {"CROSSOVER_PARTITION": "cpu", "CROSSOVER_GPU_PARTITION": "gpu"}
+
 
 @dataclass(frozen=True)
 class Settings:

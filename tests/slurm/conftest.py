@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, install, missing
+from configuration import PARTITIONS, QUICK
 
 from workflow_copy import WorkflowCopy
-
-QUICK = {"PYTHONPATH": str(Path(__file__).parent / "quick"), "SNAKEMAKE_POLL": "1"}
-PARTITIONS = {"CROSSOVER_PARTITION": "cpu", "CROSSOVER_GPU_PARTITION": "gpu"}
 
 
 @pytest.fixture(scope="session")

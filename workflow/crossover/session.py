@@ -13,7 +13,12 @@ from crossover.status import Overview, describe_failures
 from crossover.training.events import record
 
 EVERY = 10.0  # seconds between two looks
-NOISE = ("Select jobs to execute", "Execute ", "SLURM run ID", "Cleaning up SLURM log files")
+# Lines of Snakemake and its SLURM plugin that say nothing to a user; its log file keeps them.
+NOISE = re.compile(
+    r"Select jobs to execute|Execute \d+ jobs|SLURM run ID|Cleaning up SLURM log|Job \S+ has been submitted with SLURM|"
+    r"Trying to restart job|Removing output files of failed job|No SLURM account given|No account was given|"
+    r"Unable to guess SLURM account|No partition was given|Guessed SLURM account"
+)
 SLURM_STATUS = re.compile(r"SLURM status is: '([A-Z_]+)'")
 STATUS_IN_WORDS = {
     "TIMEOUT": "the time limit was reached; set hardware.minutes of the study if the retries do not get far enough",
@@ -100,4 +105,4 @@ def in_words(message: str) -> str:
 
 
 def _without_noise(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(NOISE)
+    return not NOISE.match(record.getMessage())
