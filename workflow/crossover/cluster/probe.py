@@ -189,7 +189,7 @@ def _await(probe: Probe, name: str) -> Generator[None, None, None]:
     while not arrived(probe.folder, name):
         job = probe.job()
         if job.has_ended and job.state != "COMPLETED":
-            raise Lost(_judge_end(probe.job_id, job.state, probe.last_words()))
+            raise Lost(judge_end(probe.job_id, job.state, probe.last_words()))
         if time.monotonic() > patience:
             text = f"job {probe.job_id} ran, but nothing it wrote was seen here within {PATIENCE} s"
             raise Lost(Finding("FAIL", "probe job", text, "work in a folder on a file system that all nodes share"))
@@ -210,7 +210,8 @@ def _round_trips(probe: Probe) -> Generator[None, None, float]:
 # --- what it means ----------------------------------------------------------------------------------------
 
 
-def _judge_end(job_id: str, state: str, last_words: str) -> Finding:
+def judge_end(job_id: str, state: str, last_words: str) -> Finding:
+    """What a probe job that failed means, by the last line of its log."""
     if NO_LOG in last_words:
         change = f"nodes must see {Path.cwd()}: work in a folder on a file system that all nodes share"
     elif "No such file or directory" in last_words:
@@ -271,7 +272,7 @@ def _judge_gpu(report: dict[str, Any]) -> Finding:
 def _judge_files(report: dict[str, Any], trip: float, latency_wait: int) -> Finding:
     text = f"a file to {report['node']} and its answer took {trip:.1f} s at most (latency-wait is {latency_wait} s)"
     if trip > latency_wait:
-        change = f"latency-wait: {2 * int(trip + 1)} in slurm/profile.yaml"
+        change = f"latency-wait: {2 * int(trip + 1)} in profiles/slurm/profile.yaml"
         return Finding("warn", "shared files", text, change)
     return Finding("ok", "shared files", text)
 
