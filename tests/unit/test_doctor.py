@@ -161,25 +161,24 @@ def test_a_command_that_is_missing_or_silent_says_so():
 
 
 @pytest.mark.parametrize(
-    ("age", "command", "first", "sacct", "grade", "change"),
+    ("age", "command", "accounting", "sacct", "grade", "change"),
     [
-        (300, "squeue", 20, False, "ok", ""),
-        (300, "squeue", 20, True, "ok", ""),
-        (100, "squeue", 20, False, "warn", "MinJobAge=300"),  # pauses between questions grow beyond 100 s
-        (100, "squeue", 20, True, "warn", "slurm-status-command: sacct"),
-        (50, "squeue", 20, False, "FAIL", "slurm-init-seconds-before-status-checks: 16"),
-        (50, "squeue", 20, True, "ok", ""),  # the plugin turns to sacct
-        (300, "squeue", 101, False, "FAIL", "slurm-init-seconds-before-status-checks: 100"),
-        (300, "sacct", 20, False, "FAIL", "slurm-status-command: squeue"),
-        (300, "sacct", 20, True, "ok", ""),
+        (300, "squeue", False, False, "ok", ""),
+        (300, "squeue", True, True, "ok", ""),
+        (100, "squeue", False, False, "warn", "MinJobAge=300"),  # pauses between questions grow beyond 100 s
+        (100, "squeue", True, True, "warn", "slurm-status-command: sacct"),
+        (50, "squeue", False, False, "warn", "MinJobAge=300"),
+        (50, "squeue", True, True, "ok", ""),  # the plugin turns to sacct below three times the first pause of 20 s
+        (50, "squeue", True, False, "FAIL", "--profile profiles/slurm-squeue"),
+        (300, "sacct", False, False, "FAIL", "slurm-status-command: squeue"),
+        (300, "sacct", True, True, "ok", ""),
     ],
 )
-def test_states_of_jobs(scheduler, profile, age, command, first, sacct, grade, change):
+def test_states_of_jobs(scheduler, profile, age, command, accounting, sacct, grade, change):
     settings = scheduler.settings | {"MinJobAge": f"{age} sec"}
-    options = profile.options | {
-        "slurm_status_command": command,
-        "slurm_init_seconds_before_status_checks": first,
-    }
+    if not accounting:
+        settings["AccountingStorageType"] = "accounting_storage/none"
+    options = profile.options | {"slurm_status_command": command, "slurm_init_seconds_before_status_checks": 20}
     finding = check_status_command(
         replace(scheduler, settings=settings), replace(profile, options=options), sacct_answers=sacct
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from crossover.cluster import demand
 from crossover.cluster.findings import Finding, Grade
 from crossover.cluster.profile import Profile
+from crossover.cluster.scheduler import ASK
 from crossover.cluster.slurm import Partition, Scheduler, ask
 from crossover.config.load import CONFIG, load_config, nearest, read_yaml
 from crossover.errors import UserError
@@ -17,7 +18,6 @@ ACCOUNT, PARTITION, GPU_PARTITION = "CROSSOVER_ACCOUNT", "CROSSOVER_PARTITION", 
 PROBE_MINUTES = 15  # the time limit of a probe job; it ends by itself before
 PROBE_MEMORY_MB = 2000  # importing torch takes a few hundred
 OPTIONS = {"slurm_partition": "partition", "slurm_account": "account", "qos": "qos", "constraint": "constraint"}
-ASK = "ask the people who run the cluster"
 
 
 # --- where jobs go ----------------------------------------------------------------------------------------
