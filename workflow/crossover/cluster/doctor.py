@@ -70,12 +70,13 @@ def _check_scheduler(scheduler: Scheduler, profile: Profile) -> tuple[list[Findi
     sacct_answers = scheduler.has_accounting and ask("sacct", "--allocations", "--noheader").status == 0
     needs = needs_of_study()
     asked = isinstance(needs, Needs) and needs.gpu > 0
-    where, partition = check_partition(scheduler, profile)
-    gpu_findings, gpu = check_gpus(scheduler, profile, asked)
+    whose, account = check_account(scheduler, profile)
+    where, partition = check_partition(scheduler, profile, account)
+    gpu_findings, gpu = check_gpus(scheduler, profile, account, asked)
     findings = [
         answers,
         check_status_command(scheduler, profile, sacct_answers),
-        check_account(scheduler, profile),
+        whose,
         where,
         *gpu_findings,
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from crossover.cluster import demand
 from crossover.cluster.findings import Finding, Grade
 from crossover.cluster.profile import Profile
+from crossover.cluster.scheduler import ASK
 from crossover.cluster.slurm import Partition, Scheduler, ask
 from crossover.config.load import CONFIG, load_config, nearest, read_yaml
 from crossover.errors import UserError
@@ -17,7 +18,6 @@ ACCOUNT, PARTITION, GPU_PARTITION = "CROSSOVER_ACCOUNT", "CROSSOVER_PARTITION", 
 PROBE_MINUTES = 15  # the time limit of a probe job; it ends by itself before
 PROBE_MEMORY_MB = 2000  # importing torch takes a few hundred
 OPTIONS = {"slurm_partition": "partition", "slurm_account": "account", "qos": "qos", "constraint": "constraint"}
-ASK = "ask the people who run the cluster"
 
 
 # --- where jobs go ----------------------------------------------------------------------------------------
@@ -28,15 +28,23 @@ def partition_of(scheduler: Scheduler, profile: Profile, rule: str) -> str | Non
     return profile.resource(rule, "slurm_partition") or scheduler.default_partition
 
 
-def check_partition(scheduler: Scheduler, profile: Profile, gpu: bool = False) -> tuple[Finding, Partition | None]:
+def check_partition(
+    scheduler: Scheduler, profile: Profile, account: str | None, gpu: bool = False
+) -> tuple[Finding, Partition | None]:
     """Whether the partition of runs on GPUs, or that of all other jobs, exists and takes jobs of the account.
+
+    Args:
+        scheduler: what the scheduler said.
+        profile: the partition of runs and of other jobs.
+        account: the account of jobs, if it is known.
+        gpu: whether the partition of runs is meant, and they ask for a GPU.
 
     Returns:
         The finding, and the partition if jobs can run there.
     """
     rule, subject, variable = (RUN, "gpu partition", GPU_PARTITION) if gpu else (OTHER, "partition", PARTITION)
     name = partition_of(scheduler, profile, rule)
-    good = [other.name for other in scheduler.partitions.values() if not _obstacle(other, profile, gpu)]
+    good = [other.name for other in scheduler.partitions.values() if not _obstacle(other, account, gpu)]
     change = f"export {variable}={good[0]}" if good else f"{ASK} which one to use"
     if len(good) > 1:
         change += f" (or {', '.join(good[1:])})"
@@ -46,19 +54,18 @@ def check_partition(scheduler: Scheduler, profile: Profile, gpu: bool = False) -
     if partition is None:
         text = f"there is no partition {name}; {nearest(name, scheduler.partitions)}"
         return Finding("FAIL", subject, text, change), None
-    if obstacle := _obstacle(partition, profile, gpu):
+    if obstacle := _obstacle(partition, account, gpu):
         return Finding("FAIL", subject, f"{name} {obstacle}", change), None
     kinds = f", with {' and '.join(partition.gpu_kinds)} on a node" if gpu else ""
     return Finding("ok", subject, f"{name}{' (the default)' * partition.is_default}{kinds}"), partition
 
 
-def _obstacle(partition: Partition, profile: Profile, gpu: bool) -> str | None:
+def _obstacle(partition: Partition, account: str | None, gpu: bool) -> str | None:
     """What keeps jobs, with or without a GPU, out of a partition."""
-    account = profile.resource(OTHER, "slurm_account")
     if not partition.is_up:
         return f"is {partition.settings['State']}: it starts no jobs"
     if account and not partition.allows(account):
-        return f"takes no jobs of account {account}"
+        return f"takes no jobs of account {account} (see {ACCOUNT})"
     if gpu and not partition.gpus:
         return "has no GPUs"
     if not any(node.usable and (node.gpus or not gpu) for node in partition.nodes):
@@ -66,46 +73,52 @@ def _obstacle(partition: Partition, profile: Profile, gpu: bool) -> str | None:
     return None
 
 
-def check_account(scheduler: Scheduler, profile: Profile) -> Finding:
-    """Whether the account exists, as far as the accounting can tell."""
+def check_account(scheduler: Scheduler, profile: Profile) -> tuple[Finding, str | None]:
+    """Whether the account exists, as far as the accounting can tell.
+
+    Returns:
+        The finding, and the account that jobs are counted under, if it is known.
+    """
     account = profile.resource(OTHER, "slurm_account")
     if not scheduler.has_accounting:
-        if account:
-            text = f"{account} cannot be checked without accounting, and the SLURM plugin then refuses to submit"
-            return Finding("FAIL", "account", text, f"unset {ACCOUNT}")
-        return Finding("ok", "account", "none is named; without accounting none is needed")
+        text = f"{account or 'none is named'}; there is no accounting that would ask for it"
+        return Finding("ok", "account", text), account
     user = getpass.getuser()
-    show = ("sacctmgr", "--noheader", "--parsable2", "show", "associations")
-    accounts = sorted(set(ask(*show, "where", f"user={user}", "format=account").out.split()))
+    show = ("sacctmgr", "--noheader", "--parsable2", "show", "user", user, "withassoc")
+    rows = [line.split("|") for line in ask(*show, "format=account,defaultaccount").out.splitlines()]
+    accounts, default = sorted({row[0] for row in rows}), next((row[1] for row in rows), None)
     if not accounts:
         text = f"sacctmgr names no account of {user}: jobs may be refused"
         enforced = "associations" in scheduler.settings.get("AccountingStorageEnforce", "")
-        return Finding("FAIL" if enforced else "warn", "account", text, f"{ASK} for one")
+        return Finding("FAIL" if enforced else "warn", "account", text, f"{ASK} for one"), account
     if account and account.lower() not in {name.lower() for name in accounts}:
         text = f"{user} has no account {account}; {nearest(account, accounts)}"
-        return Finding("FAIL", "account", text, f"export {ACCOUNT}={accounts[0]} ({user} has: {', '.join(accounts)})")
-    return Finding("ok", "account", account or f"the default one of {user} ({', '.join(accounts)})")
+        change = f"export {ACCOUNT}={accounts[0]} ({user} has: {', '.join(accounts)})"
+        return Finding("FAIL", "account", text, change), account
+    text = account or f"{default}, the default one of {user} (who has: {', '.join(accounts)})"
+    return Finding("ok", "account", text), account or default
 
 
 # --- GPUs -------------------------------------------------------------------------------------------------
 
 
 def check_gpus(
-    scheduler: Scheduler, profile: Profile, asked: bool
+    scheduler: Scheduler, profile: Profile, account: str | None, asked: bool
 ) -> tuple[list[Finding], tuple[Partition, str] | None]:
     """Where GPUs are, and which form of a request for one is accepted there.
 
     Args:
         scheduler: what the scheduler said.
-        profile: the account, and the partition of runs.
+        profile: the partition of runs, and how they ask for a GPU.
+        account: the account of jobs, if it is known.
         asked: whether the study's runs ask for a GPU.
 
     Returns:
         The findings, and the partition and form for a job on a GPU, if there is one.
     """
-    there = [partition for partition in scheduler.partitions.values() if not _obstacle(partition, profile, gpu=True)]
+    there = [partition for partition in scheduler.partitions.values() if not _obstacle(partition, account, gpu=True)]
     if asked or profile.resource(RUN, "slurm_partition") != profile.resource(OTHER, "slurm_partition"):
-        finding, partition = check_partition(scheduler, profile, gpu=True)
+        finding, partition = check_partition(scheduler, profile, account, gpu=True)
     elif there:
         names = ", ".join(f"{partition.name} ({', '.join(partition.gpu_kinds)})" for partition in there)
         text = f"GPUs are in {names}; the study asks for none. For one that does:"
@@ -191,11 +204,14 @@ def check_study(needs: Needs, partition: Partition, retries: int) -> Finding:
     for key, value, most in limits:
         if value > most:
             text += f"; {partition.name} gives at most {key}: {most:g}"
-            return Finding("FAIL", "study", text, f"hardware: {{{key}: {most:g}}} in the study's file, or {PARTITION}")
-    attempts = min(most // value for _, value, most in limits)
-    if attempts <= retries:
-        text += f"; attempt {attempts + 1:g} asks for {attempts + 1:g} times as much, more than {partition.name} gives"
-        return Finding("warn", "study", text, f"hardware in the study's file, or retries: {attempts - 1:g}")
+            return Finding(
+                "FAIL", "study", text, f"hardware: {{{key}: {most:g}}} in the study's file, or another partition"
+            )
+    for key, value, most in limits:
+        if value * (retries + 1) > most:
+            text += f", times the number of the attempt; {partition.name} gives at most {key}: {most:g}"
+            change = f"hardware: {{{key}: {most // (retries + 1):g}}} in the study's file"
+            return Finding("warn", "study", text, change)
     if partition.gpus and not needs.gpu and not partition.is_default:
         text += f", and no GPU, but goes to {partition.name}, which has some"
         return Finding("warn", "study", text, f"unset {GPU_PARTITION} for this study")

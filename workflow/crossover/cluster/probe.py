@@ -30,6 +30,7 @@ from crossover.cluster.slurm import Job, ask, ask_job
 from crossover.files import read_json
 
 LOG = "log"
+NO_LOG = "it has left no log here"
 PREFIX = ".crossover-doctor-"
 PAUSE = 0.1  # seconds between two looks at the folder
 QUERY_PAUSE = 2  # seconds between two questions to the scheduler
@@ -81,7 +82,7 @@ class Probe:
             lines = (self.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
             telling = [line.strip() for line in lines if line.strip() and "Exited with exit code" not in line]
             return f"its log ends with: {telling[-1]}" if telling else "its log is empty"
-        return "it has left no log here"
+        return NO_LOG
 
 
 def run_probes(
@@ -174,8 +175,8 @@ def _start(probe: Probe, wait: float) -> Generator[None, None, Job]:
     patience = time.monotonic() + wait
     while (job := probe.job()).waits:
         if time.monotonic() > patience:
-            text = f"job {probe.job_id} was still waiting after {wait:g} s ({job.reason}), and was cancelled"
-            change = f"crossover doctor --wait {max(wait * 4, 600):g}, or a partition with free nodes"
+            text = f"job {probe.job_id} still waited after {wait:g} s and was cancelled; SLURM's reason: {job.reason}"
+            change = f"if that reason will pass: crossover doctor --wait {max(wait * 4, 600):g}"
             raise Lost(Finding("warn", "probe job", text, change))
         yield
     yield from _await(probe, HERE)
@@ -188,9 +189,7 @@ def _await(probe: Probe, name: str) -> Generator[None, None, None]:
     while not arrived(probe.folder, name):
         job = probe.job()
         if job.has_ended and job.state != "COMPLETED":
-            text = f"job {probe.job_id} ended as {job.state}; {probe.last_words()}"
-            change = f"nodes must see {Path.cwd()} and {sys.prefix}: use a file system that all nodes share"
-            raise Lost(Finding("FAIL", "probe job", text, change))
+            raise Lost(judge_end(probe.job_id, job.state, probe.last_words()))
         if time.monotonic() > patience:
             text = f"job {probe.job_id} ran, but nothing it wrote was seen here within {PATIENCE} s"
             raise Lost(Finding("FAIL", "probe job", text, "work in a folder on a file system that all nodes share"))
@@ -209,6 +208,19 @@ def _round_trips(probe: Probe) -> Generator[None, None, float]:
 
 
 # --- what it means ----------------------------------------------------------------------------------------
+
+
+def judge_end(job_id: str, state: str, last_words: str) -> Finding:
+    """What a probe job that failed means, by the last line of its log."""
+    if NO_LOG in last_words:
+        change = f"nodes must see {Path.cwd()}: work in a folder on a file system that all nodes share"
+    elif "No such file or directory" in last_words:
+        change = f"nodes must see {sys.prefix}: make the environment on a file system that all nodes share"
+    elif "configuration source" in last_words:
+        change = "SLURM_CONF does not reach job steps: have /etc/slurm/slurm.conf, or wrappers of the commands in PATH"
+    else:
+        change = "every job of a study would end like this: put right what its log says"
+    return Finding("FAIL", "probe job", f"job {job_id} ended as {state}; {last_words}", change)
 
 
 def judge(report: dict[str, Any], trip: float, latency_wait: int, on_gpu: bool) -> list[Finding]:
@@ -260,7 +272,7 @@ def _judge_gpu(report: dict[str, Any]) -> Finding:
 def _judge_files(report: dict[str, Any], trip: float, latency_wait: int) -> Finding:
     text = f"a file to {report['node']} and its answer took {trip:.1f} s at most (latency-wait is {latency_wait} s)"
     if trip > latency_wait:
-        change = f"latency-wait: {2 * int(trip + 1)} in slurm/profile.yaml"
+        change = f"latency-wait: {2 * int(trip + 1)} in profiles/slurm/profile.yaml"
         return Finding("warn", "shared files", text, change)
     return Finding("ok", "shared files", text)
 

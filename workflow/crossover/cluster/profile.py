@@ -47,31 +47,43 @@ class Profile:
 
 def check_profile() -> tuple[list[Finding], Profile | None]:
     """Find the profile, compare its keys with Snakemake's options, and let Snakemake read it."""
-    from snakemake.cli import get_argument_parser, get_profile_dir
+    try:
+        from snakemake.cli import get_argument_parser, get_profile_dir
+    except Exception as error:  # its plugins are imported too, and ask the system for this and that
+        text = f"Snakemake does not start: {type(error).__name__}: {error}"
+        return [Finding("FAIL", "profile", text, "snakemake --version shows more")], None
 
     found = get_profile_dir(NAME)
+    link = f"ln -sfn profiles/{NAME} {NAME}"
     if found is None:
-        missing = f"Snakemake finds no profile called {NAME}"
-        return [Finding("FAIL", "profile", missing, f"ln -sfn profiles/{NAME} {NAME}")], None
-    path = found[1]
+        return [Finding("FAIL", "profile", f"Snakemake finds no profile called {NAME}", link)], None
+    path = _as_seen_from_here(found[1])
+    if path == Path(NAME):  # git writes a link as a text file where links are not supported
+        return [Finding("FAIL", "profile", f"{NAME} is a file, but should be a link to profiles/{NAME}", link)], None
     try:
         raw, understood = _read(path)
     except Exception as error:  # whatever the Python in a profile raises
         broken = f"{path} cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
-        return [Finding("FAIL", "profile", broken, f"correct {path}, or take it back: git checkout -- {path}")], None
-    parser = get_argument_parser(profiles=[NAME, *([DEFAULTS] if DEFAULTS.exists() else [])])
-    known = {key for action in parser._actions for key in parser.get_possible_config_keys(action)}
-    strangers = _strangers(path, raw, understood, {key for key in known if not key.startswith("-")})
-    if strangers:
-        return strangers, None
+        return [Finding("FAIL", "profile", broken, f"correct {path}")], None
     try:
         with contextlib.redirect_stderr(io.StringIO()) as complaint:
-            options = vars(parser.parse_known_args([])[0])
+            parser = get_argument_parser(profiles=[NAME, *([DEFAULTS] if DEFAULTS.exists() else [])])
+            known = {key for action in parser._actions for key in parser.get_possible_config_keys(action)}
+            strangers = _strangers(path, raw, understood, {key for key in known if not key.startswith("-")})
+            options = {} if strangers else vars(parser.parse_known_args([])[0])
     except (SystemExit, Exception) as error:  # Snakemake has many classes of errors for wrong values
         words = complaint.getvalue().strip().splitlines()
-        reason = words[-1] if words else str(error)
+        reason = words[-1] if words else f"{type(error).__name__}: {error}"
         return [Finding("FAIL", "profile", f"Snakemake refuses {path}: {reason}", f"correct the value in {path}")], None
+    if strangers:
+        return strangers, None
     return _checked(Profile(path, options), raw), Profile(path, options)
+
+
+def _as_seen_from_here(path: Path) -> Path:
+    """The file itself, which may be reached through a link, by the path that people know it by."""
+    real = path.resolve()
+    return real.relative_to(Path.cwd().resolve()) if real.is_relative_to(Path.cwd().resolve()) else real
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,6 +10,7 @@ from crossover.cluster.slurm import Partition, Scheduler
 
 COMMANDS = ("sinfo", "scontrol", "sbatch", "squeue", "scancel", "srun")
 LONGEST_PAUSE = 180  # seconds; the plugin's pause between two questions grows up to this
+ASK = "ask the people who run the cluster"
 SHORTEST_WARNING = 30  # seconds; SLURM's own default of KillWait
 
 
@@ -26,9 +27,9 @@ def check_commands() -> Finding | None:
 
 def check_nodes(scheduler: Scheduler) -> Finding:
     """Whether the scheduler answers, and how many of its nodes run jobs."""
-    if not scheduler.ping.out.count(" UP") or not scheduler.nodes:
-        text = f"the scheduler does not answer: {scheduler.ping.words or 'it names no nodes'}"
-        return Finding("FAIL", "scheduler", text, "scontrol ping; if it stays down, ask the people who run the cluster")
+    if not scheduler.nodes:
+        text = f"the scheduler does not answer: {scheduler.ping.words}"
+        return Finding("FAIL", "scheduler", text, f"scontrol ping; if it stays down, {ASK}")
     away = Counter(node.state.rstrip("*") for node in scheduler.nodes.values() if not node.usable)
     words = "".join(f", {count} {state}" for state, count in sorted(away.items()))
     usable = len(scheduler.nodes) - away.total()
@@ -41,23 +42,21 @@ def check_nodes(scheduler: Scheduler) -> Finding:
 def check_status_command(scheduler: Scheduler, profile: Profile, sacct_answers: bool) -> Finding:
     """Whether Snakemake will learn how its jobs end: a job that it hears nothing of is waited for without end."""
     age = scheduler.seconds("MinJobAge") or 0
-    asks_squeue = profile.status_command == "squeue"
-    trusted = 3 * profile.first_check  # the plugin turns to sacct when squeue remembers jobs for a shorter time
-    if asks_squeue and age >= trusted:
-        if age >= LONGEST_PAUSE:
-            return Finding("ok", "job states", f"squeue remembers jobs for {age} s (MinJobAge): long enough")
-        text = f"squeue forgets jobs after {age} s (MinJobAge), but may be asked only every {LONGEST_PAUSE} s"
+    forgets = f"squeue forgets jobs {age} s after their end (MinJobAge)"
+    # The plugin turns from squeue to sacct by this rule, and crossover keeps it from that where there is no accounting.
+    turns = profile.status_command == "squeue" and scheduler.has_accounting and age < 3 * profile.first_check
+    if profile.status_command == "sacct" or turns:
+        why = f"{forgets}, so Snakemake asks sacct" if turns else "Snakemake asks sacct"
         if sacct_answers:
-            return Finding("warn", "job states", text, f"slurm-status-command: sacct in {profile.path}")
-        return Finding("warn", "job states", text, "ask the people who run the cluster for MinJobAge=300")
-    if sacct_answers:
-        return Finding("ok", "job states", "Snakemake asks sacct, which answers")
-    if asks_squeue:
-        text = f"squeue forgets jobs after {age} s (MinJobAge), so the plugin turns to sacct: there is no accounting"
-        first = f"slurm-init-seconds-before-status-checks: {max(age // 3, 1)} in {profile.path}"
-        return Finding("FAIL", "job states", text, first)
-    text = "Snakemake asks sacct, but there is no accounting"
-    return Finding("FAIL", "job states", text, f"slurm-status-command: squeue in {profile.path}")
+            return Finding("ok", "job states", f"{why}, which answers")
+        change = "--profile slurm --profile profiles/slurm-squeue" if turns else "slurm-status-command: squeue"
+        change = f"snakemake {change}" if turns else f"{change} in {profile.path}"
+        return Finding("FAIL", "job states", f"{why}, which does not answer", change)
+    if age >= LONGEST_PAUSE:
+        return Finding("ok", "job states", f"{forgets}: late enough")
+    text = f"{forgets}, and is asked every {LONGEST_PAUSE} s at times: it may never show a short job"
+    change = f"slurm-status-command: sacct in {profile.path}"
+    return Finding("warn", "job states", text, change if sacct_answers else f"{ASK} for MinJobAge=300")
 
 
 def check_ends(scheduler: Scheduler, profile: Profile, partitions: Iterable[Partition]) -> list[Finding]:
@@ -71,7 +70,7 @@ def _time_limit(scheduler: Scheduler) -> Finding:
     text = f"a run is told, and has {wait} s to save its state (KillWait; ProctrackType {tracking})"
     if wait < SHORTEST_WARNING:
         change = "hardware: minutes in the study, so large that runs do not meet the limit"
-        return Finding("warn", "time limit", f"{text}: little for a large model, which goes back a minute then", change)
+        return Finding("warn", "time limit", f"{text}; a large model takes longer, and goes back a minute", change)
     return Finding("ok", "time limit", text)
 
 

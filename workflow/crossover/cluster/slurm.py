@@ -28,8 +28,8 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """Its complaint, or its answer, on one line."""
-        return " ".join((self.err.strip() or self.out.strip()).split())
+        """Its complaint, or its answer, on one line and without ornament."""
+        return " ".join((self.err.strip() or self.out.strip()).replace("*", " ").split())
 
 
 def ask(*command: str, seconds: float = 30) -> Answer:
@@ -180,13 +180,15 @@ class Scheduler:
 
 
 def ask_scheduler() -> Scheduler:
-    """Ask sinfo and scontrol for all that the checks need."""
+    """Ask sinfo and scontrol for all that the checks need; nothing more once the controller does not answer."""
+    ping = ask("scontrol", "ping")
+    if " UP" not in ping.out:
+        return Scheduler("", ping, {}, {})
+    version = ask("sinfo", "--version").out.strip().rpartition(" ")[2]
     nodes = read_nodes(ask("sinfo", "--noheader", "--Node", "--format=%P|%N|%T|%G|%m|%c").out)
+    settings = read_settings(ask("scontrol", "show", "config").out)
     return Scheduler(
-        version=ask("sinfo", "--version").out.strip().rpartition(" ")[2],
-        ping=ask("scontrol", "ping"),
-        settings=read_settings(ask("scontrol", "show", "config").out),
-        partitions=read_partitions(ask("scontrol", "--oneliner", "show", "partition").out, nodes),
+        version, ping, settings, read_partitions(ask("scontrol", "--oneliner", "show", "partition").out, nodes)
     )
 
 
