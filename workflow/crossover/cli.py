@@ -4,11 +4,14 @@ Every stage reads files and writes files. Heavy libraries are imported by the st
 """
 
 import argparse
+import atexit
 import logging
 import os
 import shlex
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,11 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status: 0, 1 after a user's error, or 130 after Ctrl-C."""
     if argv is None:  # Ctrl-C ends the process at once: in the middle of an import it would give a puzzling error
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _use_own_temporary_folder()
         argv = sys.argv[1:]
     try:
         return _run(list(argv))
     except KeyboardInterrupt:  # in a fork of the warm process; Snakemake tells the user
         return 130
+
+
+def _use_own_temporary_folder() -> None:
+    """Let what libraries leave in the temporary folder (torch and music21 do, when imported) go with this process."""
+    tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="crossover-")
+    atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 
 def _run(argv: list[str]) -> int:

@@ -122,9 +122,19 @@ def sha256(path: Path) -> str:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """All files below a folder, relative to it, in the order of names; hidden files and folders are left out."""
+    """All files below a folder, relative to it, in the order of names; hidden files and folders are left out.
+
+    Raises:
+        UserError: a name is not UTF-8, so that no JSON or Parquet file can hold it.
+    """
     paths = [path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file()]
-    return sorted(path for path in paths if not any(part.startswith(".") for part in path.parts))
+    visible = sorted(path for path in paths if not any(part.startswith(".") for part in path.parts))
+    for path in visible:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{folder}: the name of {str(path)!a} is not UTF-8; rename it.") from error
+    return visible
 
 
 def tree_digest(folder: Path, digest: Callable[[Path], str] = sha256) -> str:

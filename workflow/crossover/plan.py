@@ -5,6 +5,7 @@ reads no data: only the config, the code's syntax, and the digests of a user's o
 """
 
 import importlib.util
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -261,6 +262,10 @@ def _study_spec(
         "conditions": {condition: settings.model_dump() for condition, settings in conditions.items()},
         "cells": cells,
         # The same study asked for by its path must not look like another one.
-        "commands": {"reproduce": f"snakemake --config study={name if name in known_names('studies') else asked}"},
+        "commands": {
+            "reproduce": shlex.join(
+                ["snakemake", "--config", f"study={name if name in known_names('studies') else asked}"]
+            )
+        },
     }
     return sealed(spec)

@@ -1,5 +1,6 @@
 """Find, and delete when told to, what no study uses any more."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,7 @@ NAMED = (
 def prune(further_studies: list[str], delete: bool) -> str:
     """List, or delete, what neither the studies of config/studies/ nor the further ones use.
 
-    A run that is being computed right now is left alone. Logs stay.
+    What is being computed right now, or holds another user's files, is left alone. Logs stay.
 
     Args:
         further_studies: paths of study files outside config/studies/ whose results are to be kept.
@@ -39,14 +40,14 @@ def prune(further_studies: list[str], delete: bool) -> str:
     plans = [make_plan(study) for study in [*known_names("studies"), *further_studies]]
     used = {name for plan in plans for name in plan.specs}
     unused = sorted(path for folder in NAMED for path in _entries(Path(folder)) if _name(path) not in used)
-    kept = [path for path in unused if any(is_held(lock) for lock in path.rglob(".lock"))]
+    kept = {path: reason for path in unused if (reason := _reason_to_keep(path))}
     unused = [path for path in unused if path not in kept]
-    lines = [f"{_size(path) / 1e6:10.1f} MB  {path}" for path in unused]
-    lines += [f"{'in use':>13}  {path}" for path in kept]
+    lines = [f"{_size(path) / 1e6:11.1f} MB  {path}" for path in unused]
+    lines += [f"{reason:>14}  {path}" for path, reason in kept.items()]
     planned = {plan.study for plan in plans}
     strangers = sorted(path.name for path in _entries(Path("results/studies")) if path.name not in planned)
     if not unused:
-        return "\n".join([*lines, "Nothing to delete: every file is used by a study."])
+        return "\n".join([*lines, f"Nothing to delete: every {'other ' if kept else ''}file is used by a study."])
     if strangers:
         hint = (
             f"results/studies/{strangers[0]} was made by a study that is not in config/studies/; "
@@ -64,12 +65,26 @@ def prune(further_studies: list[str], delete: bool) -> str:
             ]
         )
     for path in unused:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return "\n".join([*lines, f"{len(unused)} entries, {total:.1f} MB, were deleted."])
 
 
 def _entries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+
+
+def _reason_to_keep(path: Path) -> str:
+    """Why an unused entry is not to be deleted, or an empty text."""
+
+    def of_another(file: Path) -> bool:
+        return file.lstat().st_uid != os.geteuid()
+
+    locks = list(path.rglob(".lock"))
+    if any(map(of_another, [path, *locks])):  # asked first, since another's lock may not be readable
+        return "another user's"
+    if any(map(is_held, locks)):  # asked before the rest, since files come and go where a run is being computed
+        return "in use"
+    return "another user's" if any(map(of_another, path.rglob("*"))) else ""
 
 
 def _name(path: Path) -> str:

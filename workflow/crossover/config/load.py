@@ -170,14 +170,14 @@ def load_study(name: str) -> tuple[str, Study]:
     Returns:
         The study's name (the file's stem, which names its folder under results/studies/) and the study.
     """
-    if Path(name).suffix not in {".yaml", ".yml"}:
-        return name, _load("studies", name, Study, "unknown study")
     path = Path(name)
-    if not re.match(NAME, path.stem):
+    by_path = path.suffix in {".yaml", ".yml"}
+    stem = path.stem if by_path else name
+    if not re.fullmatch(NAME, stem):
         raise UserError(
-            f"{path}: a study's file name becomes a folder name; use lower-case letters, digits and dashes."
+            f"{name}: a study's file name becomes a folder name; use at most 60 lower-case letters, digits and dashes."
         )
-    return path.stem, parse(Study, read_yaml(path), str(path))
+    return stem, parse(Study, read_yaml(path), name) if by_path else _load("studies", name, Study, "unknown study")
 
 
 def load_task(name: str, study: str) -> Task:

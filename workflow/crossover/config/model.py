@@ -18,8 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-NAME = r"^[a-z0-9][a-z0-9-]*$"  # a name becomes part of file names, in which "." separates the parts of a run
+# A name becomes part of file names: "." separates the parts of a run, and a file system takes 255 bytes in all.
+NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
 Name = Annotated[str, Field(pattern=NAME)]
+CorpusFolder = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]*$")]  # below the corpus, never beside it
 Share = Annotated[float, Field(gt=0, lt=1)]
 Group = Literal["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]
 
@@ -56,7 +58,7 @@ class Music21Dataset(Model):
     kind: Literal["music21"]
     name: Name
     """Name of the folder under resources/downloads/."""
-    classes: dict[Name, str] = Field(min_length=2)
+    classes: dict[Name, CorpusFolder] = Field(min_length=2)
     """Class label to folder of the corpus."""
     pieces: PositiveInt
     """Pieces taken from each folder."""

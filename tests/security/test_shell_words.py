@@ -1,0 +1,212 @@
+"""No name, label or path of the config reaches a shell as anything but one word."""
+
+import json
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hostile import CANARY, NAME, canaries, write_study, write_yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from crossover.config.load import load_study, parse
+from crossover.config.model import NAME as PATTERN
+from crossover.config.model import Condition, Music21Dataset, Name, Study
+from crossover.errors import UserError
+from workflow_copy import ROOT, STUDY, TASKS, WorkflowCopy, fresh_copy
+
+RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+SHELL = re.compile(r"^    shell:\n((?: {8}.*\n)+)", flags=re.MULTILINE)
+PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
+NUMBERS = {"threads", "resources.gpu"}  # from fields of the config that take nothing but numbers
+FRAGMENTS = [
+    "$(touch CANARY)",
+    "`touch CANARY`",
+    "'",
+    '"',
+    "\\",
+    ";",
+    "&",
+    "|",
+    "\n",
+    " ",
+    "-",
+    "{wildcards}",
+    "}",
+    "~",
+]
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names that a visible file may have: characters of every kind, and pieces of shell."""
+    plain = st.characters(exclude_categories=["Cs"], exclude_characters="/\0")
+    text = st.lists(st.one_of(plain, st.sampled_from(FRAGMENTS)), min_size=1, max_size=40).map("".join)
+    return text.filter(lambda name: not name.startswith(".") and len(name.encode()) < 240)
+
+
+# --- the rules ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", RULES, ids=lambda file: file.stem)
+def test_rules_quote_everything_but_numbers(file):
+    text = file.read_text()
+    commands = SHELL.findall(text)
+    assert len(commands) == len(re.findall(r"^\s*shell:", text, flags=re.MULTILINE)), "a command was not understood"
+    bare = {name for command in commands for name in PLACEHOLDER.findall(command) if not name.endswith(":q")}
+    assert bare <= NUMBERS
+    assert not re.search(r"^\s*(run|script|wrapper|notebook|cwl):", text, flags=re.MULTILINE)
+
+
+# --- the commands that Snakemake makes of them --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory) -> WorkflowCopy:
+    return fresh_copy(tmp_path_factory.mktemp("words") / "workflow")
+
+
+@pytest.fixture(scope="module")
+def harmless(workflow) -> Counter[str]:
+    """The commands of a study in which nothing has a strange name."""
+    write_study(workflow, "tiny.yaml", "harmless")
+    status, output = workflow.try_plan("--config", "study=tiny.yaml")
+    assert status == 0, output
+    return commands(workflow)
+
+
+def planned_specs(copy: WorkflowCopy) -> dict[str, Any]:
+    """The specs of the last plan."""
+    return json.loads((copy.root / ".planned.jsonl.specs").read_text())
+
+
+def commands(copy: WorkflowCopy) -> Counter[str]:
+    """The commands of the last plan, without hashes and without the text of specs, where that text is one word."""
+    texts = {json.dumps(spec, indent=2, sort_keys=True, ensure_ascii=False) for spec in planned_specs(copy).values()}
+    jobs = [json.loads(line) for line in (copy.root / ".planned.jsonl").read_text().splitlines()]
+    lines = [shlex.split(job["command"]) for job in jobs if job["command"]]
+    words = [["TEXT" if word in texts else word for word in line] for line in lines]
+    return Counter(re.sub(r"-[0-9a-f]{8}\b", "-HASH", shlex.join(line)) for line in words)
+
+
+@given(names())
+@example(NAME)
+@example("x" * 239)
+@settings(deadline=None, max_examples=8)
+def test_strange_names_change_no_word_of_any_command(workflow, harmless, name):
+    """Titles, texts, folders of data and weights, classes and pieces: only hashes depend on them."""
+    write_study(workflow, "tiny.yaml", name)
+    status, output = workflow.try_plan("--config", "study=tiny.yaml")
+    assert status == 0, output
+    assert commands(workflow) == harmless
+    assert canaries(workflow.root.parent) == []
+
+
+@given(names())
+@example(NAME)
+@settings(deadline=None, max_examples=8)
+def test_the_path_of_a_study_is_one_word(workflow, harmless, name):
+    """Snakemake reads the path as YAML, so that some cannot be used; the report tells how to ask for the others."""
+    study = f"{name}/tiny.yaml"
+    write_study(workflow, study, "harmless")
+    status, output = workflow.try_plan("--config", f"study={study}")
+    assert "Traceback" not in output, output
+    assert canaries(workflow.root.parent) == []
+    if status == 0:
+        assert commands(workflow) == harmless
+        reproduce = planned_specs(workflow)["study-tiny"]["commands"]["reproduce"]
+        assert shlex.split(reproduce) == ["snakemake", "--config", f"study={study}"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the folder of a checkpoint is an input of a rule, in which braces mean wildcards"
+)
+@pytest.mark.parametrize("name", ["{run}", "<results>"])
+def test_a_folder_of_weights_may_have_a_pattern_of_snakemake_in_its_name(fresh, name):
+    write_study(fresh, "tiny.yaml", "harmless")
+    (fresh.root / "harmless.model").rename(fresh.root / name)
+    fresh.edit("config/checkpoints/own.yaml", "harmless.model", f'"{name}"')
+    status, output = fresh.try_plan("--config", "study=tiny.yaml")
+    assert status == 0, output
+
+
+def test_targets_with_strange_names_are_unknown(workflow):
+    target = f"results/runs/a$(touch {CANARY}).b.c-00000000/seed-1/metrics.json"
+    status, output = workflow.try_plan(target, "--config", "study=tiny.yaml")
+    assert status != 0
+    assert "MissingRuleException" in output
+    assert canaries(workflow.root) == []
+
+
+TOO_LONG = pytest.mark.xfail(strict=True, reason="the text of a spec is one word, in which Linux takes 128 KiB at most")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "description"),
+    [pytest.param(150, "", id="cells"), pytest.param(1, "𝄞" * 55_000, id="characters of four bytes", marks=TOO_LONG)],
+)
+def test_a_large_study_is_written_to_its_spec(fresh, tasks, description):
+    names = [f"xor-{number}" for number in range(tasks)]
+    for name in names:
+        task = yaml.safe_load(TASKS["tiny-xor"]) | {"description": description}
+        write_yaml(fresh.root / f"config/tasks/{name}.yaml", task)
+    write_yaml(fresh.study, yaml.safe_load(STUDY) | {"tasks": names})
+    fresh.finish("results/specs/study-tiny.json")
+    assert (fresh.root / "results/specs/study-tiny.json").stat().st_size > 200_000
+
+
+# --- names --------------------------------------------------------------------------------------------------
+
+STRANGERS = st.one_of(st.text(), names(), st.from_regex(PATTERN), st.just("demo\n"), st.just("a" * 61))
+
+
+@given(STRANGERS.filter(lambda name: not re.fullmatch(PATTERN, name)))
+def test_names_are_letters_digits_and_dashes(name):
+    """Of tasks, checkpoints, conditions, datasets and classes: whatever else is refused in one sentence."""
+    study = yaml.safe_load(STUDY)
+    dataset = {"kind": "music21", "name": "scores", "classes": {"a": "bach", "b": "chopin"}, "pieces": 1}
+    condition = {"title": "x", "body": "random", "trained": "all"}
+    refused = [
+        (Study, study | {"tasks": [name]}),
+        (Study, study | {"checkpoints": [name]}),
+        (Study, study | {"conditions": [name]}),
+        (dict[Name, Condition], {name: condition}),
+        (Music21Dataset, dataset | {"name": name}),
+        (Music21Dataset, dataset | {"classes": {"a": "bach", name: "bach"}}),
+    ]
+    for shape, value in refused:
+        with pytest.raises(UserError, match=r"should match pattern|valid string|valid unicode"):
+            parse(shape, value, "here")
+
+
+@given(STRANGERS.filter(lambda name: not re.fullmatch(PATTERN, name)))
+@example("../demo")
+@example("/etc/passwd")
+def test_the_names_of_studies_too(name):
+    """By name, and by path, where the name of the file counts."""
+    with pytest.raises(UserError, match="becomes a folder name"):
+        load_study(name if Path(name).suffix not in {".yaml", ".yml"} else f"{name}.")
+    stem = re.sub(r"[/\0]", "_", name)
+    if not re.fullmatch(PATTERN, stem) and Path(f"{stem}.yaml").stem == stem:
+        with pytest.raises(UserError, match="becomes a folder name"):
+            load_study(f"results/{stem}.yaml")
+
+
+@pytest.mark.parametrize("folder", ["..", "../../site-packages", "/etc", "bach/../..", "", ".hidden"])
+def test_a_class_of_scores_is_a_folder_of_the_corpus(folder):
+    dataset = {"kind": "music21", "name": "scores", "classes": {"a": folder, "b": "bach"}, "pieces": 1}
+    with pytest.raises(UserError, match=r"classes\.a: string should match pattern"):
+        parse(Music21Dataset, dataset, "here")
+
+
+def test_a_file_whose_name_is_no_text_is_named(fresh):
+    """No JSON or Parquet file could hold its name."""
+    tune = fresh.root / "data" / "tunes" / "low" / "0.mid"
+    tune.rename(tune.with_name("caf\udce9.mid"))  # in Latin-1
+    status, output = fresh.try_plan("--config", "study=tiny.yaml")
+    assert status != 0
+    assert "data/tunes: the name of 'low/caf\\udce9.mid' is not UTF-8; rename it." in output
+    assert "Traceback" not in output
