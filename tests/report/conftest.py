@@ -11,8 +11,11 @@ import pytest
 from synthetic import write_study
 
 from crossover.files import read_sealed_json, write_sealed_json
+from crossover.incomplete import write_part
 from crossover.report.render import render_report
+from crossover.results import run_folder
 from crossover.statistics.aggregate import aggregate_study
+from crossover.statistics.partial import part_of
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -71,6 +74,32 @@ def hostile(study) -> Rendered:
         spec["tasks"]["composer"] = spec["tasks"]["composer"] | {"card": str(card)}
         render_report(spec, folder)
     return Rendered(study.root, spec, folder)
+
+
+@pytest.fixture(scope="session")
+def incomplete(tmp_path_factory) -> Rendered:
+    """The synthetic study with runs that failed: one task whole, single seeds, a damaged file; a reason would do harm."""
+    root = tmp_path_factory.mktemp("incomplete")
+    spec = write_study(root)
+    failed = [(cell["run"], seed) for cell in spec["cells"] for seed in cell["seeds"] if cell["task"] == "bit-xor"]
+    failed += [
+        (cell["run"], 1) for cell in spec["cells"] if cell["condition"] == "random-all" and cell["task"] != "bit-xor"
+    ]
+    rendered = Rendered(root, spec, Path("results/studies/demo/incomplete"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for run, seed in failed:
+            shutil.rmtree(run_folder(run, seed))
+        metrics = run_folder(spec["cells"][0]["run"], 2) / "metrics.json"
+        metrics.write_text(metrics.read_text() + " ")
+        write_part(part_of(spec, _reason), rendered.folder)
+    return rendered
+
+
+def _reason(run: str, seed: int) -> tuple[str, str]:
+    if run.startswith("bit-xor"):
+        return f"it ran out of memory {HOSTILE[2]}", f"logs/finetune_run/{run}/seed-{seed}.log"
+    return "it has not been computed", "logs/there/is/none.log"
 
 
 @pytest.fixture(scope="session")

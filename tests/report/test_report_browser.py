@@ -152,6 +152,41 @@ def test_without_javascript_the_still_charts_stand_in(browser, study):
     assert not any(one.is_displayed() for one in browser.find_elements(By.CSS_SELECTOR, ".live, .script-only"))
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (360, 740)])
+def test_an_incomplete_study_says_so_before_anything_else(browser, incomplete, width, height):
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    open_report(browser, incomplete)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return window.hacked === undefined")
+    assert browser.title.startswith("Incomplete: ")
+    banner = browser.find_element(By.CSS_SELECTOR, ".banner")
+    assert banner.text.startswith("Incomplete: 19 of 168 runs are missing.")
+    assert banner.is_displayed()
+    assert (banner.rect["x"], banner.rect["y"]) == (0, 0)
+    shown = browser.execute_script("return document.documentElement.clientWidth")
+    assert banner.rect["width"] == shown
+    assert 40 < banner.rect["height"] < height / 4
+    assert brightness(browser, ".banner", "color") - brightness(browser, ".banner", "backgroundColor") > 150
+    notice = browser.find_element(By.CSS_SELECTOR, ".notice")
+    headline = browser.find_element(By.CSS_SELECTOR, ".headline")
+    assert notice.is_displayed()
+    assert 0 <= headline.rect["y"] - notice.rect["y"] - notice.rect["height"] < 40
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    browser.find_element(By.CSS_SELECTOR, ".banner a").click()
+    section = browser.find_element(By.ID, "missing")
+    WebDriverWait(browser, 10).until(
+        lambda b: 0 <= b.execute_script("return arguments[0].getBoundingClientRect().top", section) < height / 2
+    )
+
+
+def test_paper_says_what_is_missing(browser, incomplete):
+    open_report(browser, incomplete)
+    media(browser, "print")
+    for selector in (".banner", ".notice", "#missing", "#missing .log", "#cells .alarm"):
+        assert browser.find_element(By.CSS_SELECTOR, selector).is_displayed(), selector
+
+
 def test_words_from_data_do_no_harm(browser, hostile):
     open_report(browser, hostile)
     assert browser.execute_script("return window.hacked === undefined")

@@ -6,51 +6,17 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pandas as pd
 import pytest
+from page import Page
 
 from crossover.errors import UserError
 from crossover.report import answer, numbers
 from crossover.report.palette import make_series, task_labels
 from crossover.report.render import render_report
 from crossover.statistics.aggregate import aggregate_study
-
-
-class Page(HTMLParser):
-    """Collects what the tests look at: tags with their attributes, ids, links, scripts, and the text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict]] = []
-        self.scripts: list[str] = []
-        self.words: list[str] = []
-        self.inside: str | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.inside = tag if tag in ("script", "style") else None
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag):
-        self.inside = None
-
-    def handle_data(self, data):
-        if self.inside == "script":
-            self.scripts[-1] += data
-        elif self.inside is None:
-            self.words.append(data)
-
-    def all(self, attribute: str) -> list[str]:
-        return [attrs[attribute] for _, attrs in self.tags if attrs.get(attribute)]
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
 
 
 @pytest.fixture(scope="session")
@@ -241,14 +207,19 @@ SUGGESTED, NOTHING = (0.1, 0.01, 0.2, 0.2), (0.01, -0.1, 0.1, 1.0)
 )
 def test_the_answer_follows_the_numbers_either_way(rows, headline, sentence):
     found = answer.compare(SPEC, contrasts(*rows))
-    assert answer.headline(found).replace(numbers.SPACE, " ") == headline
+    assert answer.headline(SPEC, found).replace(numbers.SPACE, " ") == headline
     assert found[0].sentence.replace(numbers.SPACE, " ") == sentence
 
 
 def test_a_study_without_two_bodies_says_so():
+    alone = SPEC | {"conditions": {"pf": SPEC["conditions"]["pf"]}}
     assert (
-        answer.headline(answer.compare(SPEC, contrasts()))
+        answer.headline(alone, answer.compare(alone, contrasts()))
         == "This study does not compare a pretrained body with a random one."
+    )
+    assert (
+        answer.headline(SPEC, answer.compare(SPEC, contrasts()))
+        == "No pretrained body can be compared with a random one yet."
     )
 
 

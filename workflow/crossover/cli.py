@@ -147,6 +147,14 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("explain", _explain, "say in words why the jobs of a study would run", spec=False)
     sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
 
+    sub = command(
+        "report-incomplete",
+        _report_incomplete,
+        "report on the runs that are there while others are missing",
+        spec=False,
+    )
+    sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
+
     sub = command("prune", _prune, "list what no study uses any more, and delete it when told to", spec=False)
     sub.add_argument(
         "--study", action="append", default=[], metavar="PATH", help="a study outside config/studies/ to keep too"
@@ -276,9 +284,11 @@ def _aggregate_study(arguments: argparse.Namespace) -> None:
 
 
 def _render_report(arguments: argparse.Namespace) -> None:
+    from crossover.incomplete import remove_incomplete
     from crossover.report.render import render_report
 
     render_report(read_sealed_json(arguments.spec), arguments.output)
+    remove_incomplete(arguments.output)
 
 
 # --- for people -------------------------------------------------------------------------------------------
@@ -295,6 +305,12 @@ def _status(arguments: argparse.Namespace) -> None:
     from crossover.status import Overview, describe
 
     print(describe(Overview(plan_of(arguments.study)).look()))
+
+
+def _report_incomplete(arguments: argparse.Namespace) -> None:
+    from crossover.incomplete import report_incomplete
+
+    print(report_incomplete(arguments.study))
 
 
 def _prune(arguments: argparse.Namespace) -> None:

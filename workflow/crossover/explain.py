@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from crossover.config.load import CONFIG, load_config, read_yaml
+from crossover.config.load import chosen_study
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.plan import Plan, make_plan
@@ -50,7 +50,7 @@ def explain(study: str | None) -> str:
     Raises:
         UserError: the study cannot be planned.
     """
-    study = study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study
+    study = chosen_study(study)
     plan = make_plan(study)
     jobs = planned_jobs(study)
     if not jobs:

@@ -115,6 +115,12 @@ def write_parquet(path: Path, table: "pd.DataFrame") -> None:
         table.to_parquet(temporary, index=False)
 
 
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write `table` to `path` as CSV without an index, in one step."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from crossover.config.load import CONFIG, load_config, read_yaml
+from crossover.config.load import chosen_study
 from crossover.config.model import Study
 from crossover.files import read_json, sha256, visible_files, write_json
 from crossover.identity import PACKAGE, hash8
@@ -103,7 +103,7 @@ def plan_of(study: str | None) -> Plan:
     Raises:
         UserError: it was never started, and cannot be planned.
     """
-    study = study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study
+    study = chosen_study(study)
     name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
     started = [path.parent for path in PLANS.glob("*/plan.json") if path.parent.name.rpartition("-")[0] == name]
     if not started:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -90,7 +91,16 @@ class Session(logging.Handler):
         lines = [f"Study {self.overview.study}: {self.overview.look().line()}."]
         lines += describe_failures(self.overview)
         lines += [f"failed: {reason}\n    {path}\n        {log}" for path, (reason, log) in self.failed.items()]
-        return "\n".join(lines)
+        if self.overview.of("failed"):
+            lines.append(report_incomplete(self.overview.study))
+        return "\n".join([*lines, "What is done stays done: run snakemake again to go on."])
+
+
+def report_incomplete(study: str) -> str:
+    """Make the report of what is there of a study, in a process of its own; return what it said."""
+    command = [sys.executable, "-m", "crossover", "report-incomplete", study]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout or done.stderr).strip()
 
 
 def in_words(message: str) -> str:

@@ -82,6 +82,13 @@ def state_of(run: str, seed: int) -> RunState:
     return _ended(run, seed, folder, history, owner)
 
 
+def reason_of(run: str, seed: int) -> tuple[str, str]:
+    """Why a run has no results, in a sentence, and the path of its log."""
+    found = state_of(run, seed)
+    words = {"running": "it is being computed", "waiting": "it has not been computed"}
+    return found.reason or words.get(found.state, ""), found.log
+
+
 def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], owner: dict[str, Any] | None) -> RunState:
     """A run that was started, has no results, and does not run now."""
     last = history[-1]

@@ -37,4 +37,3 @@ onerror:
     SESSION.stop()
     finished.restore_missing(PLAN.runs)
     tell(SESSION.summary())
-    tell("What is done stays done: run snakemake again to go on.")

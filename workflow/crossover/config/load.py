@@ -60,6 +60,11 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def chosen_study(study: str | None) -> str:
+    """The study that a command is about: the one that was named, or the one in config/config.yaml."""
+    return study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A half-sentence that names the nearest known name, or all of them."""
     known = sorted(known)

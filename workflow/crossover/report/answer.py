@@ -12,6 +12,7 @@ import pandas as pd
 
 from crossover.report import numbers
 from crossover.report.palette import task_labels, unique_labels
+from crossover.statistics.contrasts import pairs
 
 CEILING = 0.99  # scores above leave no room for a difference
 
@@ -126,9 +127,16 @@ def _sentence(setting: str, left: str, right: str, outcomes: dict[str, list[Find
     return text + (f"; on {undecided} no difference could be shown." if undecided else ".")
 
 
-def headline(comparisons: list[Comparison]) -> str:
-    """The answer in one sentence: on how many tasks pretraining helped or hurt."""
+def headline(spec: dict[str, Any], comparisons: list[Comparison]) -> str:
+    """The answer in one sentence: on how many tasks pretraining helped or hurt.
+
+    Args:
+        spec: of the whole study.
+        comparisons: those that could be made.
+    """
     bodies = [comparison for comparison in comparisons if comparison.kind == "body"]
+    if not bodies and any(kind == "body" for kind, *_ in pairs(spec["conditions"])):
+        return "No pretrained body can be compared with a random one yet."
     if not bodies:
         return "This study does not compare a pretrained body with a random one."
     tasks = numbers.plural(max(comparison.tasks for comparison in bodies), "task")
@@ -153,21 +161,27 @@ def caveats(spec: dict[str, Any], tables: dict[str, pd.DataFrame], cards: dict[s
         cards: of the tasks, by name.
     """
     cells, runs = tables["cells"], tables["runs"]
-    seeds, parameters = int(cells["seeds"].min()), int(cells["parameters_total"].max())
-    found = []
-    if seeds == 1:
-        found.append(
-            "There is one seed: intervals and p-values are over test items alone, and another seed may well give another result."
-        )
-    elif seeds < 5:
-        found.append(
-            f"There are {seeds} seeds. Differences that vary from seed to seed must be large to be shown with so few."
-        )
+    parameters = int(cells["parameters_total"].max())
+    found = _caveats_of_seeds(int(cells["seeds"].min()), int(cells["seeds"].max()))
     found += _caveats_of_tasks(spec, cells, cards) + _caveats_of_training(runs, cells)
     found.append(
         f"The largest model here has {numbers.count(parameters)} parameters. What a larger one would do is not tested."
     )
     return found
+
+
+def _caveats_of_seeds(fewest: int, most: int) -> list[str]:
+    if fewest == 1:
+        who = "There is one seed" if most == 1 else "Some conditions have one seed"
+        return [
+            f"{who}: intervals and p-values are over test items alone, and another seed may well give another result."
+        ]
+    if fewest < 5:
+        number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        return [
+            f"There are {number} seeds. Differences that vary from seed to seed must be large to be shown with so few."
+        ]
+    return []
 
 
 def _caveats_of_tasks(spec: dict[str, Any], cells: pd.DataFrame, cards: dict[str, Any]) -> list[str]:

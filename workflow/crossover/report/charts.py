@@ -12,6 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import vl_convert
+from markupsafe import escape
 
 from crossover.report import answer, numbers
 from crossover.report.palette import Series, task_labels, with_light_colours
@@ -96,6 +97,12 @@ def finish(
     )
 
 
+def stamped(svg: str, words: str) -> str:
+    """An SVG that stands alone, with these words in its lower left corner."""
+    style = 'x="12" y="100%" dy="-8" font-size="12" font-weight="600" font-family="sans-serif" fill="var(--alarm)"'
+    return svg.replace("</svg>", with_light_colours(f"<text {style}>{escape(words)}</text></svg>"))
+
+
 def draw_charts(
     spec: dict[str, Any], tables: dict[str, pd.DataFrame], series: dict[tuple[str, str], Series]
 ) -> dict[str, list[Chart]]:
@@ -118,7 +125,7 @@ def draw_charts(
         "rates": [
             draw_rates(task, labels[task], looks["runs"], looks["cells"], drawn, spec["tasks"][task]["simulated"])
             for task in spec["tasks"]
-            if (looks["runs"]["role"] == "sweep").any()
+            if ((looks["runs"]["task"] == task) & (looks["runs"]["role"] == "sweep")).any()
         ],
     }
 
@@ -200,12 +207,15 @@ def _tooltip(**fields: str) -> list[alt.Tooltip]:
 
 def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]) -> Chart:
     """The score of every cell with its interval, its seeds, and the floor of the task."""
+    few = cells["seeds"] < cells["seeds_planned"]
     shown = cells[["label", "row", "series", "score", "low", "high", "floor"]].assign(
         said=[
             f"{numbers.percent(row.score)} ({numbers.percent_interval(row.low, row.high)})"
+            + (f", {row.seeds} of {numbers.plural(row.seeds_planned, 'seed')}" if row.seeds < row.seeds_planned else "")
             for row in cells.itertuples()
         ],
         floor_said=cells["floor"].map(numbers.percent),
+        few=few,
     )
     seeds = final[["row", "series", "test_score"]]
     floors = cells.drop_duplicates("task")[["label", "row", "floor"]].assign(
@@ -230,8 +240,16 @@ def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]
         .encode(
             x="test_score:Q", y=_rows(cells), yOffset=_offset(series), color=_colour(series), opacity=_focused(0.55)
         ),
-        base.mark_point(filled=True, size=75, opacity=1).encode(x=x, shape=_shape(series), tooltip=tooltip),
+        base.transform_filter("!datum.few")
+        .mark_point(filled=True, size=75, opacity=1)
+        .encode(x=x, shape=_shape(series), tooltip=tooltip),
     )
+    if few.any():  # open marks
+        chart += (
+            base.transform_filter("datum.few")
+            .mark_point(size=75, strokeWidth=2, fill="var(--page)")
+            .encode(x="score:Q", shape=_shape(series), tooltip=tooltip)
+        )
     return finish(
         "overview",
         chart.add_params(FOCUS).properties(height=_height(cells, series)),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crossover.errors import UserError
 from crossover.files import read_sealed_json, sha256
+from crossover.statistics.partial import Part
 from crossover.statistics.records import read_table
 
 TABLES = {
@@ -64,6 +65,15 @@ def _read_pretraining(path: Path) -> dict[str, Any]:
             f"{curve} is not the file that pretraining wrote; delete {path.parent} and run snakemake again."
         )
     return record | {"curve": table}
+
+
+def missing_by_reason(part: Part) -> list[tuple[str, list[dict[str, Any]]]]:
+    """What is missing of a study by the reason why, the most frequent first; `log` is empty where there is none."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for entry in part.missing:
+        log = entry["log"] if Path(entry["log"]).is_file() else ""
+        groups.setdefault(entry["reason"], []).append({**entry, "log": log})
+    return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
 def describe_computation(costs: pd.DataFrame) -> dict[str, Any]:

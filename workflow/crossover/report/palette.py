@@ -26,6 +26,8 @@ COLOURS = {
     "sky": ("#3d9bd4", "#9bd3f7"),
     "badge": ("#fff1c9", "#4a3d10"),
     "badge-ink": ("#6b4e00", "#ffdf80"),
+    "alarm": ("#a63c00", "#a63c00"),
+    "alarm-ink": ("#ffffff", "#ffffff"),
 }
 HUES = ("blue", "vermillion", "green", "purple", "orange", "sky")
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")

@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from crossover.files import write_text
 from crossover.report import answer, facts, numbers
-from crossover.report.charts import VL_VERSION, Chart, draw_charts, draw_pretraining
+from crossover.report.charts import VL_VERSION, Chart, draw_charts, draw_pretraining, stamped
 from crossover.report.palette import css_variables, make_series, task_labels, unique_labels
-from crossover.statistics.order import in_study_order
+from crossover.statistics.partial import Part, whole_of
 
 ASSETS = files("crossover.report")
 
@@ -32,38 +32,52 @@ def render_report(spec: dict[str, Any], folder: Path) -> None:
     Raises:
         UserError: a table, card or run's file is missing or damaged.
     """
-    spec = in_study_order(spec)
+    render_part(whole_of(spec), folder)
+
+
+def render_part(part: Part, folder: Path) -> None:
+    """Write the same of a part of a study beside its tables; when it is not all of it, the report says what is missing.
+
+    Raises:
+        UserError: a table, card or run's file is missing or damaged.
+    """
+    spec = part.spec
     tables = facts.read_tables(folder)
-    cards = facts.read_cards(spec)
-    computation = facts.describe_computation(tables["costs"])
-    checkpoints = facts.read_checkpoints(spec)
-    series = make_series(spec)
+    tables["cells"]["seeds_planned"] = tables["cells"]["run"].map(part.seeds_planned)
+    known: dict[str, dict[str, Any]] = {
+        "cards": facts.read_cards(spec),
+        "checkpoints": facts.read_checkpoints(spec),
+        "computation": facts.describe_computation(tables["costs"]),
+    }
+    series = make_series(part.whole)
     charts = draw_charts(spec, tables, series)
     charts["pretraining"] = [
         draw_pretraining(name, spec["checkpoints"][name]["title"], made["curve"], made["loss"]["unigram"])
-        for name, made in checkpoints.items()
+        for name, made in known["checkpoints"].items()
         if made
     ]
     for chart in (chart for section in charts.values() for chart in section):
-        write_text(folder / "figures" / f"{chart.name}.svg", chart.file)
-    write_text(folder / "report.html", _page(spec, folder, tables, cards, checkpoints, computation, charts, series))
+        picture = stamped(chart.file, f"Incomplete: {part.count}") if part.missing else chart.file
+        write_text(folder / "figures" / f"{chart.name}.svg", picture)
+    write_text(folder / "report.html", _page(part, folder, tables, known, charts, series))
 
 
 def _page(
-    spec: dict[str, Any],
+    part: Part,
     folder: Path,
     tables: dict[str, pd.DataFrame],
-    cards: dict[str, Any],
-    checkpoints: dict[str, Any],
-    computation: dict[str, Any],
+    known: dict[str, dict[str, Any]],
     charts: dict[str, list[Chart]],
     series: dict[tuple[str, str], Any],
 ) -> str:
+    spec = part.spec
     comparisons = answer.compare(spec, tables["contrasts"])
     scripts = {"bundle": _bundle(), "script": _asset("script.js")}
     drawn = {chart.name: chart.spec for section in charts.values() for chart in section}
     return _environment(folder).get_template("template.html.j2").render(
         spec=spec,
+        part=part,
+        missing=facts.missing_by_reason(part),
         style=Markup(_asset("style.css")),
         variables=Markup(css_variables()),
         scripts={name: Markup(text) for name, text in scripts.items()},
@@ -71,18 +85,16 @@ def _page(
         charts=charts,
         specs=drawn,
         series=series,
-        labels=task_labels(spec),
+        labels=task_labels(part.whole),
         checkpoint_labels=unique_labels(spec["checkpoints"]),
-        headline=answer.headline(comparisons),
+        headline=answer.headline(part.whole, comparisons),
         comparisons=comparisons,
-        caveats=answer.caveats(spec, tables, cards),
+        caveats=answer.caveats(spec, tables, known["cards"]),
         verdicts=[answer.verdict(row, spec["confidence"]) for row in tables["contrasts"].itertuples()],
         tables={name: list(table.itertuples()) for name, table in tables.items() if name != "curves"},
         seeds_of={cell["run"]: cell["seeds"] for cell in spec["cells"]},
         rate_of={cell["run"]: cell["rate"] for cell in spec["cells"]},
-        cards=cards,
-        checkpoints=checkpoints,
-        computation=computation,
+        **known,
     )  # fmt: skip
 
 

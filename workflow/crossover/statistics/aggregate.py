@@ -1,18 +1,17 @@
 """Gather the runs of a study into tidy tables."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from crossover.errors import UserError
-from crossover.files import read_sealed_json, replacing, write_parquet
+from crossover.files import read_sealed_json, write_csv, write_parquet
 from crossover.results import checked_provenance, run_folder
 from crossover.statistics.contrasts import compare_conditions, trained_name
 from crossover.statistics.convergence import KEY, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
-from crossover.statistics.order import in_study_order
+from crossover.statistics.order import in_study_order, members
 from crossover.statistics.records import Scores, read_curve, read_metrics, read_scores
 
 Cell = dict[str, Any]
@@ -43,12 +42,28 @@ def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
     Raises:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
-    spec = in_study_order(spec)
+    write_tables(make_tables(in_study_order(spec)), folder)
+
+
+def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write each table as .parquet, and as .csv but for the curves, which are long."""
+    for name, table in tables.items():
+        write_parquet(folder / f"{name}.parquet", table)
+        if name != "curves":
+            write_csv(folder / f"{name}.csv", table)
+
+
+def make_tables(spec: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """The tables of a study whose spec names its parts in their order, by name.
+
+    Raises:
+        UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
+    """
     # Each file of each run is checked once, before any is read.
     provenance = {
         (run, seed): checked_provenance(run_folder(run, seed))
         for cell in spec["cells"]
-        for _, run, seed in _members(cell)
+        for _, run, seed in members(cell)
     }
     scores = {tuple(cell[name] for name in KEY): read_scores(cell["run"], cell["seeds"]) for cell in spec["cells"]}
     runs = gather_runs(spec)
@@ -57,19 +72,15 @@ def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
     cells = describe_cells(spec, scores, final)
     threshold = thresholds(final, cells, spec["threshold"]["of"])
     convergence = steps_to_threshold(final, curves, threshold)
-    tables = {
+    return {
         "runs": runs,
         "cells": cells.merge(median_steps(convergence), on=KEY, how="left", validate="one_to_one"),
         "contrasts": compare_conditions(spec, scores),
         "convergence": convergence,
         "speed": compare_speed(spec, convergence),
+        "curves": curves,
         "costs": gather_costs(spec, provenance),
     }
-    write_parquet(folder / "curves.parquet", curves)
-    for name, table in tables.items():
-        write_parquet(folder / f"{name}.parquet", table)
-        with replacing(folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def _labels(spec: dict[str, Any], cell: Cell) -> dict[str, Any]:
@@ -83,19 +94,11 @@ def _labels(spec: dict[str, Any], cell: Cell) -> dict[str, Any]:
     }
 
 
-def _members(cell: Cell) -> Iterator[tuple[str, str, int]]:
-    """Role, run and seed of everything that was computed for a cell."""
-    for entry in cell["sweep"]:
-        yield "sweep", entry["run"], entry["seed"]
-    for seed in cell["seeds"]:
-        yield "final", cell["run"], seed
-
-
 def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
     """One row per run and seed, those that selected a rate included: what it was, and what it reached."""
     rows = []
     for cell in spec["cells"]:
-        for role, run, seed in _members(cell):
+        for role, run, seed in members(cell):
             metrics = read_metrics(run, seed)
             rows.append(
                 {
@@ -137,7 +140,7 @@ def gather_costs(spec: dict[str, Any], provenance: dict[tuple[str, int], dict[st
             rows.append({**labels, **_costs(folder, read_sealed_json(folder / "provenance.json"))})
     for cell in spec["cells"]:
         labels = {name: cell[name] for name in KEY}
-        for role, run, seed in _members(cell):
+        for role, run, seed in members(cell):
             own = {**labels, "role": role, "run": run, "seed": seed}
             rows.append({**own, **_costs(run_folder(run, seed), provenance[run, seed])})
     columns = ["study", *KEY, "role", "run", "seed", *COSTS, "path"]

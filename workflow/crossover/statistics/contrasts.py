@@ -53,16 +53,18 @@ def compare_conditions(spec: dict[str, Any], scores: dict[tuple[str, str, str], 
 
     Returns:
         One row per comparison: the mean difference a - b of test scores, its interval, the two-sided p-value, and that
-        value after Holm's correction (Holm 1979) within the study and the kind of comparison.
+        value after Holm's correction (Holm 1979) within the study and the kind of comparison. While runs are missing,
+        two cells are compared on the seeds that both have.
 
     Raises:
-        UserError: two cells were not scored on the same items with the same seeds.
+        UserError: two cells were not scored on the same items.
     """
     rows = []
     for kind, a, b, held in pairs(spec["conditions"]):
         for checkpoint, task in itertools.product(spec["checkpoints"], spec["tasks"]):
             left, right = scores.get((task, checkpoint, a)), scores.get((task, checkpoint, b))
-            if left and right:
+            if left and right and (common := tuple(seed for seed in left.seeds if seed in right.seeds)):
+                left, right = left.of_seeds(common), right.of_seeds(common)
                 labels = {"task": task, "checkpoint": checkpoint, "kind": kind, "a": a, "b": b, "held": held}
                 rows.append({"study": spec["study"], **labels, **_compare(left, right, spec["confidence"])})
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -72,9 +74,9 @@ def compare_conditions(spec: dict[str, Any], scores: dict[tuple[str, str, str], 
 
 
 def _compare(left: Scores, right: Scores, confidence: float) -> dict[str, Any]:
-    if left.seeds != right.seeds or not np.array_equal(left.items, right.items):
+    if not np.array_equal(left.items, right.items):
         raise UserError(
-            f"runs {left.run} and {right.run} cannot be compared, they were not scored on the same items with the same seeds; "
+            f"runs {left.run} and {right.run} cannot be compared, they were not scored on the same items; "
             "delete both folders in results/runs/ and run snakemake again."
         )
     mean = crossed_mean(group_means(left.values - right.values, left.groups))

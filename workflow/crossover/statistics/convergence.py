@@ -98,7 +98,8 @@ def compare_speed(spec: dict[str, Any], convergence: pd.DataFrame) -> pd.DataFra
     for checkpoint in spec["checkpoints"]:
         for kind, a, b, held in pairs(spec["conditions"]):
             both = usable[(usable["checkpoint"] == checkpoint) & usable["condition"].isin([a, b])]
-            if kind == "body" and set(both["condition"]) == {a, b}:
+            both = both[both.groupby(["task", "seed"])["condition"].transform("size") == 2]  # else one is missing yet
+            if kind == "body" and len(both):
                 labels = {"study": spec["study"], "checkpoint": checkpoint, "a": a, "b": b, "held": held}
                 rows.append(labels | _compare_speed(both, a, b))
     columns = [

@@ -1,5 +1,6 @@
-"""The order in which a study names its parts."""
+"""The order in which a study names its parts, and the runs of a cell."""
 
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -13,3 +14,11 @@ def in_study_order(spec: dict[str, Any]) -> dict[str, Any]:
         names = dict.fromkeys(cell[part] for cell in spec["cells"])
         ordered[f"{part}s"] = {name: spec[f"{part}s"][name] for name in names}
     return spec | ordered
+
+
+def members(cell: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Role, run and seed of everything that is computed for a cell."""
+    for entry in cell["sweep"]:
+        yield "sweep", entry["run"], entry["seed"]
+    for seed in cell["seeds"]:
+        yield "final", cell["run"], seed

@@ -1,6 +1,6 @@
 """Read the files that runs have written, once they are checked, and refuse what does not belong together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ class Scores:
     items: np.ndarray
     groups: np.ndarray
     values: np.ndarray
+
+    def of_seeds(self, seeds: tuple[int, ...]) -> "Scores":
+        """The same of these seeds alone."""
+        return replace(self, seeds=seeds, values=self.values[[self.seeds.index(seed) for seed in seeds]])
 
 
 def read_metrics(run: str, seed: int) -> dict[str, Any]:

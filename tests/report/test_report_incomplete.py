@@ -1,0 +1,242 @@
+"""A study some of whose runs are missing: what is there is told, and that it is not all cannot be overlooked."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from page import Page
+from synthetic import write_study
+
+from crossover.files import read_json, write_json, write_sealed_json
+from crossover.incomplete import write_part
+from crossover.results import run_folder, write_provenance
+from crossover.statistics.aggregate import make_tables
+from crossover.statistics.contrasts import pairs
+from crossover.statistics.order import members
+from crossover.statistics.partial import DAMAGED, OTHER_RATE, part_of
+
+FOLDER = Path("results/studies/demo/incomplete")
+# Few items; groups; one task that nothing learns, and one on which everything is right.
+SMALL = {
+    "composer": ("Composer of a piece", "music", False, 0.31, 40, 5, ["bach", "palestrina"], (0.71, 0.52, 0.74, 0.70)),
+    "bit-xor": ("Bit XOR", "logic", False, 0.50, 20, 1, None, (1.0, 0.82, 1.0, 1.0)),
+    "folds-sim": ("Protein classes (simulated)", "protein", True, 0.4, 30, 1, ["a", "b"], (0.4, 0.4, 0.4, 0.4)),
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The spec of a small study; its folder is the working directory."""
+    root = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        yield write_study(root, SMALL)
+
+
+def planned(spec) -> list[tuple[str, int]]:
+    return [(run, seed) for cell in spec["cells"] for _, run, seed in members(cell)]
+
+
+@contextmanager
+def without(runs):
+    """As if these runs had not been computed."""
+    folders = [run_folder(run, seed) for run, seed in runs]
+    for folder in folders:
+        folder.rename(folder.with_suffix(".away"))
+    try:
+        yield
+    finally:
+        for folder in folders:
+            folder.with_suffix(".away").rename(folder)
+
+
+@st.composite
+def missing_runs(draw, spec):
+    """Some runs, or all but some."""
+    runs = planned(spec)
+    chosen = draw(st.sets(st.sampled_from(runs), max_size=len(runs)))
+    return set(runs) - chosen if draw(st.booleans()) else chosen
+
+
+def by_cell(part) -> dict[tuple[str, str, str], dict]:
+    return {(cell["task"], cell["checkpoint"], cell["condition"]): cell for cell in part.spec["cells"]}
+
+
+SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+@given(data=st.data())
+@settings(max_examples=25, **SLOW)
+def test_the_tables_hold_what_is_there_and_nothing_else(small, data):
+    gone = data.draw(missing_runs(small))
+    with without(gone):
+        part = part_of(small)
+        assert {(entry["run"], entry["seed"]) for entry in part.missing} == gone
+        assert (part.runs, len(part.missing)) == (len(planned(small)), len(gone))
+        for kind in ("task", "checkpoint", "condition"):
+            used = {cell[kind] for cell in part.spec["cells"]}
+            assert list(part.spec[f"{kind}s"]) == [name for name in part.whole[f"{kind}s"] if name in used]
+        if not part.spec["cells"]:
+            assert {(cell["run"], seed) for cell in small["cells"] for seed in cell["seeds"]} <= gone
+            return
+        tables = make_tables(part.spec)
+    cells, there = by_cell(part), set(planned(part.spec))
+    assert (
+        there
+        == {
+            (run, seed)
+            for cell in small["cells"]
+            if not {(cell["run"], one) for one in cell["seeds"]} <= gone
+            for _, run, seed in members(cell)
+        }
+        - gone
+    )
+    for name in ("runs", "curves", "costs"):
+        table = tables[name][tables[name]["role"] != "pretraining"]
+        assert set(zip(table["run"], table["seed"], strict=True)) == there
+    final = {(cell["run"], seed) for cell in cells.values() for seed in cell["seeds"]}
+    assert set(zip(tables["convergence"]["run"], tables["convergence"]["seed"], strict=True)) == final
+    assert tables["cells"]["seeds"].tolist() == [len(cell["seeds"]) for cell in cells.values()]
+    assert (tables["cells"]["low"] <= tables["cells"]["score"]).all()
+    assert (tables["cells"]["score"] <= tables["cells"]["high"]).all()
+    check_contrasts(tables["contrasts"], part, cells)
+
+
+def check_contrasts(table, part, cells) -> None:
+    """One row for each pair of conditions that has a seed in common, over those seeds."""
+    common = {
+        (kind, task, a, b): len(set(left["seeds"]) & set(right["seeds"]))
+        for kind, a, b, _ in pairs(part.spec["conditions"])
+        for task in part.spec["tasks"]
+        if (left := cells.get((task, "topics-gpt2", a))) and (right := cells.get((task, "topics-gpt2", b)))
+    }
+    found = {(row.kind, row.task, row.a, row.b): row.seeds for row in table.itertuples()}
+    assert found == {key: seeds for key, seeds in common.items() if seeds}
+    assert table[["difference", "low", "high", "p", "p_holm"]].notna().all().all()
+
+
+@given(data=st.data())
+@settings(max_examples=6, **SLOW)
+def test_any_part_can_be_reported_and_says_that_it_is_one(small, data):
+    gone = data.draw(missing_runs(small))
+    with without(gone):
+        part = part_of(small)
+        assume(part.spec["cells"])
+        write_part(part, FOLDER)
+    text = (FOLDER / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert ('class="alarm banner"' in text) == bool(gone)
+    assert ('class="alarm notice"' in text) == bool(gone)
+    assert ("<title>Incomplete: " in text) == bool(gone)
+    assert ("missing" in page.all("id")) == bool(gone)
+    ids = page.all("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.all("href") if link.startswith("#")} <= set(ids)
+    for run, seed in gone:
+        assert f"/{run}/seed-{seed}/" not in text, "a link to a result that is not there"
+
+
+def test_a_single_seed_without_any_sweep_is_enough(small):
+    kept = (small["cells"][0]["run"], 1)
+    with without(set(planned(small)) - {kept}):
+        part = part_of(small)
+        write_part(part, FOLDER)
+    cells = pd.read_csv(FOLDER / "cells.csv")
+    assert cells[["run", "seeds", "seeds_planned"]].to_numpy().tolist() == [[kept[0], 1, 3]]
+    text = Page((FOLDER / "report.html").read_text(encoding="utf-8")).text
+    for words in ("There is one seed", "The runs that tried learning rates are missing", "can be compared yet"):
+        assert words in text
+
+
+def test_a_damaged_run_is_missing_and_says_why(small):
+    cell = small["cells"][5]
+    path = run_folder(cell["run"], 0) / "curve.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"?")
+    part = part_of(small)
+    path.write_bytes(content)
+    assert part.missing == [
+        {
+            **{name: cell[name] for name in ("task", "checkpoint", "condition", "run")},
+            **{"role": "final", "seed": 0, "reason": DAMAGED, "log": f"logs/finetune_run/{cell['run']}/seed-0.log"},
+        }
+    ]
+
+
+def test_a_run_with_another_rate_than_the_selected_one_does_not_count(small):
+    """The sweep was computed again and selected another rate; the final run that follows has failed."""
+    cell = small["cells"][2]
+    rate = Path(cell["rate"])
+    before = rate.read_bytes()
+    folder, provenance = run_folder(cell["run"], 2), (run_folder(cell["run"], 2) / "provenance.json").read_bytes()
+    metrics = read_json(folder / "metrics.json")
+    write_sealed_json(rate, {"learning_rate": 0.25})
+    write_json(folder / "metrics.json", metrics | {"learning_rate": 0.25})
+    write_provenance(folder, {})
+    part = part_of(small)
+    rate.write_bytes(before)
+    write_json(folder / "metrics.json", metrics)
+    (folder / "provenance.json").write_bytes(provenance)
+    assert [(entry["run"], entry["seed"], entry["reason"]) for entry in part.missing] == [
+        (cell["run"], 0, OTHER_RATE),
+        (cell["run"], 1, OTHER_RATE),
+    ]
+    assert by_cell(part)[cell["task"], cell["checkpoint"], cell["condition"]]["seeds"] == [2]
+
+
+# --- the report ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page(incomplete) -> Page:
+    return Page(incomplete.report.read_text(encoding="utf-8"))
+
+
+def test_a_complete_report_says_nothing_of_the_kind(study):
+    text = study.report.read_text(encoding="utf-8")
+    assert "ncomplete" not in Page(text).text
+    assert 'class="alarm' not in text
+
+
+def test_it_lists_what_is_missing_by_reason(incomplete, page):
+    assert "It ran out of memory \"><img src=x onerror='window.hacked = 3'> (12 runs)" in page.text
+    assert "It has not been computed (6 runs)" in page.text
+    assert f"{DAMAGED[0].upper()}{DAMAGED[1:]} (1 run)" in page.text
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    table = pd.read_csv(incomplete.root / incomplete.folder / "missing.csv")
+    assert len(table) == 19
+    for row in table.itertuples():
+        if row.task == "bit-xor":
+            assert f"../../../../{row.log}" in page.all("href")
+        assert row.run in page.text
+    assert "4 of 28 scores are not known yet" in page.text
+
+
+def test_every_link_of_it_leads_somewhere(incomplete, page):
+    for link in page.all("href"):
+        if not link.startswith(("#", "data:")):
+            assert (incomplete.report.parent / unquote(link)).exists(), link
+
+
+def test_it_marks_the_scores_with_fewer_seeds(incomplete, page):
+    cells = pd.read_csv(incomplete.root / incomplete.folder / "cells.csv")
+    assert set(cells["seeds_planned"]) == {3}
+    few = set(cells.loc[cells["seeds"] < 3, "run"])
+    assert len(few) == 7
+    text = incomplete.report.read_text(encoding="utf-8")
+    for row in re.findall(r'<tr id="cell-(\S+)">(.*?)</tr>', text, flags=re.S):
+        assert ("2 of 3\N{NO-BREAK SPACE}seeds" in row[1]) == (row[0] in few)
+
+
+def test_its_pictures_say_so_too(incomplete):
+    paths = list((incomplete.root / incomplete.folder / "figures").glob("*.svg"))
+    assert len(paths) > 10
+    for path in paths:
+        texts = [one.text for one in ElementTree.parse(path).iter() if one.tag.endswith("text")]
+        assert "Incomplete: 19 of 168 runs are missing" in texts
