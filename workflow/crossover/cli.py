@@ -57,6 +57,8 @@ def _run(argv: list[str]) -> int:
     except UserError as error:
         if getattr(arguments, "log", None):
             logging.getLogger("crossover").error("%s", error)
+        if getattr(arguments, "trains", False) and hasattr(arguments, "output"):
+            record(arguments.output, "failed", reason=str(error))
         print(f"crossover: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `crossover prune | head`

@@ -46,12 +46,11 @@ def record(folder: Path, event: Event, **facts: Any) -> None:
 
 @contextmanager
 def watched(folder: Path) -> Iterator[None]:
-    """Record that a computation started, and how it ended."""
+    """Record that a computation started, and how it ended; of a user's error the caller records the reason."""
     record(folder, "started")
     try:
         yield
-    except UserError as error:
-        record(folder, "failed", reason=str(error))
+    except UserError:
         raise
     except SystemExit:  # it has saved its state
         record(folder, "stopped", reason="it was asked to end: time limit, cancellation or preemption")

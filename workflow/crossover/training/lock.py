@@ -34,8 +34,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     Raises:
         UserError: another living process holds the lock.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as stream:
+    with _opened(path) as stream:
         told = False
         while not _taken(stream):
             owner = describe_owner(read_owner(path))
@@ -52,6 +51,16 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
             yield
         finally:
             stream.truncate(0)
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be opened ({error.strerror}): make it a file that you may write, or remove it, then run again."
+        ) from error
 
 
 def is_held(path: Path) -> bool:
