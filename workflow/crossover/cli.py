@@ -167,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
 
     sub = command("doctor", _doctor, "check what a first study needs, here and on the cluster", spec=False)
+    sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
     sub.add_argument("--no-jobs", action="store_true", help="submit no probe jobs")
     sub.add_argument(
         "--wait",
@@ -326,7 +327,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
 
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # its jobs must not outlive it
         signal.signal(stop, signal.default_int_handler)
-    doctor(not arguments.no_jobs, arguments.wait)
+    doctor(arguments.study, not arguments.no_jobs, arguments.wait)
 
 
 def _doctor_probe(arguments: argparse.Namespace) -> None:

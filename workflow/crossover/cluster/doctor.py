@@ -25,10 +25,11 @@ Section = tuple[str, list[Finding]]
 Request = tuple[str, str | None]
 
 
-def doctor(jobs: bool, wait: float) -> None:
+def doctor(study: str | None, jobs: bool, wait: float) -> None:
     """Print what was found, section by section.
 
     Args:
+        study: name or path of the study that is to run, or None for the one in config/config.yaml.
         jobs: whether probe jobs may be submitted.
         wait: seconds that a probe job may wait in the queue.
 
@@ -36,7 +37,7 @@ def doctor(jobs: bool, wait: float) -> None:
         UserError: something would keep a study from running.
     """
     grades: Counter[str] = Counter()
-    for title, findings in _sections(jobs, wait):
+    for title, findings in _sections(study, jobs, wait):
         print(title, *(finding.show() for finding in findings), "", sep="\n", flush=True)
         grades.update(finding.grade for finding in findings)
     failures = grades["FAIL"]
@@ -46,14 +47,14 @@ def doctor(jobs: bool, wait: float) -> None:
     print(f"Nothing failed; {grades['warn'] or 'no'} warning{'s' * (grades['warn'] != 1)}.")
 
 
-def _sections(jobs: bool, wait: float) -> Iterator[Section]:
+def _sections(study: str | None, jobs: bool, wait: float) -> Iterator[Section]:
     findings, profile = check_installation()
     yield "This machine", findings
     missing = check_commands()
     if missing or profile is None:
         yield "Scheduler", [missing or Finding("skip", "scheduler", "what failed comes first")]
         return
-    findings, requests = _check_scheduler(ask_scheduler(), profile)
+    findings, requests = _check_scheduler(ask_scheduler(), profile, study)
     yield "Scheduler", findings
     if not jobs or not requests:
         yield "Jobs", [Finding("skip", "probe jobs", "what failed comes first" if jobs else "--no-jobs")]
@@ -62,13 +63,13 @@ def _sections(jobs: bool, wait: float) -> Iterator[Section]:
         yield f"A job in partition {title}", findings
 
 
-def _check_scheduler(scheduler: Scheduler, profile: Profile) -> tuple[list[Finding], list[Request]]:
+def _check_scheduler(scheduler: Scheduler, profile: Profile, study: str | None) -> tuple[list[Finding], list[Request]]:
     """What the scheduler says, and the jobs that can try it."""
     answers = check_nodes(scheduler)
     if answers.grade == "FAIL":
         return [answers], []
     sacct_answers = scheduler.has_accounting and ask("sacct", "--allocations", "--noheader").status == 0
-    needs = needs_of_study()
+    needs = needs_of_study(study)
     asked = isinstance(needs, Needs) and needs.gpu > 0
     whose, account = check_account(scheduler, profile)
     where, partition = check_partition(scheduler, profile, account)

@@ -176,10 +176,10 @@ class Needs:
     minutes: int
 
 
-def needs_of_study() -> Needs | Finding:
-    """The needs of the study in config/config.yaml."""
+def needs_of_study(study: str | None) -> Needs | Finding:
+    """The needs of a study by its name or path, or of the one in config/config.yaml."""
     try:
-        plan = make_plan(load_config(read_yaml(CONFIG / "config.yaml") or {}).study)
+        plan = make_plan(study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study)
     except UserError as error:
         return Finding("FAIL", "study", str(error), "correct it; snakemake -n says when it is right")
     asked = plan.settings.hardware
