@@ -127,6 +127,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def check_file(path: Path, digest: str | None, origin: str) -> Path:
+    """Make sure that a file is the one whose digest was recorded, and give its path back.
+
+    Args:
+        path: the file.
+        digest: its SHA-256.
+        origin: what recorded it, to go on after "the file that", such as "pretraining wrote".
+
+    Raises:
+        UserError: the file is missing or is another one.
+    """
+    if not path.is_file() or sha256(path) != digest:
+        raise UserError(f"{path} is not the file that {origin}; delete {path.parent} and run snakemake again.")
+    return path
+
+
 def visible_files(folder: Path) -> list[Path]:
     """All files below a folder, relative to it, in the order of names; hidden files and folders are left out.
 

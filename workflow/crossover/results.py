@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.errors import UserError
-from crossover.files import read_sealed_json, sha256, write_sealed_json
+from crossover.files import check_file, read_sealed_json, sha256, write_sealed_json
 
 RUNS = Path("results/runs")
 RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet")
@@ -32,6 +32,5 @@ def checked_provenance(folder: Path) -> dict[str, Any]:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is missing; run snakemake to make it.")
-        if sha256(path) != provenance["results"].get(name):
-            raise UserError(f"{path} is not the file that the run wrote; delete {folder} and run snakemake again.")
+        check_file(path, provenance["results"].get(name), "the run wrote")
     return provenance

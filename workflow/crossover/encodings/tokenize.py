@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from crossover.encodings.patches import cut_images, cut_series
 from crossover.encodings.symbols import Alphabet, list_lengths, make_alphabet, truncate
 from crossover.errors import UserError
-from crossover.files import read_sealed_json, replacing, sha256, write_sealed_json
+from crossover.files import check_file, read_sealed_json, replacing, sha256, write_sealed_json
 
 SPLITS = ("train", "validation", "test")
 Settings = dict[str, Any]
@@ -73,12 +73,8 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
 
 
 def _read_split(folder: Path, card: Settings, split: str) -> pa.Table:
-    path = folder / f"{split}.parquet"
-    if not path.is_file() or sha256(path) != card["sha256"][path.name]:
-        raise UserError(
-            f"{path} is not the file that {folder / 'card.json'} describes; delete {folder} and run snakemake again."
-        )
-    return pq.read_table(path)
+    name = f"{split}.parquet"
+    return pq.read_table(check_file(folder / name, card["sha256"][name], f"{folder / 'card.json'} describes"))
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:

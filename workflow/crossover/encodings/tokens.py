@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossover.errors import UserError
-from crossover.files import read_sealed_json, sha256
+from crossover.files import check_file, read_sealed_json
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,10 @@ class Tokens:
         Raises:
             UserError: a file is missing or is not the one that `encoding.json` describes.
         """
-        digests = read_sealed_json(folder / "encoding.json")["sha256"]
-        paths = [folder / f"{split}.{name}" for name in ("values.npy", "offsets.npy", "targets.npy", "items.parquet")]
-        for path in paths:
-            if not path.is_file() or sha256(path) != digests[path.name]:
-                raise UserError(
-                    f"{path} is not the file that {folder / 'encoding.json'} describes; delete {folder} and run snakemake again."
-                )
+        description = folder / "encoding.json"
+        digests = read_sealed_json(description)["sha256"]
+        names = [f"{split}.{part}" for part in ("values.npy", "offsets.npy", "targets.npy", "items.parquet")]
+        paths = [check_file(folder / name, digests[name], f"{description} describes") for name in names]
         # As plain arrays over the same memory: each slice of a memmap costs microseconds more.
         values, offsets, targets = (np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)) for path in paths[:3])
         return cls(values, offsets, targets, np.diff(offsets))

@@ -13,6 +13,7 @@ import pandas as pd
 from crossover.report import numbers
 from crossover.report.palette import task_labels, unique_labels
 from crossover.statistics.contrasts import pairs
+from crossover.statistics.partial import Part
 
 CEILING = 0.99  # scores above leave no room for a difference
 
@@ -152,18 +153,18 @@ def headline(spec: dict[str, Any], comparisons: list[Comparison]) -> str:
     return f"No effect of pretraining could be shown on any of {tasks}."
 
 
-def caveats(spec: dict[str, Any], tables: dict[str, pd.DataFrame], cards: dict[str, Any]) -> list[str]:
+def caveats(part: Part, tables: dict[str, pd.DataFrame], cards: dict[str, Any]) -> list[str]:
     """What a reader must know before believing the answer, each in a sentence.
 
     Args:
-        spec: the study's spec.
+        part: the study, as far as it is there.
         tables: `runs` and `cells`.
         cards: of the tasks, by name.
     """
     cells, runs = tables["cells"], tables["runs"]
     parameters = int(cells["parameters_total"].max())
     found = _caveats_of_seeds(int(cells["seeds"].min()), int(cells["seeds"].max()))
-    found += _caveats_of_tasks(spec, cells, cards) + _caveats_of_training(runs, cells)
+    found += _caveats_of_tasks(part.spec, cells, cards) + _caveats_of_training(part.whole, runs, cells)
     found.append(
         f"The largest model here has {numbers.count(parameters)} parameters. What a larger one would do is not tested."
     )
@@ -213,13 +214,13 @@ def _caveats_of_tasks(spec: dict[str, Any], cells: pd.DataFrame, cards: dict[str
     ]
 
 
-def _caveats_of_training(runs: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+def _caveats_of_training(spec: dict[str, Any], runs: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     found = []
-    tried = (
-        runs[runs["role"] == "sweep"].groupby(["task", "checkpoint", "condition"])["learning_rate"].agg(["min", "max"])
+    tried = {cell["run"]: [entry["learning_rate"] for entry in cell["sweep"]] for cell in spec["cells"]}
+    edge = sum(
+        bool(tried[row.run]) and row.learning_rate in (min(tried[row.run]), max(tried[row.run]))
+        for row in cells.itertuples()
     )
-    rates = cells.join(tried, on=["task", "checkpoint", "condition"])
-    edge = int((rates["learning_rate"].eq(rates["min"]) | rates["learning_rate"].eq(rates["max"])).sum())
     if edge:
         found.append(
             f"For {edge} of {len(cells)} scores the selected learning rate is the smallest or largest that was tried; "

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from crossover.errors import UserError
-from crossover.files import read_sealed_json, sha256
+from crossover.files import check_file, read_sealed_json
 from crossover.statistics.partial import Part
 from crossover.statistics.records import read_table
 
@@ -58,13 +57,9 @@ def read_checkpoints(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
 
 
 def _read_pretraining(path: Path) -> dict[str, Any]:
-    record, curve = read_sealed_json(path), path.parent / "curve.parquet"
-    table = read_table(curve, ["step", "split", "loss"])
-    if sha256(curve) != record["sha256"]["curve.parquet"]:
-        raise UserError(
-            f"{curve} is not the file that pretraining wrote; delete {path.parent} and run snakemake again."
-        )
-    return record | {"curve": table}
+    record = read_sealed_json(path)
+    curve = check_file(path.parent / "curve.parquet", record["sha256"]["curve.parquet"], "pretraining wrote")
+    return record | {"curve": read_table(curve, ["step", "split", "loss"])}
 
 
 def missing_by_reason(part: Part) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -89,7 +89,7 @@ def _page(
         checkpoint_labels=unique_labels(spec["checkpoints"]),
         headline=answer.headline(part.whole, comparisons),
         comparisons=comparisons,
-        caveats=answer.caveats(spec, tables, known["cards"]),
+        caveats=answer.caveats(part, tables, known["cards"]),
         verdicts=[answer.verdict(row, spec["confidence"]) for row in tables["contrasts"].itertuples()],
         tables={name: list(table.itertuples()) for name, table in tables.items() if name != "curves"},
         seeds_of={cell["run"]: cell["seeds"] for cell in spec["cells"]},

@@ -16,18 +16,7 @@ from crossover.statistics.records import Scores, read_curve, read_metrics, read_
 
 Cell = dict[str, Any]
 # What differs from one computation to the next: it stands in the table of costs and nowhere else.
-COSTS = [
-    "seconds",
-    "cpu_seconds",
-    "peak_memory_mb",
-    "host",
-    "device",
-    "threads",
-    "started",
-    "ended",
-    "resumed",
-    "slurm_job_id",
-]
+COSTS = "seconds cpu_seconds peak_memory_mb host device threads started ended resumed slurm_job_id".split()
 
 
 def aggregate_study(spec: dict[str, Any], folder: Path) -> None:

@@ -52,7 +52,7 @@ def whole_of(spec: Spec) -> Part:
 
 
 def not_computed(run: str, seed: int) -> tuple[str, str]:
-    """The reason why a run is missing, where nothing more is known of it."""
+    """The reason why a run is missing, where nothing more is known of it, and where its log would be."""
     return "it has not been computed", f"logs/finetune_run/{run}/seed-{seed}.log"
 
 
@@ -103,12 +103,13 @@ def _rate_of(cell: Spec) -> float | None:
 def _trouble(run: str, seed: int, rate: float | None, reason_of: Reason) -> tuple[str, str] | None:
     """Why a run is not part of the study as it is, and the path of its log; None when it is."""
     folder = run_folder(run, seed)
-    reason, log = reason_of(run, seed)
+    if not all((folder / name).is_file() for name in (*RESULTS, "provenance.json")):
+        return reason_of(run, seed)
+    _, log = not_computed(run, seed)
     try:
         checked_provenance(folder)
     except UserError:
-        damaged = all((folder / name).is_file() for name in (*RESULTS, "provenance.json"))
-        return DAMAGED if damaged else reason, log
+        return DAMAGED, log
     if rate is not None and read_json(folder / "metrics.json")["learning_rate"] != rate:
         return OTHER_RATE, log
     return None
