@@ -1,5 +1,6 @@
 """No name, label or path of the config reaches a shell as anything but one word."""
 
+import contextlib
 import json
 import re
 import shlex
@@ -187,8 +188,8 @@ def test_names_are_letters_digits_and_dashes(name):
 @example("/etc/passwd")
 def test_the_names_of_studies_too(name):
     """By name, and by path, where the name of the file counts."""
-    with pytest.raises(UserError, match="becomes a folder name"):
-        load_study(name if Path(name).suffix not in {".yaml", ".yml"} else f"{name}.")
+    with pytest.raises(UserError, match=r"unknown study|becomes a folder name"):
+        load_study(name)
     stem = re.sub(r"[/\0]", "_", name)
     if not re.fullmatch(PATTERN, stem) and Path(f"{stem}.yaml").stem == stem:
         with pytest.raises(UserError, match="becomes a folder name"):
@@ -200,6 +201,13 @@ def test_a_class_of_scores_is_a_folder_of_the_corpus(folder):
     dataset = {"kind": "music21", "name": "scores", "classes": {"a": folder, "b": "bach"}, "pieces": 1}
     with pytest.raises(UserError, match=r"classes\.a: string should match pattern"):
         parse(Music21Dataset, dataset, "here")
+
+
+@pytest.mark.parametrize("name", ["My Study", f"$(touch {CANARY})", "demo\n", "a" * 61])
+def test_a_file_in_the_folder_of_studies_may_have_a_name_that_cannot_be_used(fresh, name):
+    fresh.study.rename(fresh.root / "config" / "studies" / f"{name}.yaml")
+    with contextlib.chdir(fresh.root), pytest.raises(UserError, match="becomes a folder name"):
+        load_study(name)
 
 
 def test_a_file_whose_name_is_no_text_is_named(fresh):

@@ -178,7 +178,7 @@ def load_study(name: str) -> tuple[str, Study]:
     path = Path(name)
     by_path = path.suffix in {".yaml", ".yml"}
     stem = path.stem if by_path else name
-    if not re.fullmatch(NAME, stem):
+    if (by_path or name in known_names("studies")) and not re.fullmatch(NAME, stem):
         raise UserError(
             f"{name}: a study's file name becomes a folder name; use at most 60 lower-case letters, digits and dashes."
         )
