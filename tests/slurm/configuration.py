@@ -111,6 +111,8 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 KillWait=$kill_wait
 MinJobAge=$min_job_age
+# Clusters side by side share the names of control groups, which end in the job's number.
+FirstJobId=$first_job
 """)
 
 ACCOUNTING = Template("""
@@ -155,6 +157,7 @@ def write_configuration(base: Path, settings: Settings) -> int:
         "controller_port": controller_port,
         "accounting_port": accounting_port,
         "database_port": database_port,
+        "first_job": random.SystemRandom().randrange(1, 60_000_000),
     }
     for name in ("run", "log", "state", "bin", *(f"spool/{node}" for node in settings.nodes)):
         (base / name).mkdir(parents=True)

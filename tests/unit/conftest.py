@@ -66,3 +66,17 @@ def mirrored() -> Callable[[str], Path]:
         return mirror / path
 
     return find
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch) -> Callable[[str, str], None]:
+    """Put a command, given by its shell script, before all others of its name."""
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def write(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    return write

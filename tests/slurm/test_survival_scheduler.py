@@ -1,0 +1,385 @@
+"""What schedulers and users do to a running study: it ends in the tables of one that was left alone, bit for bit.
+
+A run is caught in the act by its lock and its log, and then stopped (SIGSTOP), so that however slow or fast this machine
+is, the mishap hits a run that has done some steps. SLURM wakes a stopped job before it asks it to end.
+"""
+
+import os
+import re
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from getpass import getuser
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster, Job
+
+from crossover.training.events import read_events
+from crossover.training.lock import is_held, read_owner
+from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
+
+PATIENCE = 300  # seconds that a condition may take on a machine that does other things too
+TABLES = ("--until", "aggregate_study")
+EDITS = {
+    "[tiny-xor, tunes]": "[tiny-xor]",
+    "[pretrained-frozen, random-all]": "[random-all]",
+    "[1e-3, 1e-2]": "[3e-5]",
+    "max_steps: 4": "max_steps: 600",
+    "evaluate_every: 2": "evaluate_every: 20\n  patience: 100",
+}
+
+# --- the study ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> WorkflowCopy:
+    """A study of two runs, its tokens and its checkpoint made."""
+    copy = fresh_copy(tmp_path_factory.mktemp("prepared") / "workflow")
+    for old, new in EDITS.items():
+        copy.edit("tiny.yaml", old, new)
+    copy.finish("--cores", "2", "inputs")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def left_alone(prepared, tmp_path_factory) -> dict[str, bytes]:
+    """What the study comes to when nothing happens to it."""
+    copy = prepared.copy(tmp_path_factory.mktemp("left-alone") / "workflow")
+    copy.finish("--cores", "2", *TABLES)
+    return found(copy)
+
+
+def found(copy: WorkflowCopy) -> dict[str, bytes]:
+    """What the runs found, and the study's tables; not what it cost."""
+    tables = copy.root.glob("results/studies/tiny/*.parquet")
+    return results(copy) | {path.name: path.read_bytes() for path in tables if path.stem != "costs"}
+
+
+@pytest.fixture
+def check(left_alone) -> Callable[[WorkflowCopy], None]:
+    """Check that a study has ended as one that was left alone, and that no run was computed twice, or by two at once."""
+
+    def compare(copy: WorkflowCopy) -> None:
+        assert found(copy) == left_alone
+        for folder in copy.root.glob("results/runs/*/*"):
+            assert_one_at_a_time(folder)
+            assert events(folder).count("finished") == 1, "computed twice"
+
+    return compare
+
+
+def assert_one_at_a_time(folder: Path) -> None:
+    """Nothing is heard of a process any more once another one has taken the run over."""
+    said = [entry for entry in read_events(folder) if entry["event"] != "job failed"]  # which Snakemake says
+    speakers = [(entry["host"], entry["pid"]) for entry in said]
+    assert len(list(groupby(speakers))) == len(set(speakers)), said
+
+
+def folders(copy: WorkflowCopy) -> list[Path]:
+    """The folders of the two runs."""
+    return [copy.run_folder("tiny-xor.tiny.random-all", seed) for seed in (0, 1)]
+
+
+def events(folder: Path) -> list[str]:
+    """What has happened to a run, in words."""
+    return [entry["event"] for entry in read_events(folder)]
+
+
+def assert_resumed_where_saved(folder: Path, times: int = 1) -> None:
+    """The run has saved its state when it was asked to end, and went on from there."""
+    steps = [(entry["event"], entry["step"]) for entry in read_events(folder) if "step" in entry]
+    assert len(steps) == 2 * times, steps
+    for (saved, before), (resumed, after) in zip(steps[::2], steps[1::2], strict=True):
+        assert (saved, resumed) == ("saved", "resumed") and before == after > 0, steps
+
+
+# --- Snakemake and the cluster --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mishaps(start_cluster) -> Iterator[Cluster]:
+    """A cluster whose nodes and daemons may be harmed; it follows processes as real ones do, where that is possible."""
+    proctrack = "cgroup" if os.access("/sys/fs/cgroup/freezer", os.W_OK) else "pgid"
+    with start_cluster(gpus=1, requeue_wait=5, proctrack=proctrack) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def study(prepared, tmp_path, mishaps, submitting) -> Iterator[WorkflowCopy]:
+    """The study where Snakemake submits to that cluster, and where none of its jobs is left when the test is done."""
+    yield submitting(prepared.copy(tmp_path / "workflow"), mishaps)
+    mishaps.run("scancel", "--user", getuser())
+    wait_for(lambda: not mishaps.run("squeue", "--noheader"), PATIENCE)
+
+
+class Submission:
+    """`snakemake --profile slurm` at work, and what it has said so far."""
+
+    def __init__(self, copy: WorkflowCopy, *arguments: str) -> None:
+        self.process = copy.start("--profile", "slurm", *TABLES, *arguments, "--config", "study=tiny.yaml")
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout or ()))
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        """What it has said."""
+        return "".join(self.lines)
+
+    def wait_for(self, pattern: str) -> None:
+        """Wait until it says something."""
+        wait_for(lambda: re.search(pattern, self.output), PATIENCE)
+
+    def ended(self) -> int:
+        """Wait for its end; return its exit status."""
+        status = self.process.wait(TIMEOUT)
+        self._reader.join()
+        return status
+
+    def finish(self) -> None:
+        """Wait until it has succeeded."""
+        assert self.ended() == 0, self.output
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and all that it has started here, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
+
+@pytest.fixture
+def submit() -> Iterator[Callable[..., Submission]]:
+    """Start `snakemake --profile slurm` in a copy; the test done, it is gone."""
+    started: list[Submission] = []
+
+    def start(*arguments: Any) -> Submission:
+        started.append(Submission(*arguments))
+        return started[-1]
+
+    yield start
+    for submission in started:
+        if submission.process.poll() is None:
+            submission.signal(signal.SIGKILL)
+        submission.ended()
+
+
+def caught(folder: Path) -> dict[str, Any]:
+    """Stop a run that has done some steps since it was started; return the owner of its lock."""
+
+    def trains() -> bool:
+        lines = log_of(folder).read_text().splitlines() if log_of(folder).exists() else []
+        return sum(" step " in line for line in lines) > 1 and is_held(folder / ".lock")
+
+    wait_for(trains, PATIENCE)
+    owner = read_owner(folder / ".lock")
+    assert owner and "finished" not in events(folder), "too late"
+    os.kill(owner["pid"], signal.SIGSTOP)
+    return owner
+
+
+def log_of(folder: Path) -> Path:
+    """The log of a run."""
+    return folder.parents[3] / "logs" / "finetune_run" / folder.parent.name / f"{folder.name}.log"
+
+
+def release(*owners: dict[str, Any]) -> None:
+    """Let stopped runs go on."""
+    for owner in owners:
+        os.kill(owner["pid"], signal.SIGCONT)
+
+
+def jobs_of(copy: WorkflowCopy, cluster: Cluster) -> list[Job]:
+    """All jobs that were submitted from a copy."""
+    return [job for job in cluster.jobs() if job.workdir == str(copy.root)]
+
+
+def states(copy: WorkflowCopy, cluster: Cluster) -> dict[str, int]:
+    """How many jobs of a copy are in which state."""
+    return Counter(job.state for job in jobs_of(copy, cluster))
+
+
+def job_of(owner: dict[str, Any], cluster: Cluster) -> Job:
+    """The job of a run."""
+    [job] = [job for job in cluster.jobs() if job.id == int(owner["slurm_job_id"])]
+    return job
+
+
+# --- jobs that end too early --------------------------------------------------------------------------------
+
+
+def test_a_time_limit_and_a_cancellation(study, mishaps, submit, check):
+    """Both give a run a few seconds, in which it saves its state; the next attempt goes on from there."""
+    runs = folders(study)
+    submission = submit(study)
+    limited, cancelled = [caught(folder) for folder in runs]
+    mishaps.run("scontrol", "update", f"jobid={limited['slurm_job_id']}", "endtime=now")
+    mishaps.run("scancel", cancelled["slurm_job_id"])
+    submission.finish()
+    check(study)
+    assert states(study, mishaps) == {"TIMEOUT": 1, "CANCELLED": 1, "COMPLETED": 3}
+    for folder, words in zip(runs, ("the time limit was reached", "the job was cancelled"), strict=True):
+        assert_resumed_where_saved(folder)
+        assert events(folder) == ["started", "saved", "stopped", "job failed", "started", "resumed", "finished"]
+        [failure] = [entry["reason"] for entry in read_events(folder) if entry["event"] == "job failed"]
+        assert words in failure
+
+
+def test_preemption_and_the_death_of_a_node(study, mishaps, submit, check):
+    """The job goes back to the queue both times, and no retry is used up."""
+    run, _ = folders(study)
+    submission = submit(study)
+    node = job_of(caught(run), mishaps).node
+    mishaps.run("sbatch", "--partition=prio", "--exclusive", f"--nodelist={node}", "--output=/dev/null", "--wrap=true")
+    wait_for(lambda: "resumed" in events(run), PATIENCE)
+    job = job_of(caught(run), mishaps)
+    mishaps.kill_node(job.node, with_jobs=True)
+    try:
+        submission.finish()
+    finally:
+        mishaps.revive_node(job.node)
+    check(study)
+    assert events(run) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
+    assert {entry["step"] for entry in read_events(run) if "step" in entry} != {0}
+    jobs = jobs_of(study, mishaps)
+    assert [one.state for one in jobs] == ["COMPLETED"] * 3
+    assert [one.restarts for one in jobs if one.id == job.id] == [2]
+
+
+def test_a_node_that_is_cut_off(study, mishaps, submit, check):
+    """SLURM takes it for dead and starts its jobs elsewhere, but they live on: their twins wait for their results."""
+    run, _ = folders(study)
+    submission = submit(study)
+    owner = caught(run)
+    job = job_of(owner, mishaps)
+    mishaps.kill_node(job.node)
+    try:
+        wait_for(lambda: "waiting for it" in log_of(run).read_text(), PATIENCE)
+        assert is_held(run / ".lock")
+        release(owner)
+        submission.finish()
+    finally:
+        mishaps.revive_node(job.node)
+    check(study)
+    assert events(run) == ["started", "finished", "restored"]
+    assert {one.restarts for one in jobs_of(study, mishaps) if one.id == job.id} == {1}
+
+
+# --- a scheduler that does not answer -----------------------------------------------------------------------
+
+
+def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
+    """Submissions wait for it; jobs go on without it, and how they ended is asked until there is an answer."""
+    copy, away = unreliable(study, tmp_path)
+    runs = folders(study)
+    mishaps.stop_controller()
+    submission = submit(copy, *IMPATIENT)
+    try:
+        submission.wait_for("the submission waits for it")
+    finally:
+        mishaps.start_controller()
+    owners = [caught(folder) for folder in runs]
+    away.touch()
+    submission.wait_for("SLURM has not answered for 1[0-9] s")
+    away.unlink()
+    mishaps.stop_controller()
+    try:
+        release(*owners)
+        submission.wait_for("SLURM has not answered for [4-9][0-9] s")
+        wait_for(lambda: all("finished" in events(folder) for folder in runs), PATIENCE)
+    finally:
+        mishaps.start_controller()
+    submission.finish()
+    check(study)
+    assert [job.state for job in jobs_of(study, mishaps)] == ["COMPLETED"] * 3
+
+
+def test_accounting_that_is_away(prepared, tmp_path, start_cluster, submitting, submit, check):
+    """The same where sacct is asked, which has words of its own for a cancellation."""
+    with start_cluster(accounting=True, cpu_nodes=1) as cluster:
+        study = submitting(prepared.copy(tmp_path / "workflow"), cluster)
+        copy, away = unreliable(study, tmp_path)
+        runs = folders(study)
+        submission = submit(copy, *IMPATIENT, "--slurm-status-command", "sacct")
+        owners = [caught(folder) for folder in runs]
+        away.touch()
+        cluster.run("scancel", owners[0]["slurm_job_id"])
+        submission.wait_for("SLURM has not answered for 1[0-9] s")
+        cluster.stop_database()
+        cluster.stop_controller()
+        away.unlink()
+        release(owners[1])
+        wait_for(lambda: "finished" in events(runs[1]), PATIENCE)
+        cluster.start_controller()
+        cluster.start_database()
+        submission.finish()
+        check(study)
+        assert_resumed_where_saved(runs[0])
+        assert [job.state for job in jobs_of(study, cluster)] == ["CANCELLED", *["COMPLETED"] * 3]
+
+
+# Without patience of our own, five failed questions in as many seconds are enough to lose every job.
+IMPATIENT = ("--slurm-status-attempts", "5")
+
+
+def unreliable(copy: WorkflowCopy, folder: Path) -> tuple[WorkflowCopy, Path]:
+    """A copy whose `squeue` and `sacct` fail as long as a file exists; and that file."""
+    away, commands = folder / "away", folder / "commands"
+    commands.mkdir()
+    for name in ("squeue", "sacct"):
+        real = shutil.which(name, path=copy.environment["PATH"])
+        script = commands / name
+        script.write_text(f'#!/bin/sh\nif [ -e {away} ]; then echo no answer >&2; exit 1; fi\nexec {real} "$@"\n')
+        script.chmod(0o755)
+    path = os.pathsep.join([str(commands), copy.environment["PATH"]])
+    return replace(copy, environment={**copy.environment, "PATH": path}), away
+
+
+# --- a Snakemake that ends too early ------------------------------------------------------------------------
+
+
+def test_ctrl_c_and_then_a_power_cut(study, mishaps, submit, check):
+    """Ctrl-C cancels the jobs, which save their state; a power cut ends everything in the middle of a step."""
+    runs = folders(study)
+    first = submit(study)
+    for folder in runs:
+        caught(folder)
+    first.signal(signal.SIGINT)
+    assert first.ended() != 0
+    second = submit(study)
+    wait_for(lambda: all("resumed" in events(folder) for folder in runs), PATIENCE)
+    jobs = [caught(folder)["slurm_job_id"] for folder in runs]
+    second.signal(signal.SIGKILL)
+    mishaps.run("scancel", "--full", "--signal=KILL", *jobs)
+    second.ended()
+    study.finish("--unlock")
+    submit(study).finish()
+    check(study)
+    for folder in runs:
+        assert events(folder) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
+
+
+def test_a_killed_snakemake_whose_jobs_live_on(study, mishaps, submit, check):
+    """The job that waits is cancelled; the one that runs ends, and its result is taken over."""
+    study.edit("tiny.yaml", "gpu: 0", "gpu: 1")  # there is one: the other run waits
+    runs = folders(study)
+    first = submit(study)
+    wait_for(lambda: any(log_of(folder).exists() for folder in runs), PATIENCE)
+    running, waiting = sorted(runs, key=lambda folder: not log_of(folder).exists())
+    owner = caught(running)
+    wait_for(lambda: states(study, mishaps) == {"RUNNING": 1, "PENDING": 1}, PATIENCE)
+    first.signal(signal.SIGKILL)
+    first.ended()
+    study.finish("--unlock")
+    second = submit(study)
+    second.wait_for("1 jobs of an earlier Snakemake that was killed waited in the queue: cancelled")
+    second.wait_for(f"still run and are left to end .{owner['slurm_job_id']}.")
+    wait_for(lambda: states(study, mishaps) == {"RUNNING": 1, "PENDING": 2, "CANCELLED": 1}, PATIENCE)
+    release(owner)
+    second.finish()
+    check(study)
+    assert events(running) == ["started", "finished", "restored"]
+    assert events(waiting) == ["started", "finished"]

@@ -1,0 +1,37 @@
+"""What runs ask the scheduler for."""
+
+from dataclasses import asdict, fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossover.cluster.demand import Work, gpu_memory_mb, memory_mb, minutes
+
+LARGEST = {"parameters": 10**10, "blocks": 96, "width": 2**14, "length": 2**15, "batch_size": 2**12, "steps": 10**7}
+WORKS = st.fixed_dictionaries({name: st.integers(1, most) for name, most in LARGEST.items()}).map(lambda d: Work(**d))
+
+
+@given(work=WORKS, more=st.data(), gpu=st.sampled_from([0, 1]), threads=st.integers(1, 64))
+def test_more_work_never_asks_for_less(work, more, gpu, threads):
+    for field in fields(Work):
+        larger = replace(
+            work, **{field.name: more.draw(st.integers(asdict(work)[field.name], 2 * LARGEST[field.name]))}
+        )
+        assert memory_mb(work, gpu) <= memory_mb(larger, gpu)
+        assert gpu_memory_mb(work) <= gpu_memory_mb(larger)
+        assert minutes(work, gpu, threads) <= minutes(larger, gpu, threads)
+
+
+@given(work=WORKS, threads=st.integers(1, 63))
+def test_more_threads_never_take_longer(work, threads):
+    assert minutes(work, 0, threads) >= minutes(work, 0, threads + 1)
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_every_size_counts(name):
+    """Each makes a difference to memory or time, the others being those of GPT-2."""
+    work = Work(parameters=124_000_000, blocks=12, width=768, length=1024, batch_size=8, steps=100_000)
+    larger = replace(work, **{name: 8 * getattr(work, name)})
+    assert (memory_mb(work, 0), minutes(work, 0, 1)) != (memory_mb(larger, 0), minutes(larger, 0, 1))
+    assert gpu_memory_mb(larger) >= gpu_memory_mb(work)
