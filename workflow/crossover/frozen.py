@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,20 @@ def plan_of(study: str | None) -> Plan:
     """
     study = chosen_study(study)
     name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
-    started = [path.parent for path in PLANS.glob("*/plan.json") if path.parent.name.rpartition("-")[0] == name]
-    if not started:
-        return make_plan(study)
-    return thaw(max(started, key=lambda folder: folder.stat().st_mtime))
+    started = _plans().get(name)
+    return thaw(started[-1]) if started else make_plan(study)
+
+
+def superseded_plans() -> list[Path]:
+    """The folders of plans that are not the last started of their study."""
+    return sorted(folder for folders in _plans().values() for folder in folders[:-1])
+
+
+def _plans() -> dict[str, list[Path]]:
+    """The folders of plans by study, the last started one last."""
+    plans: dict[str, list[Path]] = defaultdict(list)
+    for folder in sorted(
+        (path.parent for path in PLANS.glob("*/plan.json")), key=lambda folder: folder.stat().st_mtime
+    ):
+        plans[folder.name.rpartition("-")[0]].append(folder)
+    return plans

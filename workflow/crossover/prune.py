@@ -4,8 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
+from crossover.cluster.orphans import jobs_here
 from crossover.config.load import known_names
 from crossover.errors import UserError
+from crossover.frozen import PLANS, superseded_plans
 from crossover.plan import make_plan
 from crossover.training.lock import is_held
 
@@ -40,6 +42,7 @@ def prune(further_studies: list[str], delete: bool) -> str:
     plans = [make_plan(study) for study in [*known_names("studies"), *further_studies]]
     used = {name for plan in plans for name in plan.specs}
     unused = sorted(path for folder in NAMED for path in _entries(Path(folder)) if _name(path) not in used)
+    unused += superseded_plans()
     kept = {path: reason for path in unused if (reason := _reason_to_keep(path))}
     unused = [path for path in unused if path not in kept]
     lines = [f"{_size(path) / 1e6:11.1f} MB  {path}" for path in unused]
@@ -82,6 +85,8 @@ def _reason_to_keep(path: Path) -> str:
     locks = list(path.rglob(".lock"))
     if any(map(of_another, [path, *locks])):  # asked first, since another's lock may not be readable
         return "another user's"
+    if path.parent == PLANS and jobs_here():  # one of them may use it
+        return "in use"
     if any(map(is_held, locks)):  # asked before the rest, since files come and go where a run is being computed
         return "in use"
     return "another user's" if any(map(of_another, path.rglob("*"))) else ""
