@@ -148,6 +148,11 @@ def _code(*modules: str) -> dict[str, str]:
 def _add_checkpoint(name: str, checkpoint: Checkpoint, add: Any) -> Spec:
     """Add the specs of a checkpoint; return how a run refers to it: its name, and the folder it lies in."""
     if isinstance(checkpoint, LocalCheckpoint):
+        if set("{}<>") & set(checkpoint.path):
+            raise UserError(
+                f"config/checkpoints/{name}.yaml: path {checkpoint.path} has one of {{ }} < > in it, which mean patterns to "
+                "Snakemake; rename the folder, or link to it under another name."
+            )
         digest = remembered_tree_digest(Path(checkpoint.path))
         return {"name": f"{name}-{digest[:8]}", "folder": checkpoint.path, "sha256": digest}
     corpus = add(_dataset_spec(checkpoint.corpus))["name"]

@@ -2,6 +2,7 @@
 
 from crossover import warm
 from crossover.cluster import orphans, patience
+from crossover.cluster.paths import check_paths
 from crossover.frozen import freeze, use_frozen
 from crossover.session import Session, tell
 from crossover.training import finished
@@ -17,6 +18,10 @@ onstart:
     tell(f"Study {PLAN.study}: {len(PLAN.cells)} cells, {len(PLAN.runs)} runs.")
     use_frozen(freeze(PLAN))
     if workflow.executor_plugin.name == "slurm":
+        try:
+            check_paths(Path.cwd(), workflow.basedir, config["study"])
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
         patience.teach_plugin()
         for sentence in orphans.look_after():
             tell(sentence)

@@ -113,4 +113,4 @@ def after_answer(make_command: Callable[..., str]) -> Callable[..., str]:
 def controller_answers() -> bool:
     """Whether the primary or a backup slurmctld is up; True where that cannot be asked."""
     answer = ask("scontrol", "ping", seconds=60)
-    return "UP" in answer.out or answer.status == 127
+    return "UP" in answer.out or (answer.status in (0, 127) and "DOWN" not in answer.out)
