@@ -23,7 +23,7 @@ from workflow_copy import ROOT, STUDY, TASKS, WorkflowCopy, fresh_copy
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 SHELL = re.compile(r"^    shell:\n((?: {8}.*\n)+)", flags=re.MULTILINE)
 PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
-NUMBERS = {"threads", "resources.gpu"}  # from fields of the config that take nothing but numbers
+NUMBERS = {"threads", "resources.cuda"}  # from fields of the config that take nothing but numbers
 FRAGMENTS = [
     "$(touch CANARY)",
     "`touch CANARY`",

@@ -16,10 +16,11 @@ from crossover.training.events import record
 EVERY = 10.0  # seconds between two looks
 # Lines of Snakemake and its SLURM plugin that say nothing to a user; its log file keeps them.
 NOISE = re.compile(
-    r"Select jobs to execute|Execute \d+ jobs|SLURM run ID|Cleaning up SLURM log|Job \S+ has been submitted with SLURM|"
+    r"Select jobs to execute|SLURM run ID|Cleaning up SLURM log|Job \S+ has been submitted with SLURM|"
     r"Trying to restart job|Removing output files of failed job|No SLURM account given|No account was given|"
     r"Unable to guess SLURM account|No partition was given|Guessed SLURM account"
 )
+QUIET_EVENTS = {"JOB_STARTED", "JOB_FINISHED", "PROGRESS"}
 SLURM_STATUS = re.compile(r"SLURM status is: '([A-Z_]+)'")
 STATUS_IN_WORDS = {
     "TIMEOUT": "the time limit was reached; set hardware.minutes of the study if the retries do not get far enough",
@@ -68,7 +69,7 @@ class Session(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Note the jobs that failed: for a run, among its events."""
         said = vars(record)
-        event = str(said.get("event", "")).rpartition(".")[2].upper()
+        event = _event(record)
         if event == "GROUP_ERROR":  # one SLURM job of several runs; its members' own records know less
             for job in said["job_error_info"]:
                 self._note_failure(job, said.get("external_jobid"), said["aux_logs"])
@@ -114,5 +115,10 @@ def in_words(message: str) -> str:
     return " ".join(message.split())[:200] or "its command failed; see its log"
 
 
+def _event(record: logging.LogRecord) -> str:
+    """The name of the kind of a log record of Snakemake, in capitals, or an empty text."""
+    return str(getattr(record, "event", "") or "").rpartition(".")[2].upper()
+
+
 def _without_noise(record: logging.LogRecord) -> bool:
-    return not NOISE.match(record.getMessage())
+    return _event(record) not in QUIET_EVENTS and not NOISE.match(record.getMessage())

@@ -101,4 +101,6 @@ def _local(folder: Path) -> tuple[int, int, int, int]:
     blocks = first("n_layer", "num_hidden_layers", default=12)
     width = first("n_embd", "hidden_size", default=768)
     positions = first("n_positions", "max_position_embeddings", default=LONGEST)
-    return blocks, width, (folder / "model.safetensors").stat().st_size // 4, positions
+    weights = folder / "model.safetensors"
+    size = weights.stat().st_size if weights.is_file() else 0  # a run without weights says so itself
+    return blocks, width, size // 4, positions
