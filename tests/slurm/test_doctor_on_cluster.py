@@ -132,5 +132,6 @@ def test_a_cluster_that_steps_do_not_find(doctor, cluster, environment):
     system = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
     status, output = doctor(PATH=system)
     assert status == 1
+    assert "SLURM's commands need SLURM_CONF here, which steps of jobs do not get" in output
     assert "its log ends with: srun: fatal: Could not establish a configuration source" in output
-    assert "-> SLURM_CONF does not reach job steps" in output
+    assert "-> SLURM_CONF does not reach steps of jobs" in output

@@ -424,7 +424,7 @@ def test_what_a_node_lacks(report):
     [
         (probe.NO_LOG, "work in a folder on a file system that all nodes share"),
         ("slurmstepd: error: execve(): /x/python: No such file or directory", f"nodes must see {sys.prefix}"),
-        ("srun: fatal: Could not establish a configuration source", "SLURM_CONF does not reach job steps"),
+        ("srun: fatal: Could not establish a configuration source", "SLURM_CONF does not reach steps of jobs"),
         ("MemoryError", "put right what its log says"),
     ],
 )

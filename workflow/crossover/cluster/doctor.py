@@ -17,7 +17,13 @@ from crossover.cluster.placement import (
 )
 from crossover.cluster.probe import run_probes
 from crossover.cluster.profile import Profile
-from crossover.cluster.scheduler import check_commands, check_ends, check_nodes, check_status_command
+from crossover.cluster.scheduler import (
+    check_commands,
+    check_configuration,
+    check_ends,
+    check_nodes,
+    check_status_command,
+)
 from crossover.cluster.slurm import Scheduler, ask, ask_scheduler
 from crossover.errors import UserError
 
@@ -74,8 +80,10 @@ def _check_scheduler(scheduler: Scheduler, profile: Profile, study: str | None) 
     whose, account = check_account(scheduler, profile)
     where, partition = check_partition(scheduler, profile, account)
     gpu_findings, gpu = check_gpus(scheduler, profile, account, asked)
+    configuration = check_configuration()
     findings = [
         answers,
+        *([configuration] if configuration else []),
         check_status_command(scheduler, profile, sacct_answers),
         whose,
         where,

@@ -26,6 +26,7 @@ from crossover.cluster.node import (
 )
 from crossover.cluster.placement import job_options
 from crossover.cluster.profile import Profile
+from crossover.cluster.scheduler import NO_CONFIGURATION
 from crossover.cluster.slurm import Job, ask, ask_job
 from crossover.files import read_json
 
@@ -217,7 +218,7 @@ def judge_end(job_id: str, state: str, last_words: str) -> Finding:
     elif "No such file or directory" in last_words:
         change = f"nodes must see {sys.prefix}: make the environment on a file system that all nodes share"
     elif "configuration source" in last_words:
-        change = "SLURM_CONF does not reach job steps: have /etc/slurm/slurm.conf, or wrappers of the commands in PATH"
+        change = f"SLURM_CONF does not reach steps of jobs: {NO_CONFIGURATION}"
     else:
         change = "every job of a study would end like this: put right what its log says"
     return Finding("FAIL", "probe job", f"job {job_id} ended as {state}; {last_words}", change)

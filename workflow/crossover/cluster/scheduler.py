@@ -1,15 +1,17 @@
 """Whether the scheduler is there, tells Snakemake how jobs end, and what it does to them before they end."""
 
+import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from crossover.cluster.findings import Finding
 from crossover.cluster.profile import Profile
-from crossover.cluster.slurm import Partition, Scheduler
+from crossover.cluster.slurm import Partition, Scheduler, ask
 
 COMMANDS = ("sinfo", "scontrol", "sbatch", "squeue", "scancel", "srun")
 LONGEST_PAUSE = 180  # seconds; the plugin's pause between two questions grows up to this
+NO_CONFIGURATION = "have /etc/slurm/slurm.conf, or wrappers of the commands in PATH that set SLURM_CONF"
 ASK = "ask the people who run the cluster"
 SHORTEST_WARNING = 30  # seconds; SLURM's own default of KillWait
 
@@ -37,6 +39,16 @@ def check_nodes(scheduler: Scheduler) -> Finding:
     if not usable:
         return Finding("FAIL", "scheduler", text, "sinfo -R says why; jobs would wait until nodes come back")
     return Finding("ok", "scheduler", text)
+
+
+def check_configuration() -> Finding | None:
+    """None, unless SLURM's commands need SLURM_CONF here: Snakemake takes it from the steps of its jobs."""
+    if "SLURM_CONF" not in os.environ or ask("env", "--unset=SLURM_CONF", "scontrol", "ping").status == 0:
+        return None
+    text = (
+        "SLURM's commands need SLURM_CONF here, which steps of jobs do not get; a probe job shows whether they need it"
+    )
+    return Finding("warn", "scheduler", text, NO_CONFIGURATION)
 
 
 def check_status_command(scheduler: Scheduler, profile: Profile, sacct_answers: bool) -> Finding:
