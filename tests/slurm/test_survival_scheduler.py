@@ -113,9 +113,14 @@ def mishaps(start_cluster) -> Iterator[Cluster]:
 @pytest.fixture
 def study(prepared, tmp_path, mishaps, submitting) -> Iterator[WorkflowCopy]:
     """The study where Snakemake submits to that cluster, and where none of its jobs is left when the test is done."""
-    yield submitting(prepared.copy(tmp_path / "workflow"), mishaps)
+    yield on_nodes("cpu", submitting(prepared.copy(tmp_path / "workflow"), mishaps))
     mishaps.run("scancel", "--user", getuser())
     wait_for(lambda: not mishaps.run("squeue", "--noheader"), PATIENCE)
+
+
+def on_nodes(partition: str, copy: WorkflowCopy) -> WorkflowCopy:
+    """A copy whose runs go to a partition: `cpu` has two nodes, `gpu` has one, with one GPU."""
+    return replace(copy, environment={**copy.environment, "CROSSOVER_GPU_PARTITION": partition})
 
 
 class Submission:
@@ -273,12 +278,20 @@ def test_a_node_that_is_cut_off(study, mishaps, submit, check):
 
 def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
     """Submissions wait for it; jobs go on without it, and how they ended is asked until there is an answer."""
-    copy, away = unreliable(study, tmp_path)
+    away, copying, copied = tmp_path / "away", tmp_path / "copying", tmp_path / "copied"
+    copy = with_commands(
+        study,
+        tmp_path,
+        squeue=fails_while(away),
+        cp=f"touch {copying}; until [ -e {copied} ]; do sleep 0.1; done",  # what is done here, before any submission
+    )
     runs = folders(study)
-    mishaps.stop_controller()
     submission = submit(copy, *IMPATIENT)
+    wait_for(copying.exists, PATIENCE)
+    mishaps.stop_controller()
     try:
-        submission.wait_for("the submission waits for it")
+        copied.touch()
+        submission.wait_for("nothing is submitted until it does")
     finally:
         mishaps.start_controller()
     owners = [caught(folder) for folder in runs]
@@ -288,7 +301,7 @@ def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
     mishaps.stop_controller()
     try:
         release(*owners)
-        submission.wait_for("SLURM has not answered for [4-9][0-9] s")
+        submission.wait_for("SLURM has not answered for [3-9][0-9] s")
         wait_for(lambda: all("finished" in events(folder) for folder in runs), PATIENCE)
     finally:
         mishaps.start_controller()
@@ -301,7 +314,8 @@ def test_accounting_that_is_away(prepared, tmp_path, start_cluster, submitting, 
     """The same where sacct is asked, which has words of its own for a cancellation."""
     with start_cluster(accounting=True, cpu_nodes=1) as cluster:
         study = submitting(prepared.copy(tmp_path / "workflow"), cluster)
-        copy, away = unreliable(study, tmp_path)
+        away = tmp_path / "away"
+        copy = with_commands(study, tmp_path, sacct=fails_while(away))
         runs = folders(study)
         submission = submit(copy, *IMPATIENT, "--slurm-status-command", "sacct")
         owners = [caught(folder) for folder in runs]
@@ -325,17 +339,21 @@ def test_accounting_that_is_away(prepared, tmp_path, start_cluster, submitting, 
 IMPATIENT = ("--slurm-status-attempts", "5")
 
 
-def unreliable(copy: WorkflowCopy, folder: Path) -> tuple[WorkflowCopy, Path]:
-    """A copy whose `squeue` and `sacct` fail as long as a file exists; and that file."""
-    away, commands = folder / "away", folder / "commands"
+def with_commands(copy: WorkflowCopy, folder: Path, **scripts: str) -> WorkflowCopy:
+    """A copy in which some commands run a script first."""
+    commands = folder / "commands"
     commands.mkdir()
-    for name in ("squeue", "sacct"):
+    for name, script in scripts.items():
         real = shutil.which(name, path=copy.environment["PATH"])
-        script = commands / name
-        script.write_text(f'#!/bin/sh\nif [ -e {away} ]; then echo no answer >&2; exit 1; fi\nexec {real} "$@"\n')
-        script.chmod(0o755)
+        (commands / name).write_text(f'#!/bin/sh\n{script}\nexec {real} "$@"\n')
+        (commands / name).chmod(0o755)
     path = os.pathsep.join([str(commands), copy.environment["PATH"]])
-    return replace(copy, environment={**copy.environment, "PATH": path}), away
+    return replace(copy, environment={**copy.environment, "PATH": path})
+
+
+def fails_while(file: Path) -> str:
+    """The script of a command that fails as long as a file exists."""
+    return f"if [ -e {file} ]; then echo no answer >&2; exit 1; fi"
 
 
 # --- a Snakemake that ends too early ------------------------------------------------------------------------
@@ -364,7 +382,8 @@ def test_ctrl_c_and_then_a_power_cut(study, mishaps, submit, check):
 
 def test_a_killed_snakemake_whose_jobs_live_on(study, mishaps, submit, check):
     """The job that waits is cancelled; the one that runs ends, and its result is taken over."""
-    study.edit("tiny.yaml", "gpu: 0", "gpu: 1")  # there is one: the other run waits
+    study.edit("tiny.yaml", "gpu: 0", "gpu: 1")
+    study = on_nodes("gpu", study)  # with one GPU: the other run waits
     runs = folders(study)
     first = submit(study)
     wait_for(lambda: any(log_of(folder).exists() for folder in runs), PATIENCE)
@@ -374,7 +393,12 @@ def test_a_killed_snakemake_whose_jobs_live_on(study, mishaps, submit, check):
     first.signal(signal.SIGKILL)
     first.ended()
     study.finish("--unlock")
+    mishaps.stop_controller()  # which alone knows the jobs
     second = submit(study)
+    try:
+        second.wait_for("nothing is submitted until it does")
+    finally:
+        mishaps.start_controller()
     second.wait_for("1 jobs of an earlier Snakemake that was killed waited in the queue: cancelled")
     second.wait_for(f"still run and are left to end .{owner['slurm_job_id']}.")
     wait_for(lambda: states(study, mishaps) == {"RUNNING": 1, "PENDING": 2, "CANCELLED": 1}, PATIENCE)

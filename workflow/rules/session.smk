@@ -18,6 +18,7 @@ onstart:
     use_frozen(freeze(PLAN))
     if workflow.executor_plugin.name == "slurm":
         patience.teach_plugin()
+        patience.wait_for_controller()  # it knows the jobs of an earlier Snakemake
         for sentence in orphans.look_after():
             tell(sentence)
     # Jobs in environments of their own import their libraries for themselves.

@@ -102,12 +102,17 @@ def after_answer(make_command: Callable[..., str]) -> Callable[..., str]:
     """Make a submission wait until the controller answers."""
 
     def wait(*arguments: Any, **options: Any) -> str:
-        while not controller_answers():
-            log.warning("SLURM's controller does not answer; the submission waits for it.")
-            time.sleep(PAUSE)
+        wait_for_controller()
         return make_command(*arguments, **options)
 
     return wait
+
+
+def wait_for_controller() -> None:
+    """Return when the controller answers; until then, say that it does not."""
+    while not controller_answers():
+        log.warning("SLURM's controller does not answer; nothing is submitted until it does.")
+        time.sleep(PAUSE)
 
 
 def controller_answers() -> bool:
