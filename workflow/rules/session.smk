@@ -36,6 +36,9 @@ onsuccess:
 
 onerror:
     SESSION.stop()
+    if workflow.executor_plugin.name == "slurm":
+        for sentence in orphans.cancel_own():
+            tell(sentence)
     finished.restore_missing(PLAN.runs)
     tell(SESSION.summary())
     tell("What is done stays done: run snakemake again to go on.")
