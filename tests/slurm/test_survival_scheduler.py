@@ -76,9 +76,9 @@ def check(left_alone) -> Callable[[WorkflowCopy], None]:
 
 def assert_one_at_a_time(folder: Path) -> None:
     """Nothing is heard of a process any more once another one has taken the run over."""
-    said = [entry for entry in read_events(folder) if entry["event"] != "job failed"]  # which Snakemake says
-    speakers = [(entry["host"], entry["pid"]) for entry in said]
-    assert len(list(groupby(speakers))) == len(set(speakers)), said
+    history = [entry for entry in read_events(folder) if entry["event"] != "job failed"]  # which Snakemake says
+    speakers = [(entry["host"], entry["pid"]) for entry in history]
+    assert len(list(groupby(speakers))) == len(set(speakers)), history
 
 
 def folders(copy: WorkflowCopy) -> list[Path]:
@@ -113,9 +113,14 @@ def mishaps(start_cluster) -> Iterator[Cluster]:
 @pytest.fixture
 def study(prepared, tmp_path, mishaps, submitting) -> Iterator[WorkflowCopy]:
     """The study where Snakemake submits to that cluster, and where none of its jobs is left when the test is done."""
-    yield submitting(prepared.copy(tmp_path / "workflow"), mishaps)
+    yield on_nodes("cpu", submitting(prepared.copy(tmp_path / "workflow"), mishaps))
     mishaps.run("scancel", "--user", getuser())
     wait_for(lambda: not mishaps.run("squeue", "--noheader"), PATIENCE)
+
+
+def on_nodes(partition: str, copy: WorkflowCopy) -> WorkflowCopy:
+    """A copy whose runs go to a partition: `cpu` has two nodes, `gpu` has one, with one GPU."""
+    return replace(copy, environment={**copy.environment, "CROSSOVER_GPU_PARTITION": partition})
 
 
 class Submission:
@@ -171,8 +176,7 @@ def caught(folder: Path) -> dict[str, Any]:
     """Stop a run that has done some steps since it was started; return the owner of its lock."""
 
     def trains() -> bool:
-        lines = log_of(folder).read_text().splitlines() if log_of(folder).exists() else []
-        return sum(" step " in line for line in lines) > 1 and is_held(folder / ".lock")
+        return said(folder).count(" step ") > 1 and is_held(folder / ".lock")
 
     wait_for(trains, PATIENCE)
     owner = read_owner(folder / ".lock")
@@ -181,9 +185,13 @@ def caught(folder: Path) -> dict[str, Any]:
     return owner
 
 
-def log_of(folder: Path) -> Path:
-    """The log of a run."""
-    return folder.parents[3] / "logs" / "finetune_run" / folder.parent.name / f"{folder.name}.log"
+def said(folder: Path) -> str:
+    """The log of a run's present attempt."""
+    log = folder.parents[3] / "logs" / "finetune_run" / folder.parent.name / f"{folder.name}.log"
+    try:
+        return log.read_text()
+    except FileNotFoundError:  # Snakemake has removed it before the next attempt
+        return ""
 
 
 def release(*owners: dict[str, Any]) -> None:
@@ -243,10 +251,9 @@ def test_preemption_and_the_death_of_a_node(study, mishaps, submit, check):
         mishaps.revive_node(job.node)
     check(study)
     assert events(run) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
-    assert {entry["step"] for entry in read_events(run) if "step" in entry} != {0}
-    jobs = jobs_of(study, mishaps)
-    assert [one.state for one in jobs] == ["COMPLETED"] * 3
-    assert [one.restarts for one in jobs if one.id == job.id] == [2]
+    assert all(entry["step"] > 0 for entry in read_events(run) if "step" in entry)
+    assert states(study, mishaps) == {"COMPLETED": 3}
+    assert {one.restarts for one in jobs_of(study, mishaps) if one.id == job.id} == {2}
 
 
 def test_a_node_that_is_cut_off(study, mishaps, submit, check):
@@ -257,7 +264,7 @@ def test_a_node_that_is_cut_off(study, mishaps, submit, check):
     job = job_of(owner, mishaps)
     mishaps.kill_node(job.node)
     try:
-        wait_for(lambda: "waiting for it" in log_of(run).read_text(), PATIENCE)
+        wait_for(lambda: "waiting for it" in said(run), PATIENCE)
         assert is_held(run / ".lock")
         release(owner)
         submission.finish()
@@ -273,12 +280,20 @@ def test_a_node_that_is_cut_off(study, mishaps, submit, check):
 
 def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
     """Submissions wait for it; jobs go on without it, and how they ended is asked until there is an answer."""
-    copy, away = unreliable(study, tmp_path)
+    away, copying, copied = tmp_path / "away", tmp_path / "copying", tmp_path / "copied"
+    copy = with_commands(
+        study,
+        tmp_path,
+        squeue=fails_while(away),
+        cp=f"touch {copying}; until [ -e {copied} ]; do sleep 0.1; done",  # what is done here, before any submission
+    )
     runs = folders(study)
-    mishaps.stop_controller()
     submission = submit(copy, *IMPATIENT)
+    wait_for(copying.exists, PATIENCE)
+    mishaps.stop_controller()
     try:
-        submission.wait_for("the submission waits for it")
+        copied.touch()
+        submission.wait_for("nothing is submitted until it does")
     finally:
         mishaps.start_controller()
     owners = [caught(folder) for folder in runs]
@@ -288,20 +303,21 @@ def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
     mishaps.stop_controller()
     try:
         release(*owners)
-        submission.wait_for("SLURM has not answered for [4-9][0-9] s")
+        submission.wait_for("SLURM has not answered for [3-9][0-9] s")
         wait_for(lambda: all("finished" in events(folder) for folder in runs), PATIENCE)
     finally:
         mishaps.start_controller()
     submission.finish()
     check(study)
-    assert [job.state for job in jobs_of(study, mishaps)] == ["COMPLETED"] * 3
+    assert states(study, mishaps) == {"COMPLETED": 3}
 
 
 def test_accounting_that_is_away(prepared, tmp_path, start_cluster, submitting, submit, check):
     """The same where sacct is asked, which has words of its own for a cancellation."""
     with start_cluster(accounting=True, cpu_nodes=1) as cluster:
         study = submitting(prepared.copy(tmp_path / "workflow"), cluster)
-        copy, away = unreliable(study, tmp_path)
+        away = tmp_path / "away"
+        copy = with_commands(study, tmp_path, sacct=fails_while(away))
         runs = folders(study)
         submission = submit(copy, *IMPATIENT, "--slurm-status-command", "sacct")
         owners = [caught(folder) for folder in runs]
@@ -318,24 +334,28 @@ def test_accounting_that_is_away(prepared, tmp_path, start_cluster, submitting, 
         submission.finish()
         check(study)
         assert_resumed_where_saved(runs[0])
-        assert [job.state for job in jobs_of(study, cluster)] == ["CANCELLED", *["COMPLETED"] * 3]
+        assert states(study, cluster) == {"CANCELLED": 1, "COMPLETED": 3}
 
 
 # Without patience of our own, five failed questions in as many seconds are enough to lose every job.
 IMPATIENT = ("--slurm-status-attempts", "5")
 
 
-def unreliable(copy: WorkflowCopy, folder: Path) -> tuple[WorkflowCopy, Path]:
-    """A copy whose `squeue` and `sacct` fail as long as a file exists; and that file."""
-    away, commands = folder / "away", folder / "commands"
+def with_commands(copy: WorkflowCopy, folder: Path, **scripts: str) -> WorkflowCopy:
+    """A copy in which some commands run a script first."""
+    commands = folder / "commands"
     commands.mkdir()
-    for name in ("squeue", "sacct"):
+    for name, script in scripts.items():
         real = shutil.which(name, path=copy.environment["PATH"])
-        script = commands / name
-        script.write_text(f'#!/bin/sh\nif [ -e {away} ]; then echo no answer >&2; exit 1; fi\nexec {real} "$@"\n')
-        script.chmod(0o755)
+        (commands / name).write_text(f'#!/bin/sh\n{script}\nexec {real} "$@"\n')
+        (commands / name).chmod(0o755)
     path = os.pathsep.join([str(commands), copy.environment["PATH"]])
-    return replace(copy, environment={**copy.environment, "PATH": path}), away
+    return replace(copy, environment={**copy.environment, "PATH": path})
+
+
+def fails_while(file: Path) -> str:
+    """The script of a command that fails as long as a file exists."""
+    return f"if [ -e {file} ]; then echo no answer >&2; exit 1; fi"
 
 
 # --- a Snakemake that ends too early ------------------------------------------------------------------------
@@ -364,17 +384,23 @@ def test_ctrl_c_and_then_a_power_cut(study, mishaps, submit, check):
 
 def test_a_killed_snakemake_whose_jobs_live_on(study, mishaps, submit, check):
     """The job that waits is cancelled; the one that runs ends, and its result is taken over."""
-    study.edit("tiny.yaml", "gpu: 0", "gpu: 1")  # there is one: the other run waits
+    study.edit("tiny.yaml", "gpu: 0", "gpu: 1")
+    study = on_nodes("gpu", study)  # with one GPU: the other run waits
     runs = folders(study)
     first = submit(study)
-    wait_for(lambda: any(log_of(folder).exists() for folder in runs), PATIENCE)
-    running, waiting = sorted(runs, key=lambda folder: not log_of(folder).exists())
+    wait_for(lambda: any(map(events, runs)), PATIENCE)
+    waiting, running = sorted(runs, key=lambda folder: len(events(folder)))
     owner = caught(running)
     wait_for(lambda: states(study, mishaps) == {"RUNNING": 1, "PENDING": 1}, PATIENCE)
     first.signal(signal.SIGKILL)
     first.ended()
     study.finish("--unlock")
+    mishaps.stop_controller()  # which alone knows the jobs
     second = submit(study)
+    try:
+        second.wait_for("nothing is submitted until it does")
+    finally:
+        mishaps.start_controller()
     second.wait_for("1 jobs of an earlier Snakemake that was killed waited in the queue: cancelled")
     second.wait_for(f"still run and are left to end .{owner['slurm_job_id']}.")
     wait_for(lambda: states(study, mishaps) == {"RUNNING": 1, "PENDING": 2, "CANCELLED": 1}, PATIENCE)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossover.cluster.orphans import Job, is_orphan, jobs_here, look_after, session_name
+from crossover.cluster.orphans import Job, cancel_own, is_orphan, jobs_here, look_after, session_name
 from crossover.errors import UserError
 from crossover.training import lock
 from crossover.training.lock import exclusive, is_held, read_owner
@@ -111,9 +111,22 @@ def test_orphans_that_wait_are_cancelled_and_those_that_run_are_left_to_end(queu
     assert second.startswith("1 jobs") and "(12)" in second
 
 
+def test_a_snakemake_that_ends_leaves_no_job_of_its_own(queue, tmp_path, ended):
+    own = named(os.getpid()).name
+    cancelled = queue(
+        (Job("11", "PENDING", own), tmp_path),
+        (Job("12", "RUNNING", own), tmp_path),
+        (Job("13", "COMPLETING", own), tmp_path),
+        (Job("14", "RUNNING", named(ended).name), tmp_path),
+        (Job("15", "RUNNING", f"{session_name()}0_uuid"), tmp_path),
+    )
+    assert cancel_own() == ["2 jobs were still queued or running: cancelled."]
+    assert cancelled() == "11 12\n"
+
+
 def test_nothing_is_said_when_there_are_none(queue):
     cancelled = queue()
-    assert (look_after(), cancelled()) == ([], "")
+    assert (look_after(), cancel_own(), cancelled()) == ([], [], "")
 
 
 def test_folders_may_have_any_name(queue, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import logging
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -16,8 +17,9 @@ ANSWERS = st.one_of(st.none(), st.dictionaries(st.sampled_from("12345"), STATES)
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch):
+def fresh(monkeypatch):
     monkeypatch.setattr(patience, "PAUSE", 0.0)
+    monkeypatch.setattr(patience, "ENDING", threading.Event())
 
 
 class Scheduler:
@@ -125,12 +127,25 @@ def test_a_submission_waits_for_the_controller(command, tmp_path):
     assert asked.read_text() == ".\n" * 4
 
 
+def test_nothing_is_waited_for_once_snakemake_cancels_its_jobs(command):
+    """It waits for those who wait."""
+    command("scontrol", "echo 'Slurmctld(primary) at x is DOWN'")
+    cancelled: list[str] = []
+    patience.and_end(cancelled.extend)(["7"])
+    assert cancelled == ["7"]
+    patience.wait_for_controller()
+    query = patience.patient_query(Scheduler([{"7": "RUNNING"}, None]))
+    logger = logging.getLogger("crossover")
+    assert asyncio.run(query("squeue", logger))[0] == {"7": "RUNNING"}
+    assert asyncio.run(query("squeue", logger)) == ({}, 0.0)
+
+
 # --- the plugin ---------------------------------------------------------------------------------------------
 
 
 def test_the_installed_plugin_is_taught_once(monkeypatch):
     plugin = importlib.import_module("snakemake_executor_plugin_slurm")
-    names = ("query_job_status", "get_min_job_age", "get_submit_command")
+    names = ("query_job_status", "get_min_job_age", "get_submit_command", "cancel_slurm_jobs")
     for name in names:
         monkeypatch.setattr(plugin, name, getattr(plugin, name))  # put back afterwards
     patience.teach_plugin()

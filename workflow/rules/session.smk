@@ -23,6 +23,7 @@ onstart:
         except UserError as error:
             raise WorkflowError(str(error)) from None
         patience.teach_plugin()
+        patience.wait_for_controller()  # it knows the jobs of an earlier Snakemake
         for sentence in orphans.look_after():
             tell(sentence)
     # Jobs in environments of their own import their libraries for themselves.
@@ -40,5 +41,8 @@ onsuccess:
 
 onerror:
     SESSION.stop()
+    if workflow.executor_plugin.name == "slurm":
+        for sentence in orphans.cancel_own():
+            tell(sentence)
     finished.restore_missing(PLAN.runs)
     tell(SESSION.summary())

@@ -60,6 +60,19 @@ def look_after() -> list[str]:
     return said
 
 
+def cancel_own() -> list[str]:
+    """Cancel the jobs of this process that go on when it ends; return what to tell the user.
+
+    After Ctrl-C the SLURM plugin (2.8) cancels the jobs that it has listed at that moment: none while it asks for their
+    states, and none of those that are being submitted.
+    """
+    own = [job for job in jobs_here() if job.name.startswith(f"{session_name()}_") and job.state != "COMPLETING"]
+    if not own:
+        return []
+    ask("scancel", *(job.id for job in own))
+    return [f"{len(own)} jobs were still queued or running: cancelled."]
+
+
 def _host() -> str:
     return re.sub("[^A-Za-z0-9-]", "-", socket.gethostname().split(".")[0])[:24]
 

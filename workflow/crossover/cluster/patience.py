@@ -4,13 +4,14 @@ Version 2.8 of snakemake-executor-plugin-slurm forgets every job when one round 
 for ever; it turns to `sacct` when it cannot read the controller's settings, on clusters without accounting too; it does
 not understand sacct's "CANCELLED by 1000"; and a job submitted while the controller restarts counts as failed
 (snakemake-executor-plugin-slurm issues 207 and 331). Three of its functions are replaced by ones that ask until they are
-answered. If a later version lacks one of them, the others are still replaced, and the profile's
-`slurm-status-attempts` is what is left.
+answered, and a fourth by one that ends this when Snakemake is to end. If a later version lacks one of them, the others are
+still replaced, and the profile's `slurm-status-attempts` is what is left.
 """
 
 import asyncio
 import importlib
 import logging
+import threading
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -21,14 +22,16 @@ from crossover.cluster.slurm import ACCOUNTING, ask, read_settings
 log = logging.getLogger(__name__)
 PAUSE = 5.0  # seconds between questions to a scheduler that does not answer
 LONG = 10**6  # seconds
+ENDING = threading.Event()  # Snakemake cancels its jobs and ends: nothing is waited for any more
 
 
 def teach_plugin() -> None:
-    """Replace the three functions in the installed plugin."""
+    """Replace the functions in the installed plugin."""
     plugin = importlib.import_module("snakemake_executor_plugin_slurm")
     replace(plugin, "query_job_status", patient_query)
     replace(plugin, "get_min_job_age", remembered)
     replace(plugin, "get_submit_command", after_answer)
+    replace(plugin, "cancel_slurm_jobs", and_end)
 
 
 def replace(plugin: ModuleType, name: str, wrapper: Callable[[Any], Any]) -> None:
@@ -63,6 +66,8 @@ def patient_query(query: Callable[..., Any]) -> Callable[..., Any]:
                     states |= dict.fromkeys(shown - states.keys(), "UNKNOWN")
                     shown.update(states)
                 return states, seconds
+            if ENDING.is_set():
+                return {}, 0.0
             logger.warning(
                 f"SLURM has not answered for {time.monotonic() - silent_since:.0f} s; jobs go on, and it is asked again."
             )
@@ -102,12 +107,27 @@ def after_answer(make_command: Callable[..., str]) -> Callable[..., str]:
     """Make a submission wait until the controller answers."""
 
     def wait(*arguments: Any, **options: Any) -> str:
-        while not controller_answers():
-            log.warning("SLURM's controller does not answer; the submission waits for it.")
-            time.sleep(PAUSE)
+        wait_for_controller()
         return make_command(*arguments, **options)
 
     return wait
+
+
+def wait_for_controller() -> None:
+    """Return when the controller answers, or Snakemake ends; until then, say that there is no answer."""
+    while not ENDING.is_set() and not controller_answers():
+        log.warning("SLURM's controller does not answer; nothing is submitted until it does.")
+        ENDING.wait(PAUSE)
+
+
+def and_end(cancel: Callable[..., None]) -> Callable[..., None]:
+    """Make the cancellation of all jobs, as after Ctrl-C, end all waiting for SLURM: Snakemake waits for it in turn."""
+
+    def end(*arguments: Any, **options: Any) -> None:
+        ENDING.set()
+        cancel(*arguments, **options)
+
+    return end
 
 
 def controller_answers() -> bool:
