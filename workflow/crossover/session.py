@@ -15,6 +15,8 @@ from crossover.training.events import record
 EVERY = 10.0  # seconds between two looks
 NOISE = ("Select jobs to execute", "Execute ", "SLURM run ID", "Cleaning up SLURM log files")
 SLURM_STATUS = re.compile(r"SLURM status is: '([A-Z_]+)'")
+OUT_OF_MEMORY = re.compile("out of memory|exceeded memory limit|oom.kill", re.IGNORECASE)
+UNREADABLE = re.compile(r"^(\w+ in file .*?, line \d+):?\s*(.*)", re.MULTILINE)
 STATUS_IN_WORDS = {
     "TIMEOUT": "the time limit was reached; set hardware.minutes of the study if the retries do not get far enough",
     "OUT_OF_MEMORY": "out of memory; raise hardware.memory_mb of the study",
@@ -72,7 +74,8 @@ class Session(logging.Handler):
     def _note_failure(self, job: dict[str, Any], slurm_job_id: str | None, logs: list[str]) -> None:
         outputs = [str(path) for path in job.get("output") or []]
         logs = [str(path) for path in [*(job.get("log") or []), *logs]]
-        reason = in_words(str(job.get("rule_msg") or ""))
+        said_by_slurm = _read(logs[-1]) if slurm_job_id and logs else ""
+        reason = in_words(str(job.get("rule_msg") or ""), said_by_slurm)
         if job.get("rule_name") == "finetune_run" and outputs:
             facts = {"reason": reason, "of_job": slurm_job_id, "slurm_log": logs[-1] if slurm_job_id and logs else None}
             record(Path(outputs[0]).parent, "job failed", **facts)
@@ -88,15 +91,32 @@ class Session(logging.Handler):
         return "\n".join(lines)
 
 
-def in_words(message: str) -> str:
-    """The reason of a failure as the scheduler gives it, in words."""
+def in_words(message: str, said_by_slurm: str = "") -> str:
+    """The reason of a failure in words.
+
+    Args:
+        message: what Snakemake says of the job.
+        said_by_slurm: the content of the log that SLURM kept of it.
+    """
     status = SLURM_STATUS.search(message)
+    if unreadable := UNREADABLE.search(said_by_slurm):
+        problem = ": ".join(filter(None, unreadable.groups())).replace(f"{Path.cwd()}/", "")
+        return f"the job could not read the workflow, {problem}; repair Snakefile or workflow/rules, which jobs read when they start"
+    if status and OUT_OF_MEMORY.search(said_by_slurm):
+        return STATUS_IN_WORDS["OUT_OF_MEMORY"]
     if status:
         return STATUS_IN_WORDS.get(status[1], f"SLURM status {status[1]}")
     if "sbatch failed" in message:
         said = re.search(r"The error message was '(.*?)'", message, flags=re.DOTALL)
         return f"SLURM did not take the job: {' '.join(said[1].split())}" if said else "SLURM did not take the job"
     return " ".join(message.split())[:200] or "its command failed; see its log"
+
+
+def _read(log: str) -> str:
+    try:
+        return Path(log).read_text(encoding="utf-8", errors="replace")
+    except OSError:  # the job never started
+        return ""
 
 
 def _without_noise(record: logging.LogRecord) -> bool:
