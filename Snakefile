@@ -9,7 +9,9 @@ from snakemake.utils import min_version
 min_version("9.20")  # named outputs of shell rules and resource scopes as used here; tested with 9.27
 
 
-configfile: "config/config.yaml"
+if workflow.is_main_process:  # its jobs get the plan, and no edit of the config reaches them
+
+    configfile: "config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"

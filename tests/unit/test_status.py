@@ -167,6 +167,6 @@ def test_nobody_else_may_be_shut_out_by_a_folder(folder):
     (folder / "x.lock").mkdir()
     from crossover.errors import UserError
 
-    with pytest.raises(UserError, match="cannot be opened"), exclusive(folder / "x.lock", "it"):
+    with pytest.raises(UserError, match="could not be written"), exclusive(folder / "x.lock", "it"):
         pass
     assert os.listdir(folder) == ["x.lock"]  # noqa: PTH208

@@ -22,6 +22,8 @@ NOISE = re.compile(
 )
 QUIET_EVENTS = {"JOB_STARTED", "JOB_FINISHED", "PROGRESS"}
 SLURM_STATUS = re.compile(r"SLURM status is: '([A-Z_]+)'")
+OUT_OF_MEMORY = re.compile("out of memory|exceeded memory limit|oom.kill", re.IGNORECASE)
+UNREADABLE = re.compile(r"^(\w+ in file .*?, line \d+):?\s*(.*)", re.MULTILINE)
 STATUS_IN_WORDS = {
     "TIMEOUT": "the time limit was reached; set hardware.minutes of the study if the retries do not get far enough",
     "OUT_OF_MEMORY": "out of memory; raise hardware.memory_mb of the study",
@@ -79,7 +81,8 @@ class Session(logging.Handler):
     def _note_failure(self, job: dict[str, Any], slurm_job_id: str | None, logs: list[str]) -> None:
         outputs = [str(path) for path in job.get("output") or []]
         logs = [str(path) for path in [*(job.get("log") or []), *logs]]
-        reason = in_words(str(job.get("rule_msg") or ""))
+        said_by_slurm = _read(logs[-1]) if slurm_job_id and logs else ""
+        reason = in_words(str(job.get("rule_msg") or ""), said_by_slurm)
         if job.get("rule_name") == "finetune_run" and outputs:
             facts = {"reason": reason, "of_job": slurm_job_id, "slurm_log": logs[-1] if slurm_job_id and logs else None}
             record(Path(outputs[0]).parent, "job failed", **facts)
@@ -104,9 +107,19 @@ def report_incomplete(study: str) -> str:
     return (done.stdout or done.stderr).strip()
 
 
-def in_words(message: str) -> str:
-    """The reason of a failure as the scheduler gives it, in words."""
+def in_words(message: str, said_by_slurm: str = "") -> str:
+    """The reason of a failure in words.
+
+    Args:
+        message: what Snakemake says of the job.
+        said_by_slurm: the content of the log that SLURM kept of it.
+    """
     status = SLURM_STATUS.search(message)
+    if unreadable := UNREADABLE.search(said_by_slurm):
+        problem = ": ".join(filter(None, unreadable.groups())).replace(f"{Path.cwd()}/", "")
+        return f"the job could not read the workflow, {problem}; repair Snakefile or workflow/rules, which jobs read when they start"
+    if status and OUT_OF_MEMORY.search(said_by_slurm):
+        return STATUS_IN_WORDS["OUT_OF_MEMORY"]
     if status:
         return STATUS_IN_WORDS.get(status[1], f"SLURM status {status[1]}")
     if "sbatch failed" in message:
@@ -118,6 +131,13 @@ def in_words(message: str) -> str:
 def _event(record: logging.LogRecord) -> str:
     """The name of the kind of a log record of Snakemake, in capitals, or an empty text."""
     return str(getattr(record, "event", "") or "").rpartition(".")[2].upper()
+
+
+def _read(log: str) -> str:
+    try:
+        return Path(log).read_text(encoding="utf-8", errors="replace")
+    except OSError:  # the job never started
+        return ""
 
 
 def _without_noise(record: logging.LogRecord) -> bool:

@@ -1,5 +1,6 @@
 """How far a study is: what its runs have left in their folders, read by anyone at any time."""
 
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from crossover.training.lock import read_owner, this_host
 State = Literal["done", "running", "failed", "waiting"]
 RECENT = 30  # finished runs that the speed is measured on
 SILENCE = 900  # seconds without a sign of life after which a run on another host is pointed out
+LOGGED_ERROR = re.compile(r"[\d-]+ [\d:]+ ERROR (.*)")
 SHOWN = 5  # failed runs shown for each cause
 
 
@@ -51,7 +53,8 @@ class RunState:
     def log(self) -> str:
         """The path of its log, or of SLURM's where the run could not write its own."""
         own = f"logs/finetune_run/{self.run}/seed-{self.seed}.log"
-        return self.slurm_log if self.slurm_log and not Path(own).exists() else own
+        written = Path(own).exists() and Path(own).stat().st_size  # Snakemake leaves an empty one
+        return self.slurm_log if self.slurm_log and not written else own
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -95,11 +98,15 @@ def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], own
     job = last.get("of_job") or last.get("slurm_job_id")
     waiting = RunState(run, seed, "waiting", "", job, last.get("host"), _progress(folder))
     attempt = _since_start(history)
+    own = [entry.get("reason", "") for entry in attempt if entry["event"] == "failed"]
+    of_jobs = [entry.get("reason", "") for entry in attempt if entry["event"] == "job failed"]
+    if len(of_jobs) > 1:  # the last job ended before the run began
+        own = []
+    elif not own:  # on a full disk no event can be written
+        own = _logged_error(waiting.log)
     # What the run itself said is better than what the scheduler knows of it.
-    for event in ("failed", "job failed"):
-        said = [entry for entry in attempt if entry["event"] == event]
-        if said:
-            return replace(waiting, state="failed", reason=said[-1].get("reason", ""), slurm_log=last.get("slurm_log"))
+    if reasons := own or of_jobs:
+        return replace(waiting, state="failed", reason=reasons[-1], slurm_log=last.get("slurm_log"))
     if owner:
         return replace(waiting, state="failed", reason=_without_a_word(owner))
     return replace(waiting, reason=last.get("reason", ""))
@@ -108,6 +115,15 @@ def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], own
 def _since_start(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     starts = [index for index, entry in enumerate(history) if entry["event"] == "started"]
     return history[starts[-1] if starts else 0 :]
+
+
+def _logged_error(log: str) -> list[str]:
+    """The errors in a run's log, which holds one attempt alone."""
+    try:
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [found[1] for found in map(LOGGED_ERROR.match, lines) if found]
 
 
 def _without_a_word(owner: dict[str, Any]) -> str:

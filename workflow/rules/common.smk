@@ -1,14 +1,22 @@
 # What the rules share: the plan of the study, and look-ups in it. Nothing heavy may be imported here, since
 # every cluster job reads this file twice.
 
+import importlib
 import os
 import sys
+import time
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 # Jobs use the plan and the code of the Snakemake that submitted them, whatever is edited meanwhile.
 FROZEN = None if workflow.is_main_process else os.getenv("CROSSOVER_PLAN")
+for _ in range(60 if FROZEN else 0):  # seconds, like the profile's latency-wait: a file server may show them late
+    if Path(FROZEN, "plan.json").exists():
+        break
+    time.sleep(1)
+    importlib.invalidate_caches()
 sys.path.insert(0, str(Path(FROZEN, "code") if FROZEN else Path(workflow.basedir, "workflow")))
 
 from crossover import export_path
@@ -99,16 +107,25 @@ def folder_of_task_of_tokens(wildcards):
 
 
 def inputs_of_run(wildcards):
-    """Tokens, checkpoint and selected rate of a run, each by the small file that names the digests of the rest."""
+    """Tokens, checkpoint and selected rate of a run: every file, so that a job waits for those that appear late."""
     spec = spec_of(wildcards.run)
     weights = spec["checkpoint"]
-    manifest = "config.json" if "sha256" in weights else "pretraining.json"
     selected = [f"results/rates/{wildcards.run}.json"] if isinstance(spec["learning_rate"], dict) else []
-    return [
-        ancient(f"results/tokens/{spec['tokens']}/encoding.json"),
-        f"{weights['folder']}/{manifest}",
-        *selected,
-    ]
+    return files_of_tokens(spec["tokens"]) + files_of_checkpoint(weights["name"], weights["folder"]) + selected
+
+
+@cache
+def files_of_tokens(tokens):
+    return [ancient(path.format(tokens=tokens)) for path in rules.tokenize_task.output]
+
+
+@cache
+def files_of_checkpoint(name, folder):
+    """A checkpoint pretrained here speaks through pretraining.json; a user's own was there before the plan."""
+    if name not in PLAN.specs:
+        return [f"{folder}/config.json"]
+    made = [path.format(checkpoint=name) for path in rules.pretrain_checkpoint.output]
+    return [path if path.endswith("pretraining.json") else ancient(path) for path in made]
 
 
 def sweep_of_run(wildcards):

@@ -1,7 +1,7 @@
 # What happens around the jobs of one invocation, in the Snakemake that the user started.
 
 from crossover import warm
-from crossover.cluster import orphans, patience
+from crossover.cluster import batch, orphans, patience
 from crossover.cluster.paths import check_paths
 from crossover.frozen import freeze, use_frozen
 from crossover.session import Session, tell
@@ -9,9 +9,11 @@ from crossover.training import finished
 
 SESSION = Session(PLAN)
 
-# In the job of a batch of runs (`--groups`), they fork from one process too. No hook runs there.
+# In the job of a batch of runs (`--groups`), they fork from one process too, and the failure of one is not the others'.
+# No hook runs there.
 if warm.is_batch(sys.argv):
     warm.start()
+    batch.hand_down_keep_going()
 
 
 onstart:

@@ -32,7 +32,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     will do, and the scheduler limits the time. Elsewhere a held lock is an error at once.
 
     Raises:
-        UserError: another living process holds the lock.
+        UserError: another living process holds the lock, or the file cannot be written.
     """
     with _opened(path) as stream:
         told = False
@@ -44,9 +44,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
                 log.info("%s is being computed by %s: waiting for it", what, owner)
                 told = True
             time.sleep(LOOK_AGAIN)
-        stream.truncate(0)
-        json.dump(_this_process(), stream)
-        stream.flush()
+        _sign(stream)
         try:
             yield
         finally:
@@ -58,9 +56,19 @@ def _opened(path: Path) -> IO[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be opened ({error.strerror}): make it a file that you may write, or remove it, then run again."
-        ) from error
+        raise _not_writable(path, error) from error
+
+
+def _sign(stream: IO[str]) -> None:
+    try:
+        stream.truncate(0)
+        os.write(stream.fileno(), json.dumps(_this_process()).encode())
+    except OSError as error:
+        raise _not_writable(stream.name, error) from error
+
+
+def _not_writable(path: Path | str, error: OSError) -> UserError:
+    return UserError(f"{path} could not be written: {error.strerror}; free space or fix the folder, then run again.")
 
 
 def is_held(path: Path) -> bool:
