@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, Job
+from processes import send
 
 from crossover.training.events import read_events
 from crossover.training.lock import is_held, read_owner
@@ -91,12 +92,12 @@ def events(folder: Path) -> list[str]:
     return [entry["event"] for entry in read_events(folder)]
 
 
-def assert_resumed_where_saved(folder: Path, times: int = 1) -> None:
+def assert_resumed_where_saved(folder: Path) -> None:
     """The run has saved its state when it was asked to end, and went on from there."""
-    steps = [(entry["event"], entry["step"]) for entry in read_events(folder) if "step" in entry]
-    assert len(steps) == 2 * times, steps
-    for (saved, before), (resumed, after) in zip(steps[::2], steps[1::2], strict=True):
-        assert (saved, resumed) == ("saved", "resumed") and before == after > 0, steps
+    (saved, before), (resumed, after) = [
+        (entry["event"], entry["step"]) for entry in read_events(folder) if "step" in entry
+    ]
+    assert (saved, resumed) == ("saved", "resumed") and before == after > 0
 
 
 # --- Snakemake and the cluster --------------------------------------------------------------------------------
@@ -172,17 +173,21 @@ def submit() -> Iterator[Callable[..., Submission]]:
         submission.ended()
 
 
-def caught(folder: Path) -> dict[str, Any]:
-    """Stop a run that has done some steps since it was started; return the owner of its lock."""
+def caught(*runs: Path, attempt: int = 1) -> list[dict[str, Any]]:
+    """Stop each of some runs when its attempt of that number has done some steps; return the owners of their locks."""
+    owners: dict[Path, dict[str, Any]] = {}
 
-    def trains() -> bool:
-        return said(folder).count(" step ") > 1 and is_held(folder / ".lock")
+    def all_stopped() -> bool:
+        for folder in [folder for folder in runs if folder not in owners]:
+            if events(folder).count("started") == attempt and said(folder).count(" step ") > 1:
+                owner = read_owner(folder / ".lock")
+                assert owner and "finished" not in events(folder), "too late"
+                os.kill(owner["pid"], signal.SIGSTOP)
+                owners[folder] = owner
+        return len(owners) == len(runs)
 
-    wait_for(trains, PATIENCE)
-    owner = read_owner(folder / ".lock")
-    assert owner and "finished" not in events(folder), "too late"
-    os.kill(owner["pid"], signal.SIGSTOP)
-    return owner
+    wait_for(all_stopped, PATIENCE)
+    return [owners[folder] for folder in runs]
 
 
 def said(folder: Path) -> str:
@@ -223,7 +228,7 @@ def test_a_time_limit_and_a_cancellation(study, mishaps, submit, check):
     """Both give a run a few seconds, in which it saves its state; the next attempt goes on from there."""
     runs = folders(study)
     submission = submit(study)
-    limited, cancelled = [caught(folder) for folder in runs]
+    limited, cancelled = caught(*runs)
     mishaps.run("scontrol", "update", f"jobid={limited['slurm_job_id']}", "endtime=now")
     mishaps.run("scancel", cancelled["slurm_job_id"])
     submission.finish()
@@ -240,10 +245,11 @@ def test_preemption_and_the_death_of_a_node(study, mishaps, submit, check):
     """The job goes back to the queue both times, and no retry is used up."""
     run, _ = folders(study)
     submission = submit(study)
-    node = job_of(caught(run), mishaps).node
+    [owner] = caught(run)
+    node = job_of(owner, mishaps).node
     mishaps.run("sbatch", "--partition=prio", "--exclusive", f"--nodelist={node}", "--output=/dev/null", "--wrap=true")
-    wait_for(lambda: "resumed" in events(run), PATIENCE)
-    job = job_of(caught(run), mishaps)
+    [owner] = caught(run, attempt=2)
+    job = job_of(owner, mishaps)
     mishaps.kill_node(job.node, with_jobs=True)
     try:
         submission.finish()
@@ -260,7 +266,7 @@ def test_a_node_that_is_cut_off(study, mishaps, submit, check):
     """SLURM takes it for dead and starts its jobs elsewhere, but they live on: their twins wait for their results."""
     run, _ = folders(study)
     submission = submit(study)
-    owner = caught(run)
+    [owner] = caught(run)
     job = job_of(owner, mishaps)
     mishaps.kill_node(job.node)
     try:
@@ -296,7 +302,7 @@ def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
         submission.wait_for("nothing is submitted until it does")
     finally:
         mishaps.start_controller()
-    owners = [caught(folder) for folder in runs]
+    owners = caught(*runs)
     away.touch()
     submission.wait_for("SLURM has not answered for 1[0-9] s")
     away.unlink()
@@ -320,7 +326,7 @@ def test_accounting_that_is_away(prepared, tmp_path, start_cluster, submitting, 
         copy = with_commands(study, tmp_path, sacct=fails_while(away))
         runs = folders(study)
         submission = submit(copy, *IMPATIENT, "--slurm-status-command", "sacct")
-        owners = [caught(folder) for folder in runs]
+        owners = caught(*runs)
         away.touch()
         cluster.run("scancel", owners[0]["slurm_job_id"])
         submission.wait_for("SLURM has not answered for 1[0-9] s")
@@ -361,19 +367,21 @@ def fails_while(file: Path) -> str:
 # --- a Snakemake that ends too early ------------------------------------------------------------------------
 
 
-def test_ctrl_c_and_then_a_power_cut(study, mishaps, submit, check):
+def test_ctrl_c_and_then_a_power_cut(study, mishaps, submit, check, tmp_path):
     """Ctrl-C cancels the jobs, which save their state; a power cut ends everything in the middle of a step."""
+    away = tmp_path / "away"
     runs = folders(study)
-    first = submit(study)
-    for folder in runs:
-        caught(folder)
-    first.signal(signal.SIGINT)
+    first = submit(with_commands(study, tmp_path, squeue=fails_while(away)))
+    caught(*runs)
+    away.touch()
+    first.wait_for("SLURM has not answered")
+    away.unlink()
+    first.signal(signal.SIGINT)  # while it asks for their states, the plugin knows of no jobs to cancel
     assert first.ended() != 0
     second = submit(study)
-    wait_for(lambda: all("resumed" in events(folder) for folder in runs), PATIENCE)
-    jobs = [caught(folder)["slurm_job_id"] for folder in runs]
+    caught(*runs, attempt=2)
     second.signal(signal.SIGKILL)
-    mishaps.run("scancel", "--full", "--signal=KILL", *jobs)
+    send(signal.SIGKILL, [process for process in mishaps.processes() if "SLURM_JOB_ID" in process.environment])
     second.ended()
     study.finish("--unlock")
     submit(study).finish()
@@ -390,7 +398,7 @@ def test_a_killed_snakemake_whose_jobs_live_on(study, mishaps, submit, check):
     first = submit(study)
     wait_for(lambda: any(map(events, runs)), PATIENCE)
     waiting, running = sorted(runs, key=lambda folder: len(events(folder)))
-    owner = caught(running)
+    [owner] = caught(running)
     wait_for(lambda: states(study, mishaps) == {"RUNNING": 1, "PENDING": 1}, PATIENCE)
     first.signal(signal.SIGKILL)
     first.ended()
