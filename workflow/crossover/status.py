@@ -231,7 +231,8 @@ def by_cause(states: Iterable[RunState]) -> list[tuple[str, list[RunState]]]:
     """Runs that failed for one reason together, the commonest reason first."""
     causes: dict[str, list[RunState]] = defaultdict(list)
     for one in states:
-        causes[one.reason.replace(one.run, "the run") or "no reason is known"].append(one)
+        reason = one.reason.replace(f"results/runs/{one.run}/seed-{one.seed}/", "").replace(one.run, "the run")
+        causes[reason or "no reason is known"].append(one)
     return sorted(causes.items(), key=lambda cause: -len(cause[1]))
 
 
