@@ -5,9 +5,11 @@ Whatever happens, the study ends with the results of one that was left alone.
 
 import hashlib
 import re
+import shutil
 import subprocess
 import threading
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,25 +68,25 @@ def test_waiting_jobs_run_the_code_that_was_planned(small, cluster, undisturbed)
     assert [len(events(folder, "started")) for folder in folders] == [1, 1]
 
 
-def test_a_snakefile_that_cannot_be_read_is_named_and_nothing_is_lost(small, cluster, undisturbed):
-    """Jobs do read the Snakefile when they start; of the rules that it includes Snakemake keeps copies for them."""
-    snakefile = small.root / "Snakefile"
+def test_edited_rules_reach_no_job_unless_snakemakes_own_copy_is_lost(small, cluster, undisturbed, tmp_path):
+    """Snakemake keeps a copy of Snakefile and rules for its jobs; without it they say what they cannot read."""
+    cache = tmp_path / "cache"
+    small = replace(small, environment={**small.environment, "XDG_CACHE_HOME": str(cache)})
+    rules = small.root / "workflow/rules/finetune.smk"
     folders = run_folders(small)
-    whole = snakefile.read_text()
+    whole = rules.read_text()
     with held(cluster), snakemake(small, *ON_CLUSTER, "--retries", "0") as process:
         first, *_ = wait_for_jobs(small, cluster, "PENDING")
+        rules.write_text(whole + "\n]\n")
         release(cluster, first)
         wait_for_jobs(small, cluster, "COMPLETED", 1)
-        small.append("workflow/rules/finetune.smk", "\n]\n")
-        snakefile.write_text(whole.replace("localrule: True", "localrule = True"))
+        shutil.rmtree(cache)
         release(cluster)
         status, output = ended(process)
     assert status == 1
     assert "1 of 2 runs done" in output
-    assert '1 failed: the job could not read the workflow, ' in output
-    assert 'in file "Snakefile", line ' in output and "repair Snakefile or workflow/rules" in output
-    snakefile.write_text(whole)
-    small.edit("workflow/rules/finetune.smk", "\n]\n", "\n")
+    assert re.search('1 failed: the job could not read the workflow, [A-Za-z]+Error in file "Snakefile", line', output)
+    rules.write_text(whole)
     small.finish("--profile", "slurm", *TABLES)
     assert is_undisturbed(small, undisturbed)
     assert [len(events(folder, "started")) for folder in folders] == [1, 1]

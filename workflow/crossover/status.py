@@ -93,10 +93,9 @@ def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], own
     attempt = _since_start(history)
     own = [entry.get("reason", "") for entry in attempt if entry["event"] == "failed"]
     of_jobs = [entry.get("reason", "") for entry in attempt if entry["event"] == "job failed"]
-    if len(of_jobs) > 1:  # the last job ended before the run began
+    if len(of_jobs) > 1:  # the last job ended before the run had begun
         own = []
-    elif not own:  # on a full disk no event can be written
-        own = _logged_error(waiting.log)
+    own = own or _logged_error(waiting.log)  # on a full disk no event can be written
     # What the run itself said is better than what the scheduler knows of it.
     if reasons := own or of_jobs:
         return replace(waiting, state="failed", reason=reasons[-1], slurm_log=last.get("slurm_log"))

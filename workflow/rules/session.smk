@@ -8,11 +8,9 @@ from crossover.training import finished
 
 SESSION = Session(PLAN)
 
-# In the job of a batch of runs (`--groups`), they fork from one process too, and the failure of one is not the others'.
-# No hook runs there.
+# In the job of a batch of runs (`--groups`), they fork from one process too. No hook runs there.
 if warm.is_batch(sys.argv):
     warm.start()
-    batch.hand_down_keep_going()
 
 
 onstart:
@@ -20,6 +18,8 @@ onstart:
     use_frozen(freeze(PLAN))
     if workflow.executor_plugin.name == "slurm":
         patience.teach_plugin()
+        if workflow.execution_settings.keep_going:
+            batch.hand_down_keep_going()
         for sentence in orphans.look_after():
             tell(sentence)
     # Jobs in environments of their own import their libraries for themselves.
