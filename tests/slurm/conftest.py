@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from cluster import Cluster, install, missing
 from configuration import PARTITIONS, QUICK
+from small_study import ALL_SEEDS, SEEDS, TABLES, prepared_copy
 
-from workflow_copy import WorkflowCopy
+from workflow_copy import WorkflowCopy, results
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +60,24 @@ def submitting() -> Callable[[WorkflowCopy, Cluster], WorkflowCopy]:
 def on_cluster(fresh, cluster, submitting) -> WorkflowCopy:
     """The tiny study, nothing computed yet, where `snakemake --profile slurm` uses the common cluster."""
     return submitting(fresh, cluster)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> WorkflowCopy:
+    """The small study, whose tokens and checkpoint are there; not to be changed."""
+    return prepared_copy(tmp_path_factory.mktemp("prepared") / "workflow")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(prepared, tmp_path_factory) -> dict[str, bytes]:
+    """What the runs of the small study find when they are left alone on this machine."""
+    copy = prepared.copy(tmp_path_factory.mktemp("undisturbed") / "workflow")
+    copy.edit("tiny.yaml", f"seeds: {list(SEEDS)}", f"seeds: {list(ALL_SEEDS)}")
+    copy.finish("--cores", "2", *TABLES)
+    return results(copy)
+
+
+@pytest.fixture
+def small(prepared, tmp_path, cluster, submitting) -> WorkflowCopy:
+    """The small study, no run of it computed yet, where Snakemake submits to the common cluster."""
+    return submitting(prepared.copy(tmp_path / "workflow"), cluster)

@@ -23,7 +23,7 @@ NOISE = re.compile(
 QUIET_EVENTS = {"JOB_STARTED", "JOB_FINISHED", "PROGRESS"}
 SLURM_STATUS = re.compile(r"SLURM status is: '([A-Z_]+)'")
 OUT_OF_MEMORY = re.compile("out of memory|exceeded memory limit|oom.kill", re.IGNORECASE)
-UNREADABLE = re.compile(r"^(\w+ in file .*?, line \d+):?\s*(.*)", re.MULTILINE)
+UNREADABLE = re.compile(r"^((?!CalledProcessError)\w+ in file .*?, line \d+):?\s*(.*)", re.MULTILINE)
 STATUS_IN_WORDS = {
     "TIMEOUT": "the time limit was reached; set hardware.minutes of the study if the retries do not get far enough",
     "OUT_OF_MEMORY": "out of memory; raise hardware.memory_mb of the study",

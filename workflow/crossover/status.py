@@ -100,10 +100,9 @@ def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], own
     attempt = _since_start(history)
     own = [entry.get("reason", "") for entry in attempt if entry["event"] == "failed"]
     of_jobs = [entry.get("reason", "") for entry in attempt if entry["event"] == "job failed"]
-    if len(of_jobs) > 1:  # the last job ended before the run began
+    if len(of_jobs) > 1:  # the last job ended before the run had begun
         own = []
-    elif not own:  # on a full disk no event can be written
-        own = _logged_error(waiting.log)
+    own = own or _logged_error(waiting.log)  # on a full disk no event can be written
     # What the run itself said is better than what the scheduler knows of it.
     if reasons := own or of_jobs:
         return replace(waiting, state="failed", reason=reasons[-1], slurm_log=last.get("slurm_log"))
@@ -238,7 +237,8 @@ def by_cause(states: Iterable[RunState]) -> list[tuple[str, list[RunState]]]:
     """Runs that failed for one reason together, the commonest reason first."""
     causes: dict[str, list[RunState]] = defaultdict(list)
     for one in states:
-        causes[one.reason.replace(one.run, "the run") or "no reason is known"].append(one)
+        reason = one.reason.replace(f"results/runs/{one.run}/seed-{one.seed}/", "").replace(one.run, "the run")
+        causes[reason or "no reason is known"].append(one)
     return sorted(causes.items(), key=lambda cause: -len(cause[1]))
 
 

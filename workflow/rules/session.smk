@@ -9,11 +9,9 @@ from crossover.training import finished
 
 SESSION = Session(PLAN)
 
-# In the job of a batch of runs (`--groups`), they fork from one process too, and the failure of one is not the others'.
-# No hook runs there.
+# In the job of a batch of runs (`--groups`), they fork from one process too. No hook runs there.
 if warm.is_batch(sys.argv):
     warm.start()
-    batch.hand_down_keep_going()
 
 
 onstart:
@@ -26,6 +24,8 @@ onstart:
             raise WorkflowError(str(error)) from None
         patience.teach_plugin()
         patience.wait_for_controller()  # it knows the jobs of an earlier Snakemake
+        if workflow.execution_settings.keep_going:
+            batch.hand_down_keep_going()
         for sentence in orphans.look_after():
             tell(sentence)
     # Jobs in environments of their own import their libraries for themselves.

@@ -1,7 +1,7 @@
 """In the SLURM job of several runs, one that fails does not keep the others from being computed.
 
-Snakemake does not hand `--keep-going` down to the Snakemakes that it starts. The one inside a batch would stop at the first
-failed run, at each retry again, and the runs behind it would never have their turn.
+Snakemake does not hand `--keep-going` down to the Snakemakes that its jobs start. The one inside a batch would stop at the
+first failed run, at each retry again, and the runs behind it would never have their turn.
 """
 
 import functools
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def hand_down_keep_going() -> None:
-    """Give each Snakemake that this process starts the option `--keep-going`."""
+    """Give the Snakemake inside each job that this process submits the option `--keep-going`."""
     factory = getattr(spawn_jobs, "SpawnedJobArgsFactory", None)
     original = getattr(factory, "general_args", None)
     if factory is None or original is None:

@@ -1,0 +1,271 @@
+"""What edits, file systems and memory do to a study whose jobs wait and run on a cluster.
+
+Whatever happens, the study ends with the results of one that was left alone.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_study import (
+    ON_CLUSTER,
+    TABLES,
+    add_gate,
+    ended,
+    events,
+    held,
+    is_undisturbed,
+    jobs_of,
+    open_gate,
+    release,
+    run_folders,
+    snakemake,
+    wait_for_jobs,
+    wait_for_saves,
+)
+
+from crossover.files import read_json
+
+# --- edits ------------------------------------------------------------------------------------------------
+
+
+def test_waiting_jobs_do_what_was_planned_whatever_becomes_of_the_config(small, cluster, undisturbed):
+    edited = ("tiny.yaml", "config/config.yaml", "config/conditions.yaml", "config/tasks/tiny-xor.yaml")
+    before = {file: (small.root / file).read_text() for file in edited}
+    with held(cluster), snakemake(small, *ON_CLUSTER) as process:
+        first, *_ = wait_for_jobs(small, cluster, "PENDING")
+        small.edit("tiny.yaml", "[1e-3]", "[1e-1]")
+        small.edit("tiny.yaml", "max_steps: 600", "max_steps: 6")
+        release(cluster, first)
+        wait_for_jobs(small, cluster, "COMPLETED", 1)
+        for file in edited:
+            small.append(file, "\n]{ not YAML\n")
+        release(cluster)
+        status, output = ended(process)
+    assert status == 0, output
+    assert is_undisturbed(small, undisturbed)
+    for file, text in before.items():
+        (small.root / file).write_text(text)
+    assert small.plan(*TABLES) == set()
+
+
+def test_waiting_jobs_run_the_code_that_was_planned(small, cluster, undisturbed):
+    folders = run_folders(small)
+    with held(cluster), snakemake(small, *ON_CLUSTER) as process:
+        wait_for_jobs(small, cluster, "PENDING")
+        small.edit("workflow/crossover/training/loop.py", "loss.backward()", "(-loss).backward()")
+        small.append("workflow/crossover/plan.py", "\nsyntax error\n")
+        release(cluster)
+        status, output = ended(process)
+    assert status == 0, output
+    assert is_undisturbed(small, undisturbed)
+    assert [len(events(folder, "started")) for folder in folders] == [1, 1]
+
+
+def test_edited_rules_reach_no_job_unless_snakemakes_own_copy_is_lost(small, cluster, undisturbed, tmp_path):
+    """Snakemake keeps a copy of Snakefile and rules for its jobs; without it they say what they cannot read."""
+    cache = tmp_path / "cache"
+    small = replace(small, environment={**small.environment, "XDG_CACHE_HOME": str(cache)})
+    rules = small.root / "workflow/rules/finetune.smk"
+    folders = run_folders(small)
+    whole = rules.read_text()
+    with held(cluster), snakemake(small, *ON_CLUSTER, "--retries", "0") as process:
+        first, *_ = wait_for_jobs(small, cluster, "PENDING")
+        rules.write_text(whole + "\n]\n")
+        release(cluster, first)
+        wait_for_jobs(small, cluster, "COMPLETED", 1)
+        shutil.rmtree(cache)
+        release(cluster)
+        status, output = ended(process)
+    assert status == 1
+    assert "1 of 2 runs done" in output
+    assert re.search('1 failed: the job could not read the workflow, [A-Za-z]+Error in file "Snakefile", line', output)
+    rules.write_text(whole)
+    small.finish("--profile", "slurm", *TABLES)
+    assert is_undisturbed(small, undisturbed)
+    assert [len(events(folder, "started")) for folder in folders] == [1, 1]
+
+
+# --- file systems -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def hidden(folder: Path, *paths: Path):
+    """Keep files and folders out of sight, as a file server does that shows them late; they come back at the end."""
+    folder.mkdir()
+    for number, path in enumerate(paths):
+        path.rename(folder / str(number))
+    try:
+        yield
+    finally:
+        for number, path in enumerate(paths):
+            (folder / str(number)).rename(path)
+
+
+def hide_results(folders: list[Path], ended: threading.Event) -> None:
+    """Hide what a run has written for three seconds as soon as the run has ended, once for each run."""
+    waiting = set(folders)
+    while waiting and not ended.wait(0.005):
+        for folder in [folder for folder in waiting if (folder / "finished").exists()]:
+            results = [folder / name for name in read_json(folder / "finished/provenance.json")["results"]]
+            with hidden(folder / "late", *results, folder / "provenance.json"):
+                ended.wait(3)
+            (folder / "late").rmdir()
+            waiting.remove(folder)
+
+
+def test_files_that_appear_late_are_waited_for(small, cluster, undisturbed):
+    """Inputs, plan and specs that the node does not see yet, and results that the submitting machine does not see."""
+    folders = run_folders(small)
+    results = small.root / "results"
+    done = threading.Event()
+    watcher = threading.Thread(target=hide_results, args=(folders, done))
+    with held(cluster), snakemake(small, *ON_CLUSTER) as process, ExitStack() as late:
+        late.callback(watcher.join)
+        late.callback(done.set)
+        wait_for_jobs(small, cluster, "PENDING")
+        plan = max((results / "plans").iterdir(), key=lambda folder: folder.stat().st_mtime)
+        inputs = [path for kind in ("tokens", "checkpoints") for path in results.glob(f"{kind}/*/*.*")]
+        with hidden(small.root / "late", plan, results / f"specs/{folders[0].parent.name}.json", *inputs):
+            release(cluster)
+            wait_for_jobs(small, cluster, "RUNNING")
+            done.wait(8)
+        watcher.start()
+        status, output = ended(process)
+    assert status == 0, output
+    assert is_undisturbed(small, undisturbed)
+    assert {tuple(event["event"] for event in events(folder)) for folder in folders} == {("started", "finished")}
+
+
+@pytest.fixture
+def small_disk(small, require):
+    """The folder of the runs on a disk of one megabyte."""
+    disk = small.root / "results/runs"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
+    require(mount.returncode == 0, "no rights to mount a small disk: run the tests as root")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Fill a disk to its last byte with a file."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as stream, pytest.raises(OSError, match="No space left"):
+        while True:
+            stream.write(b"x" * 512)
+    return ballast
+
+
+def is_whole(state: Path) -> bool:
+    content = state.read_bytes()
+    return hashlib.sha256(content[32:]).digest() == content[:32]
+
+
+def test_a_full_disk_is_named_and_costs_nothing_that_was_saved(small, small_disk, cluster, undisturbed):
+    add_gate(small)
+    folders = run_folders(small)
+    with snakemake(small, *ON_CLUSTER, "--retries", "0") as process:
+        wait_for_saves(folders)
+        ballast = fill(small_disk)
+        open_gate(small)
+        status, output = ended(process)
+    assert status == 1
+    assert "0 of 2 runs done, 0 running, 2 failed" in output
+    assert re.search(r"[12] failed: \w+.parquet could not be written: No space left on device; free space", output)
+    for folder in folders:
+        assert is_whole(folder / "state/latest.pt") and is_whole(folder / "state/previous.pt")
+        log = small.root / f"logs/finetune_run/{folder.parent.name}/{folder.name}.log"
+        assert "could not be saved: " in log.read_text()
+    assert "No space left on device" in small.by_hand("status", "tiny.yaml").stdout
+    ballast.unlink()
+    small.finish("--profile", "slurm", *TABLES)
+    assert is_undisturbed(small, undisturbed)
+    assert {read_json(folder / "provenance.json")["resumed"] for folder in folders} == {1}
+
+
+def test_a_damaged_state_gives_way_to_the_one_before(small, cluster, undisturbed):
+    add_gate(small)
+    folders = run_folders(small)
+    with held(cluster), snakemake(small, *ON_CLUSTER) as process:
+        first = wait_for_jobs(small, cluster, "PENDING")
+        release(cluster)
+        wait_for_saves(folders)
+        cluster.run("scontrol", "update", "partitionname=gpu", "state=down")
+        cluster.run("scancel", *(str(job.id) for job in first))
+        wait_for_jobs(small, cluster, "PENDING")
+        for damaged in (folders[0] / "state/latest.pt", *(folders[1] / "state").glob("*.pt")):
+            content = bytearray(damaged.read_bytes())
+            content[len(content) // 2] ^= 1
+            damaged.write_bytes(content)
+        open_gate(small)
+        release(cluster)
+        status, output = ended(process)
+    assert status == 0, output
+    assert is_undisturbed(small, undisturbed)
+    before, _ = [event["step"] for event in events(folders[0], "saved")][:2]
+    assert [event["step"] for event in events(folders[0], "resumed")] == [before]
+    assert not events(folders[1], "resumed")
+
+
+def test_damaged_inputs_are_named_and_made_again(small, cluster, undisturbed):
+    results = small.root / "results"
+    [checkpoint], [tokens] = results.glob("checkpoints/*/model.safetensors"), results.glob("tokens/*/train.values.npy")
+    for damaged in (checkpoint, tokens):
+        content = bytearray(damaged.read_bytes())
+        content[-1] ^= 1
+        damaged.write_bytes(content)
+    for damaged in (checkpoint, tokens):
+        failed = small.run(*ON_CLUSTER[:-2], "--retries", "0")
+        assert failed.returncode == 1
+        sentence = f"2 failed: {damaged.relative_to(small.root)} is not the file that "
+        assert sentence in failed.stdout, failed.stdout
+        assert sentence in small.by_hand("status", "tiny.yaml").stdout
+        subprocess.run(["rm", "-r", damaged.parent], check=True)
+    small.finish(*ON_CLUSTER[:-2])
+    assert is_undisturbed(small, undisturbed)
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+
+def test_a_retry_asks_for_more_memory(small, start_cluster, submitting, undisturbed):
+    small.edit("tiny.yaml", "threads: 1", "threads: 1\n  memory_mb: 50")
+    folders = run_folders(small)
+    with start_cluster(memory_limits=True) as cluster:
+        study = submitting(small, cluster)
+        failed = study.run(*ON_CLUSTER[:-2], "--retries", "0")
+        assert failed.returncode == 1
+        assert "2 failed: out of memory; raise hardware.memory_mb" in failed.stdout, failed.stdout
+        study.edit("tiny.yaml", "memory_mb: 50", "memory_mb: 350")
+        study.finish(*ON_CLUSTER[:-2])
+    assert is_undisturbed(small, undisturbed)
+    assert [len(events(folder, "job failed")) for folder in folders] == [2, 2]
+
+
+# --- one that cannot succeed ------------------------------------------------------------------------------
+
+
+def test_the_others_finish_when_one_cannot(small, cluster, undisturbed):
+    bad, good = run_folders(small)
+    (bad / ".lock").mkdir(parents=True)
+    failed = small.run(*ON_CLUSTER[:-2], "--retries", "1")
+    assert failed.returncode == 1
+    last = max(job.id for job in jobs_of(small, cluster) if "seed" in job.comment or "finetune_run" in job.comment)
+    status = small.by_hand("status", "tiny.yaml").stdout
+    for said in (failed.stdout, status):
+        assert "1 of 2 runs done" in said
+        assert "1 failed: " in said and ".lock" in said
+        assert f"{bad.parent.name} seed 0  SLURM job {last}" in said
+        assert f"logs/finetune_run/{bad.parent.name}/seed-0.log" in said
+    assert read_json(good / "metrics.json")["seed"] == 1
+    (bad / ".lock").rmdir()
+    small.finish(*ON_CLUSTER[:-2])
+    assert is_undisturbed(small, undisturbed)
+    assert len(events(good, "started")) == 1
