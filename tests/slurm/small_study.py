@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster import Cluster, Job
 
 from crossover.training.events import read_events
+from crossover.training.finished import FOLDER
 from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
 
 CELL = "tiny-xor.tiny.pretrained-frozen"
@@ -125,4 +126,5 @@ def wait_for_saves(folders: Iterable[Path]) -> None:
 def is_undisturbed(copy: WorkflowCopy, undisturbed: dict[str, bytes], seeds: Iterable[int] = SEEDS) -> bool:
     """Whether the runs with these seeds, and no others, are there and found what they find when left alone."""
     chosen = {f"seed-{seed}" for seed in seeds}
-    return results(copy) == {path: content for path, content in undisturbed.items() if Path(path).parts[-2] in chosen}
+    found = {path: content for path, content in results(copy).items() if Path(path).parent.name != FOLDER}
+    return found == {path: content for path, content in undisturbed.items() if Path(path).parent.name in chosen}
