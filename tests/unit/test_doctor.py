@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from crossover.cluster import installation, node, probe
 from crossover.cluster.findings import Finding
-from crossover.cluster.placement import Needs, check_gpus, check_partition, check_study
+from crossover.cluster.placement import Needs, check_gpus, check_partition, check_study, job_options
 from crossover.cluster.profile import Profile, check_profile
 from crossover.cluster.scheduler import check_ends, check_nodes, check_status_command
 from crossover.cluster.slurm import (
@@ -294,6 +294,24 @@ def test_the_profile_takes_the_site_from_the_environment(folder, monkeypatch):
     assert found.resource("prepare_task", "slurm_partition") == "cpu"
     assert found.resource("finetune_run", "slurm_partition") == "gpu"
     assert found.resource("finetune_run", "gres") == "gpu:a100:1"
+    assert found.resource("finetune_run", "slurm_account") == "lab", "the default holds where a rule has no other"
+
+
+def test_probe_jobs_are_asked_for_as_runs_are(folder, monkeypatch):
+    profile = folder / "profiles" / "slurm" / "profile.yaml"
+    more = "  constraint: a100\n  slurm_extra: \"--nice=7 --reservation='a course'\"\n"
+    profile.write_text(profile.read_text().replace("default-resources:\n", f"default-resources:\n{more}"))
+    found = site(monkeypatch, account="lab", gpu_partition="gpu", qos="long")
+    options = job_options(found, "gpu")
+    wanted = [
+        "--partition=gpu",
+        "--account=lab",
+        "--qos=long",
+        "--constraint=a100",
+        "--nice=7",
+        "--reservation=a course",
+    ]
+    assert options[: len(wanted)] == wanted
 
 
 @pytest.mark.parametrize(

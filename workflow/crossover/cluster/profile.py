@@ -22,9 +22,11 @@ class Profile:
 
     def resource(self, rule: str, name: str) -> str | None:
         """A resource that the profile gives to a rule, such as the partition of `finetune_run`."""
-        chosen = (self.options["set_resources"] or {}).get(rule, {}).get(name)
-        given = chosen or (self.options["default_resources"] or {}).get(name)
-        return None if given is None or given.raw in (None, "", "None") else str(given.raw)
+        for given in ((self.options["set_resources"] or {}).get(rule, {}), self.options["default_resources"] or {}):
+            if name in given:  # `get` makes an empty resource where there is none
+                raw = given[name].raw
+                return None if raw in (None, "", "None") else str(raw)
+        return None
 
     @property
     def retries(self) -> int:
