@@ -124,7 +124,20 @@ def wait_for_saves(folders: Iterable[Path]) -> None:
 
 
 def is_undisturbed(copy: WorkflowCopy, undisturbed: dict[str, bytes], seeds: Iterable[int] = SEEDS) -> bool:
-    """Whether the runs with these seeds, and no others, are there and found what they find when left alone."""
-    chosen = {f"seed-{seed}" for seed in seeds}
+    """Whether the runs with these seeds, and no others, are there and found what they find when left alone.
+
+    So must the tables, where they have been made.
+    """
+    seeds = tuple(seeds)
     found = {path: content for path, content in results(copy).items() if Path(path).parent.name != FOLDER}
-    return found == {path: content for path, content in undisturbed.items() if Path(path).parent.name in chosen}
+    runs = {f"seed-{seed}" for seed in seeds}
+    expected = {path: content for path, content in undisturbed.items() if Path(path).parent.name in runs}
+    if any(path.startswith("studies/") for path in found):
+        expected |= tables_of(undisturbed, seeds)
+    return found == expected
+
+
+def tables_of(undisturbed: dict[str, bytes], seeds: tuple[int, ...]) -> dict[str, bytes]:
+    """The tables of the study with these seeds; `undisturbed` holds them below the number of seeds."""
+    of_these = f"{len(seeds)}/"
+    return {path.removeprefix(of_these): content for path, content in undisturbed.items() if path.startswith(of_these)}
