@@ -211,7 +211,7 @@ def test_a_statement_of_the_statistics_plans_the_tables(finished):
 
 def test_the_command_that_writes_specs_retrains_nothing(finished):
     """A new version of the workflow writes the same spec in another way; the study's own spec is read by the report."""
-    finished.edit("workflow/rules/acquire.smk", "printf '%s\\\\n' {params.text:q}", "echo {params.text:q}")
+    finished.edit("workflow/rules/acquire.smk", "'cp -- ", "'cp -p -- ")
     assert finished.plan() == REPORT
 
 
