@@ -447,6 +447,23 @@ def test_a_run_stopped_at_any_steps_and_resumed_is_the_run_that_was_not(interrup
     assert all(map(torch.equal, script.model.parameters(), whole.model.parameters()))
 
 
+class Asked(StateStore):
+    """A store that is asked to save, and the process to end, at the same moment."""
+
+    def due(self) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+
+def test_a_request_to_end_is_never_answered_without_a_save(tmp_path):
+    """It may come at any moment: here, when it has just been looked for."""
+    script = Scripted([0.1, 0.4, 0.2, 0.6, 0.5])
+    with pytest.raises(Interrupted):
+        script.train(Asked(tmp_path, NEVER), max_steps=12, evaluate_every=3)
+    state = StateStore(tmp_path, NEVER).load()
+    assert state and state["progress"]["step"] > 0
+
+
 def test_the_rate_warms_up_and_decays_to_a_tenth():
     rates = Settings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1, warm_up=10)
     assert [rates.rate(step) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 2.0])

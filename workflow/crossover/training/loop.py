@@ -138,9 +138,10 @@ def train(
             progress.loss_count += 1
             if progress.step % settings.evaluate_every == 0 or progress.step == settings.max_steps:
                 _evaluate(model, evaluate, progress, trained, best, clock)
-            if interruption.requested or store.due():
+            ending = interruption.requested  # looked at once: it may change at any moment
+            if ending or store.due():
                 _save(store, _state(progress, trained, best, optimizer))
-            if interruption.requested:
+            if ending:
                 log.info("asked to end at step %d", progress.step)
                 raise Interrupted
     _load(trained, best)
