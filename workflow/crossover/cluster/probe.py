@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import shlex
 import socket
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from crossover import export_path
 from crossover.cluster.findings import Finding
@@ -143,7 +144,7 @@ def submit(profile: Profile, partition: str, gpu: str | None, folder: Path) -> P
     )
     job_id = answer.out.strip().partition(";")[0]
     if answer.status or not job_id.isdigit():
-        change = f"sbatch --test-only {' '.join(options)} --wrap=true, until it is accepted"
+        change = f"{shlex.join(['sbatch', '--test-only', *options, '--wrap=true'])}, until it is accepted"
         return Finding("FAIL", "probe job", f"refused: {answer.words}", change)
     return Probe(partition, job_id, folder, gpu is not None)
 
@@ -152,7 +153,7 @@ def watch(probe: Probe, wait: float, latency_wait: int) -> Watch:
     """Follow one probe job to its end, in small steps; cancel it when the watching ends early."""
     try:
         with (probe.folder / LOCK).open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            _lock(stream)
             job = yield from _start(probe, wait)
             trip = yield from _round_trips(probe)
             yield from _await(probe, REPORT)
@@ -161,14 +162,20 @@ def watch(probe: Probe, wait: float, latency_wait: int) -> Watch:
                 yield
     except Lost as lost:
         return [lost.finding]
-    except OSError as error:
-        text = f"this file system has no locks ({error.strerror}): runs could not start"
-        return [Finding("FAIL", "locks", text, "work on another file system, or have it mounted with locks")]
     finally:
         probe.cancel()
     queued = "a time unknown" if job.queued_seconds is None else f"{job.queued_seconds:,.0f} s"
     text = f"job {probe.job_id} was {queued} in the queue, and ran on {report['node']}"
     return [Finding("ok", "probe job", text), *judge(report, trip, latency_wait, probe.on_gpu)]
+
+
+def _lock(stream: IO[str]) -> None:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError as error:  # ENOLCK, ENOTSUP
+        text = f"this file system has no locks ({error.strerror}): runs could not start"
+        change = "work on another file system, or have it mounted with locks (Lustre: -o flock)"
+        raise Lost(Finding("FAIL", "locks", text, change)) from error
 
 
 def _start(probe: Probe, wait: float) -> Generator[None, None, Job]:
