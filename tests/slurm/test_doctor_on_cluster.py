@@ -73,16 +73,19 @@ def leftovers(fresh: WorkflowCopy) -> list[str]:
     return [path.name for path in fresh.root.iterdir() if path.name.startswith(".crossover-doctor-")]
 
 
-def test_a_good_cluster(doctor, fresh, environment):
-    status, output = doctor(CROSSOVER_PARTITION="cpu", CROSSOVER_GPU_PARTITION="gpu")
+def test_a_good_cluster(doctor, fresh, environment, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    status, output = doctor(CROSSOVER_PARTITION="cpu", CROSSOVER_GPU_PARTITION="gpu", TMPDIR=str(scratch))
     assert status == 0, output
     assert re.search(r"ok +scheduler +SLURM \S+; \d+ nodes: \d+ up", output)
     assert re.search(r"ok +gpu request +--gpus=1 is accepted in gpu, as runs ask; --gres=gpu:1 too", output)
     for partition, host in (("cpu", "n[12]"), ("gpu, with a GPU", "g1")):
-        section = output.split(f"A job in partition {partition}\n")[1].split("\n\n")[0]
+        section = output.split(f"A job in partition {partition}\n")[1].split("\n\n")[0] + "\n"
         assert re.search(rf"ok +probe job +job \d+ was \d+ s in the queue, and ran on {host}\n", section), section
         assert re.search(r"ok +node +Python .*, torch .*", section), section
         assert re.search(r"ok +shared files +a file to \S+ and its answer took [\d.]+ s", section), section
+        assert re.search(rf"ok +scratch +\d+ GB free in {scratch}\n", section), section
         assert re.search(r"ok +locks +a lock that is held here is held on", section), section
     assert "CUDA_VISIBLE_DEVICES is 0" in output
     assert not leftovers(fresh)

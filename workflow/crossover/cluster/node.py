@@ -58,7 +58,9 @@ def _answer_rounds(folder: Path) -> None:
 
 def report(folder: Path) -> dict[str, Any]:
     """What a run would find on this node, and whether a lock that the submitting side holds is held here too."""
-    scratch = tempfile.gettempdir()
+    scratch = Path(tempfile.gettempdir())
+    while scratch.name.startswith("crossover-"):  # this process's own, in that of the job
+        scratch = scratch.parent
     return {
         "host": socket.gethostname(),
         "node": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
@@ -67,7 +69,7 @@ def report(folder: Path) -> dict[str, Any]:
         "called": shutil.which("python"),
         "cpus": len(os.sched_getaffinity(0)),
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
-        "scratch": scratch,
+        "scratch": str(scratch),
         "scratch_gb": shutil.disk_usage(scratch).free / 1e9,
         "lock": _lock(folder / LOCK),
         "hub": hub_identity(),

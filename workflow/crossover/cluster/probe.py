@@ -36,10 +36,12 @@ NO_LOG = "it has left no log here"
 PREFIX = ".crossover-doctor-"
 PAUSE = 0.1  # seconds between two looks at the folder
 QUERY_PAUSE = 2  # seconds between two questions to the scheduler
-# As in Snakemake's jobs: the command is a step of the job, and SLURM_CONF is taken out of its environment.
+# As in Snakemake's jobs: the command is a step of the job, SLURM_CONF is taken out of its environment, and TMPDIR is the
+# user's, not this process's own folder in it.
 SCRIPT = """\
 #!/bin/sh
 unset SLURM_CONF
+[ -z "$TMPDIR" ] || export TMPDIR="${TMPDIR%/crossover-*}"
 exec srun -n1 --cpu-bind=q --cpus-per-task=1 --nodes=1 "$@"
 """
 
