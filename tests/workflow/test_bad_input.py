@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -20,7 +21,8 @@ def sentence(output: str, words: str) -> str:
     lines = [line.strip() for line in output.splitlines() if words in line]
     assert lines, f"{words!r} is nowhere in:\n{output}"
     assert "Traceback" not in output, output
-    assert len({line.split(" ERROR ")[-1].removeprefix("crossover: ") for line in lines}) == 1, lines
+    # The command says it, its log repeats it, and the summary at the end counts it.
+    assert len({re.split(r" ERROR |crossover: |\d failed: ", line)[-1] for line in lines}) == 1, lines
     return lines[0]
 
 
@@ -239,10 +241,18 @@ def test_a_full_disk(fresh, require):
     results = fresh.root / "results"
     results.mkdir()
     require(os.geteuid() == 0 and mount(results, "size=100k"), "no small disk can be mounted: run sudo make test")
+    full = "could not be written: No space left on device; free space"
     try:
+        sentence(fresh.run("specs").stdout, full)
+        assert files(fresh) == set()
+        assert mount(results, "remount,size=64m")
+        fresh.finish("specs")
+        space = os.statvfs(results)
+        used = (space.f_blocks - space.f_bfree) * space.f_frsize
+        assert mount(results, f"remount,size={used + 50_000}")
         done = fresh.run("--until", "tokenize_task")
         assert done.returncode != 0
-        assert "could not be written: No space left on device; free space" in done.stdout
+        assert full in done.stdout
         assert "Traceback" not in done.stdout
         made = files(fresh)
         assert all(whole(fresh.root / path) for path in made), made
@@ -277,6 +287,6 @@ def test_a_file_that_grows_too_large(finished):
     done = finished.by_hand(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
     assert done.returncode == 1
     sentence(done.stdout, "could not be written: File too large; free space")
-    assert [path.name for path in folder.iterdir() if path.name not in {".lock", "state"}] == []
+    assert [path.name for path in folder.iterdir() if path.name not in {".lock", "events.jsonl", "state"}] == []
     assert finished.by_hand(*command).returncode == 0
     assert (folder / "metrics.json").read_bytes() == before

@@ -26,12 +26,17 @@ from crossover.training.lock import exclusive
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status: 0, 1 after a user's error, or 130 after Ctrl-C."""
-    if argv is None:  # Ctrl-C ends the process at once: in the middle of an import it would give a puzzling error
+    is_process = argv is None
+    if is_process:  # Ctrl-C ends the process at once: in the middle of an import it would give a puzzling error
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(argv)
+    if getattr(arguments, "trains", False):
+        become_step(argv, arguments.threads)
+    if is_process:
         _use_own_temporary_folder()
-        argv = sys.argv[1:]
     try:
-        return _run(list(argv))
+        return _run(argv, arguments)
     except KeyboardInterrupt:  # in a fork of the warm process; Snakemake tells the user
         return 130
 
@@ -42,14 +47,11 @@ def _use_own_temporary_folder() -> None:
     atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 
-def _run(argv: list[str]) -> int:
-    arguments = _parser().parse_args(argv)
-    if getattr(arguments, "trains", False):
-        become_step(argv, arguments.threads)
-        if os.environ.get("CROSSOVER_WARM"):
-            from crossover import warm
+def _run(argv: list[str], arguments: argparse.Namespace) -> int:
+    if getattr(arguments, "trains", False) and os.environ.get("CROSSOVER_WARM"):
+        from crossover import warm
 
-            return warm.call(Path(os.environ["CROSSOVER_WARM"]), argv)
+        return warm.call(Path(os.environ["CROSSOVER_WARM"]), argv)
     arguments.command_line = "crossover " + shlex.join(argv)
     _log_to(getattr(arguments, "log", None), arguments.command_line)
     try:

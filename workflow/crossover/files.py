@@ -38,13 +38,16 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise UserError(
-            f"{path} could not be written: {os.strerror(error.errno) if error.errno else error}; "
-            "free space or fix the folder, then run again."
-        ) from error
+        raise not_written(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def not_written(path: Path | str, error: OSError) -> UserError:
+    """The error that tells a user that a file could not be written, and why."""
+    reason = os.strerror(error.errno) if error.errno else error
+    return UserError(f"{path} could not be written: {reason}; free space or fix the folder, then run again.")
 
 
 def _umask() -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from crossover.config.load import chosen_study
 from crossover.config.model import Study
-from crossover.files import read_json, sha256, visible_files, write_json
+from crossover.files import not_written, read_json, sha256, visible_files, write_json
 from crossover.identity import PACKAGE, hash8
 from crossover.plan import Plan, Spec, make_plan
 
@@ -61,22 +61,28 @@ def freeze(plan: Plan) -> Path:
     head = {"study": plan.study, "settings": plan.settings.model_dump(mode="json"), "cells": plan.cells}
     digests = [[path.as_posix(), sha256(PACKAGE / path)] for path in code]
     folder = PLANS / f"{plan.study}-{hash8([head, dict(plan.specs), digests])}"
-    if not (folder / "plan.json").exists():
-        PLANS.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=PLANS, prefix=".plan."))
-        temporary.chmod(0o755)
-        for path in code:
-            target = temporary / "code" / PACKAGE.name / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(PACKAGE / path, target)
-        (temporary / "specs").mkdir()
-        for name, spec in plan.specs.items():
-            (temporary / "specs" / f"{name}.json").write_text(spec_text(spec), encoding="utf-8")
-        write_json(temporary / "plan.json", head)
-        shutil.rmtree(folder, ignore_errors=True)  # one that was left half written
-        temporary.rename(folder)
-    os.utime(folder)  # the newest plan of a study is the one that was started last
+    try:
+        if not (folder / "plan.json").exists():
+            PLANS.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=PLANS, prefix=".plan.") as temporary:
+                _write(Path(temporary) / "plan", head, plan.specs, code)
+                shutil.rmtree(folder, ignore_errors=True)  # one that was left half written
+                Path(temporary, "plan").rename(folder)
+        os.utime(folder)  # the newest plan of a study is the one that was started last
+    except OSError as error:
+        raise not_written(folder, error) from error
     return folder.resolve()
+
+
+def _write(folder: Path, head: dict[str, Any], specs: Mapping[str, Spec], code: list[Path]) -> None:
+    for path in code:
+        target = folder / "code" / PACKAGE.name / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PACKAGE / path, target)
+    (folder / "specs").mkdir()
+    for name, spec in specs.items():
+        (folder / "specs" / f"{name}.json").write_text(spec_text(spec), encoding="utf-8")
+    write_json(folder / "plan.json", head)
 
 
 def use_frozen(folder: Path) -> None:

@@ -16,12 +16,14 @@ if warm.is_batch(sys.argv):
 
 onstart:
     tell(f"Study {PLAN.study}: {len(PLAN.cells)} cells, {len(PLAN.runs)} runs.")
-    use_frozen(freeze(PLAN))
-    if workflow.executor_plugin.name == "slurm":
-        try:
+    on_cluster = workflow.executor_plugin.name == "slurm"
+    try:
+        if on_cluster:
             check_paths(Path.cwd(), workflow.basedir, config["study"])
-        except UserError as error:
-            raise WorkflowError(str(error)) from None
+        use_frozen(freeze(PLAN))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if on_cluster:
         patience.teach_plugin()
         patience.wait_for_controller()  # it knows the jobs of an earlier Snakemake
         if workflow.execution_settings.keep_going:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from crossover.cluster.slurm import ENDED, ask
 from crossover.errors import UserError
+from crossover.files import not_written
 
 log = logging.getLogger(__name__)
 LOOK_AGAIN = 2.0  # seconds between looks at a lock that another job holds
@@ -56,7 +57,7 @@ def _opened(path: Path) -> IO[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise _not_writable(path, error) from error
+        raise not_written(path, error) from error
 
 
 def _sign(stream: IO[str]) -> None:
@@ -64,11 +65,7 @@ def _sign(stream: IO[str]) -> None:
         stream.truncate(0)
         os.write(stream.fileno(), json.dumps(_this_process()).encode())
     except OSError as error:
-        raise _not_writable(stream.name, error) from error
-
-
-def _not_writable(path: Path | str, error: OSError) -> UserError:
-    return UserError(f"{path} could not be written: {error.strerror}; free space or fix the folder, then run again.")
+        raise not_written(stream.name, error) from error
 
 
 def is_held(path: Path) -> bool:
