@@ -14,9 +14,11 @@ from hostile import CANARY, NAME, canaries, write_study, write_yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from crossover.config.base import NAME as PATTERN
+from crossover.config.base import Name
+from crossover.config.datasets import Music21Dataset
 from crossover.config.load import load_study, parse
-from crossover.config.model import NAME as PATTERN
-from crossover.config.model import Condition, Music21Dataset, Name, Study
+from crossover.config.studies import Condition, Study
 from crossover.errors import UserError
 from workflow_copy import ROOT, STUDY, TASKS, WorkflowCopy, fresh_copy
 

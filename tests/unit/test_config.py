@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny_runs import ROOT
 
 from crossover.config import load
-from crossover.config.model import TRAINED_PRESETS
+from crossover.config.studies import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.plan import make_plan
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import AutoModel, BertModel, GPT2Model, LlamaConfig
 
-from crossover.config.model import TRAINED_PRESETS
+from crossover.config.studies import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, tree_digest
 from crossover.models.architecture import ARCHITECTURES, group_of

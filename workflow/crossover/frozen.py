@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.config.load import chosen_study
-from crossover.config.model import Study
+from crossover.config.studies import Study
 from crossover.files import not_written, read_json, sha256, visible_files, write_json
 from crossover.identity import PACKAGE, hash8
 from crossover.plan import Plan, Spec, make_plan

@@ -13,8 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from crossover.config.checkpoints import Checkpoint, LocalCheckpoint
+from crossover.config.datasets import Dataset
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
-from crossover.config.model import Checkpoint, Condition, Dataset, LocalCheckpoint, Study, Task
+from crossover.config.studies import Condition, Study
+from crossover.config.tasks import Task
 from crossover.errors import UserError
 from crossover.files import read_json, sealed, sha256
 from crossover.identity import code_digests, named, remembered_tree_digest

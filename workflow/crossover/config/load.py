@@ -9,7 +9,10 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from crossover.config.model import NAME, Checkpoint, Condition, Config, Name, Study, Task
+from crossover.config.base import NAME, Name
+from crossover.config.checkpoints import Checkpoint
+from crossover.config.studies import Condition, Config, Study
+from crossover.config.tasks import Task
 from crossover.errors import UserError
 
 CONFIG = Path("config")
@@ -75,7 +78,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def parse(shape: Any, value: Any, where: str) -> Any:
-    """Check `value` against a type of crossover.config.model.
+    """Check `value` against a type of this package.
 
     Args:
         shape: a model class, or a union of them.

@@ -6,8 +6,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from crossover.config.base import Name
+from crossover.config.checkpoints import Checkpoint
 from crossover.config.load import CONFIG
-from crossover.config.model import Checkpoint, Condition, Config, Name, Study, Task
+from crossover.config.studies import Condition, Config, Study
+from crossover.config.tasks import Task
 from crossover.errors import UserError
 from crossover.files import write_text
 
@@ -50,7 +53,7 @@ def write_reference(check: bool = False) -> None:
 def reference(schemas: dict[str, dict[str, Any]]) -> str:
     """All keys of all files, as Markdown tables."""
     parts = [
-        "<!-- Made by `crossover config-schema` from workflow/crossover/config/model.py; do not edit. -->\n"
+        "<!-- Made by `crossover config-schema` from the models in workflow/crossover/config/; do not edit. -->\n"
         "# Configuration reference\n\n"
         "Every key of every file, with its type and default. A key without a default must be given.\n"
         "Unknown keys are errors.\n"

@@ -1,0 +1,75 @@
+"""Checkpoints: config/checkpoints/NAME.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from crossover.config.base import Described, Model, Share
+from crossover.config.datasets import PythonTopicsDataset
+
+
+class Pretraining(Model):
+    """Causal language modelling."""
+
+    context: PositiveInt
+    """Tokens of a training window."""
+    batch_size: PositiveInt
+    """Windows of a step."""
+    steps: PositiveInt
+    """Optimizer steps."""
+    learning_rate: PositiveFloat
+    """Peak rate of AdamW: linear warm-up over 5 % of the steps, then cosine decay to a tenth."""
+    weight_decay: float = 0.1
+    """Decay of matrices; vectors and norms have none."""
+    held_out: Share = 0.1
+    """Share of the corpus kept for the held-out perplexity."""
+    seed: int = 0
+    """Seed of the initial weights and of the windows."""
+
+
+class PretrainedHere(Described):
+    """A language model that the workflow pretrains itself."""
+
+    kind: Literal["pretrain"]
+    licence: str
+    """Licence of the corpus."""
+    corpus: PythonTopicsDataset
+    """Text to learn from."""
+    architecture: Literal["gpt2"]
+    """Hugging Face model type."""
+    vocabulary: Annotated[int, Field(ge=257)]
+    """Size of the byte-level BPE vocabulary, trained on the same corpus."""
+    blocks: PositiveInt
+    """Transformer blocks."""
+    width: PositiveInt
+    """Hidden size."""
+    heads: PositiveInt
+    """Attention heads."""
+    positions: PositiveInt
+    """Longest sequence the model can read."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout of embeddings, attention and residuals."""
+    training: Pretraining
+    """How it is trained."""
+
+    @model_validator(mode="after")
+    def consistent(self) -> "PretrainedHere":
+        """Shapes that cannot be built are refused before anything runs."""
+        if self.width % self.heads:
+            raise ValueError("width must be a multiple of heads")
+        if self.training.context > self.positions:
+            raise ValueError("training.context must not be longer than positions")
+        return self
+
+
+class LocalCheckpoint(Described):
+    """A folder in Hugging Face form: config.json and model.safetensors."""
+
+    kind: Literal["folder"]
+    licence: str
+    """Licence of the weights."""
+    path: str
+    """The folder, relative to the working directory."""
+
+
+Checkpoint = Annotated[PretrainedHere | LocalCheckpoint, Field(discriminator="kind")]

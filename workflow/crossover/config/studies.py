@@ -1,0 +1,143 @@
+"""Conditions and studies: config/conditions.yaml, config/studies/NAME.yaml and config/config.yaml."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, create_model, field_validator, model_validator
+
+from crossover.config.base import Described, Model, Name
+
+Group = Literal["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]
+
+# Presets of the trained parameters. `frozen` is the set of Lu et al. 2021 (section 2.2): attention and
+# feed-forward weights keep their values. `head` alone is their "output layer only" (a reservoir).
+TRAINED_PRESETS: dict[str, tuple[Group, ...]] = {
+    "all": ("head", "input", "positions", "norms", "attention", "feedforward", "embeddings"),
+    "frozen": ("head", "input", "positions", "norms"),
+    "head": ("head",),
+}
+
+
+class Condition(Described):
+    """One entry of config/conditions.yaml: how a run uses its checkpoint."""
+
+    body: Literal["pretrained", "random"]
+    """The weights inside: the checkpoint's, or the architecture's own initialisation."""
+    input: Literal["new"] = "new"
+    """How sequences enter: a fresh linear layer for patches, a fresh table for symbols."""
+    trained: Literal["all", "frozen", "head"] | list[Group]
+    """The parameters that receive gradients: a preset, or a list of groups."""
+
+    @property
+    def groups(self) -> list[str]:
+        """The trained groups, in a fixed order, presets resolved."""
+        chosen = TRAINED_PRESETS[self.trained] if isinstance(self.trained, str) else self.trained
+        return [group for group in TRAINED_PRESETS["all"] if group in chosen]
+
+
+class Training(Model):
+    """How a run is trained."""
+
+    batch_size: PositiveInt = 32
+    """Items of a step."""
+    max_steps: PositiveInt = 2000
+    """Optimizer steps at most."""
+    evaluate_every: PositiveInt = 50
+    """Steps between evaluations on the whole validation split."""
+    patience: PositiveInt = 10
+    """Evaluations without a better validation score before a run stops early."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW's weight decay."""
+    gradient_clip: PositiveFloat = 1.0
+    """Largest norm of the gradient."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Dropout in the body; by default the checkpoint's own."""
+
+
+# Every field of Training, each optional: what is absent is taken from the study's `training`. The merged
+# settings are validated as a Training again, so limits need not be repeated here.
+_OPTIONAL: dict[str, Any] = {
+    name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
+    for name, field in Training.model_fields.items()
+}
+TrainingOverride = create_model(
+    "TrainingOverride",
+    __base__=Model,
+    __doc__="Training settings of one task; what is absent is taken from the study's `training`.",
+    **_OPTIONAL,
+)
+
+
+class Hardware(Model):
+    """What a run needs. It does not enter the identity of a run."""
+
+    gpu: Annotated[int, Field(ge=0, le=1)] = 1
+    """GPUs of a run; with 0 it runs on the CPU even where there is a GPU."""
+    threads: PositiveInt = 1
+    """CPU threads of a run."""
+    memory_mb: PositiveInt | None = None
+    """Memory of a run for the scheduler of a cluster, times the number of the attempt; by default estimated."""
+    minutes: PositiveInt | None = None
+    """Time of a run for the scheduler of a cluster, times the number of the attempt; by default estimated."""
+
+
+class Study(Described):
+    """config/studies/NAME.yaml: every task x checkpoint x condition is a cell."""
+
+    question: str
+    """The question that the report answers."""
+    tasks: list[Name] = Field(min_length=1)
+    """Names of files in config/tasks/."""
+    checkpoints: list[Name] = Field(min_length=1)
+    """Names of files in config/checkpoints/."""
+    conditions: list[Name] = Field(min_length=1)
+    """Names from config/conditions.yaml."""
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    """Seeds of the final runs."""
+    learning_rates: list[PositiveFloat] = Field(min_length=1)
+    """Rates to choose from; with more than one, each cell's rate is selected on validation data."""
+    sweep_seed: Annotated[int, Field(ge=0)] = 1000
+    """Seed of the runs that select the rate; not one of `seeds`, so that final scores are fresh."""
+    training: Training = Training()
+    """Training settings of all runs."""
+    training_by_task: dict[Name, TrainingOverride] = Field({})  # type: ignore[valid-type]
+    """Exceptions for some tasks."""
+    hardware: Hardware = Hardware()
+    """What a run needs."""
+
+    @field_validator("tasks", "checkpoints", "conditions", "seeds", "learning_rates")
+    @classmethod
+    def no_repeats(cls, values: list) -> list:
+        """A name or number listed twice is a slip."""
+        repeated = {str(value) for value in values if values.count(value) > 1}
+        if repeated:
+            raise ValueError(f"listed twice: {', '.join(sorted(repeated))}")
+        return values
+
+    @model_validator(mode="after")
+    def consistent(self) -> "Study":
+        """Settings that contradict each other are refused."""
+        if len(self.learning_rates) > 1 and self.sweep_seed in self.seeds:
+            raise ValueError(f"sweep_seed {self.sweep_seed} must not be one of seeds")
+        for task in self.training_by_task:
+            try:
+                self.training_of(task)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                raise ValueError(f"training_by_task.{task}.{problem['loc'][0]}: {problem['msg'].lower()}") from error
+        strangers = sorted(set(self.training_by_task) - set(self.tasks))
+        if strangers:
+            raise ValueError(f"training_by_task names {strangers[0]}, which is not one of tasks")
+        return self
+
+    def training_of(self, task: str) -> Training:
+        """The training settings of one task, its exceptions applied."""
+        override = self.training_by_task.get(task)
+        changed: dict[str, Any] = override.model_dump(exclude_none=True) if override else {}
+        return Training(**{**self.training.model_dump(), **changed})
+
+
+class Config(Model):
+    """config/config.yaml, and the keys of `snakemake --config`."""
+
+    study: str = "demo"
+    """A name in config/studies/, or the path of a study file."""
