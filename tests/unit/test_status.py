@@ -75,6 +75,17 @@ def test_what_the_run_says_counts_more_than_what_the_scheduler_knows():
     assert state_of(RUN, 0).reason == "the time limit was reached", "of the last attempt"
 
 
+def test_a_run_that_failed_and_is_tried_again_waits():
+    out = run_folder(RUN, 0)
+    record(out, "started")
+    record(out, "job failed", reason="its node failed", of_job="12", slurm_log="logs/slurm/12.log")
+    record(out, "to be retried")
+    found = state_of(RUN, 0)
+    assert (found.state, found.reason, found.slurm_job_id) == ("waiting", "to be tried again, its node failed", "12")
+    record(out, "job failed", reason="its node failed", of_job="13")
+    assert (state_of(RUN, 0).state, state_of(RUN, 0).slurm_job_id) == ("failed", "13")
+
+
 def test_a_run_that_was_asked_to_end_goes_on_later():
     with pytest.raises(SystemExit), watched(run_folder(RUN, 0)):
         raise SystemExit(143)

@@ -11,13 +11,14 @@ from typing import Any
 
 from crossover.plan import Plan
 from crossover.status import Overview, describe_failures
-from crossover.training.events import record
+from crossover.training.events import record as note
 
 EVERY = 10.0  # seconds between two looks
+RESTART = "Trying to restart job"
 # Lines of Snakemake and its SLURM plugin that say nothing to a user; its log file keeps them.
 NOISE = re.compile(
     r"Select jobs to execute|SLURM run ID|Cleaning up SLURM log|Job \S+ has been submitted with SLURM|"
-    r"Trying to restart job|Removing output files of failed job|No SLURM account given|No account was given|"
+    rf"{RESTART}|Removing output files of failed job|No SLURM account given|No account was given|"
     r"Unable to guess SLURM account|No partition was given|Guessed SLURM account"
 )
 QUIET_EVENTS = {"JOB_STARTED", "JOB_FINISHED", "PROGRESS"}
@@ -44,6 +45,7 @@ class Session(logging.Handler):
         super().__init__()
         self.overview = Overview(plan)
         self.failed: dict[str, tuple[str, str]] = {}  # other jobs than runs: their files, reason and log
+        self._just_failed: list[Path] = []  # folders of the runs of the last job that failed
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -73,10 +75,15 @@ class Session(logging.Handler):
         said = vars(record)
         event = _event(record)
         if event == "GROUP_ERROR":  # one SLURM job of several runs; its members' own records know less
+            self._just_failed = []
             for job in said["job_error_info"]:
                 self._note_failure(job, said.get("external_jobid"), said["aux_logs"])
         elif event == "JOB_ERROR" and not said.get("indent"):
+            self._just_failed = []
             self._note_failure(said, (said.get("aux") or {}).get("external_jobid"), [])
+        elif record.getMessage().startswith(RESTART):  # said of the job that has just failed
+            for folder in self._just_failed:
+                note(folder, "to be retried")
 
     def _note_failure(self, job: dict[str, Any], slurm_job_id: str | None, logs: list[str]) -> None:
         outputs = [str(path) for path in job.get("output") or []]
@@ -85,7 +92,8 @@ class Session(logging.Handler):
         reason = in_words(str(job.get("rule_msg") or ""), said_by_slurm)
         if job.get("rule_name") == "finetune_run" and outputs:
             facts = {"reason": reason, "of_job": slurm_job_id, "slurm_log": logs[-1] if slurm_job_id and logs else None}
-            record(Path(outputs[0]).parent, "job failed", **facts)
+            note(Path(outputs[0]).parent, "job failed", **facts)
+            self._just_failed.append(Path(outputs[0]).parent)
         elif outputs:
             self.failed[outputs[0]] = (f"{job.get('rule_name')}: {reason}", " ".join(logs))
 

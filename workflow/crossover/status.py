@@ -30,7 +30,8 @@ class RunState:
     Attributes:
         run: its name.
         seed: its seed.
-        state: done, running, failed (at its last attempt), or waiting (never started, or stopped and to go on).
+        state: done, running, failed (at its last attempt), or waiting (never started,
+            stopped and to go on, or failed and to be tried again).
         reason: why it failed or stopped, one sentence, or "".
         slurm_job_id: of its last attempt, if that was a SLURM job.
         host: of its last attempt.
@@ -94,7 +95,8 @@ def reason_of(run: str, seed: int) -> tuple[str, str]:
 
 def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], owner: dict[str, Any] | None) -> RunState:
     """A run that was started, has no results, and does not run now."""
-    last = history[-1]
+    retried = history[-1]["event"] == "to be retried"
+    last = history[-2 if retried and len(history) > 1 else -1]
     job = last.get("of_job") or last.get("slurm_job_id")
     waiting = RunState(run, seed, "waiting", "", job, last.get("host"), _progress(folder))
     attempt = _since_start(history)
@@ -105,6 +107,8 @@ def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], own
     own = own or _logged_error(waiting.log)  # on a full disk no event can be written
     # What the run itself said is better than what the scheduler knows of it.
     if reasons := own or of_jobs:
+        if retried:
+            return replace(waiting, reason=f"to be tried again, {reasons[-1]}")
         return replace(waiting, state="failed", reason=reasons[-1], slurm_log=last.get("slurm_log"))
     if owner:
         return replace(waiting, state="failed", reason=_without_a_word(owner))

@@ -17,7 +17,9 @@ from crossover.errors import UserError
 
 log = logging.getLogger(__name__)
 FILE = "events.jsonl"
-Event = Literal["started", "resumed", "saved", "stopped", "failed", "finished", "restored", "job failed"]
+Event = Literal[
+    "started", "resumed", "saved", "stopped", "failed", "finished", "restored", "job failed", "to be retried"
+]
 
 
 def record(folder: Path, event: Event, **facts: Any) -> None:
