@@ -93,6 +93,7 @@ def _task_spec(name: str, facts: tuple) -> dict[str, Any]:
         "description": f"What {facts[0].lower()} is about, in one or two sentences.",
         "domain": facts[1],
         "simulated": facts[2],
+        "metric": "accuracy",
         "licence": "CC BY 4.0",
         "citation": "Author & Author (2020), A Title, Journal 1:2-3",
         "card": f"results/tasks/{name}-0000000a/card.json",
@@ -243,7 +244,9 @@ def _write_run(
             "best_step": int(steps[int(np.argmax(learned))]),
             "stopped_early": last < MAX_STEPS,
             "validation": {"score": float(learned.max()), "loss": 1.6 - float(learned.max())},
-            "test": None if predictions is None else {"score": score, "loss": 1.6 - score, "items": len(predictions)},
+            "test": None
+            if predictions is None
+            else {"score": score, "metrics": {"accuracy": score}, "loss": 1.6 - score, "items": len(predictions)},
             "parameters": {"trained": 21_000 if condition.endswith("frozen") else 560_000, "total": 560_000},
         },
     )

@@ -71,7 +71,7 @@ def test_each_score_is_shown_with_its_interval_and_its_files(study, page):
 def test_it_answers_first(page):
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
     assert sections[:2] == ["answer", "overview"]
-    assert page.text.index("Pretraining helped on") < page.text.index("Each mark is the mean test accuracy")
+    assert page.text.index("Pretraining helped on") < page.text.index("Each mark is the mean test score")
 
 
 def test_simulated_tasks_are_named_as_such_everywhere(study):

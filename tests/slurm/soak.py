@@ -101,6 +101,10 @@ class Soak:
             self.stop_snakemake: 1,
             self.kill_snakemake: 1,
         }
+        with suppress(
+            ClusterError
+        ):  # SLURM drains a node on which it finds a job that it had given up; as an administrator does
+            self.cluster.run("scontrol", "update", "nodename=g1", "state=resume")
         mishap = self.chance.choices(list(mishaps), list(mishaps.values()))[0]
         with suppress(ClusterError):  # what it aimed at has just ended
             if mishap():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossover.config.tasks import Target
 from crossover.encodings.patches import cut_images, cut_series, paste_images
 from crossover.encodings.symbols import DNA, PROTEIN, UNKNOWN, Letters, Pitches, Words, make_alphabet, truncate
 from crossover.encodings.tokenize import tokenize_task
@@ -142,7 +143,9 @@ def make_task(folder, sequences, targets, shape=None, unit="letters"):
     for split in SPLITS:
         write_parquet(folder / f"{split}.parquet", table)
     digests = {f"{split}.parquet": sha256(folder / f"{split}.parquet") for split in SPLITS}
-    card = {"task": "t", "unit": unit, "shape": shape, "floor": {"score": 0.5, "rule": ""}, "sha256": digests}
+    kind = "class" if isinstance(targets[0], str) else "bits"
+    facts = {"target": Target(kind=kind).model_dump(), "floor": {"score": 0.5, "rule": ""}}
+    card = {"task": "t", "unit": unit, "shape": shape, **facts, "sha256": digests}
     write_sealed_json(folder / "card.json", card)
     return folder
 
@@ -164,12 +167,17 @@ def dna(tmp_path):
 def test_tokens_hold_what_the_task_holds(dna):
     facts = read_json(dna / "encoding.json")
     assert facts["vocabulary"] == list(DNA)
-    assert facts["target"] == {"kind": "class", "classes": ["a", "b", "c"]}
+    assert facts["target"] == {**Target(kind="class").model_dump(), "classes": ["a", "b", "c"]}
     assert facts["longest"] == 4
     assert facts["items"] == dict.fromkeys(SPLITS, 4)
     assert facts["truncated"] == dict.fromkeys(SPLITS, 0.25)
     assert facts["unknown"] == dict.fromkeys(SPLITS, 3)
-    assert (facts["kind"], facts["width"], facts["metric"], facts["floor"]) == ("symbols", None, "accuracy", 0.5)
+    assert (facts["kind"], facts["width"], facts["target"]["metric"], facts["floor"]) == (
+        "symbols",
+        None,
+        "accuracy",
+        0.5,
+    )
     tokens = Tokens.open(dna, "test")
     assert tokens.lengths.tolist() == [4, 2, 3, 3]
     values, mask, targets = tokens.gather(np.array([3, 1]))
@@ -256,7 +264,11 @@ def test_bits_are_read_out_at_the_last_positions(tmp_path):
     sequences = [np.array([0, 1, 1, 0, 1, 0, 0, 1], dtype=np.float32)]
     targets = [np.array([1, 1, 0, 1], dtype=np.int8)]
     folder = tokenize(tmp_path, {"kind": "patches", "patch": [2]}, sequences, targets, unit="bits")
-    assert read_json(folder / "encoding.json")["target"] == {"kind": "bits", "positions": 2, "bits": 2}
+    assert read_json(folder / "encoding.json")["target"] == {
+        **Target(kind="bits").model_dump(),
+        "positions": 2,
+        "bits": 2,
+    }
     tokens = Tokens.open(folder, "train")
     assert (tokens.targets.dtype, tokens.targets.tolist()) == (np.int8, [[[1, 1], [0, 1]]])
     assert tokens.lengths.tolist() == [4]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_tasks_midi import write_midi
 
+from crossover.config.tasks import Target
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
 from crossover.tasks.card import describe_items
@@ -18,7 +19,7 @@ from crossover.tasks.registry import READERS
 from crossover.tasks.splits import assign_splits
 
 SPLIT = {"by": "group", "validation": 0.2, "test": 0.3, "seed": 0}
-CLASS = {"kind": "class", "metric": "accuracy"}
+CLASS = Target(kind="class").model_dump()
 
 
 def table_of(groups: list[int], targets: list[str]) -> pd.DataFrame:
@@ -63,10 +64,10 @@ def test_a_class_too_small_to_split_is_refused_by_name():
 # --- card -------------------------------------------------------------------------------------------------------
 
 
-def card_of(sequences, targets, splits, unit="letters"):
+def card_of(sequences, targets, splits, unit="letters", **target):
     names = [f"i{number}" for number in range(len(sequences))]
     columns = {"item": names, "group": names, "sequence": sequences, "target": targets, "split": splits}
-    return describe_items(Items(pd.DataFrame(columns), unit))
+    return describe_items(Items(pd.DataFrame(columns), unit), Target(**({"kind": "class"} | target)).model_dump())
 
 
 def test_card_measures_items():
@@ -100,7 +101,7 @@ def test_floor_comes_from_the_training_class_not_from_the_test():
 
 def test_floor_of_bits_is_the_more_frequent_training_bit():
     bits = [np.array(row, dtype=np.int8) for row in ([1, 1, 0], [0, 1, 0], [1, 0, 0])]
-    card = card_of(list("abc"), bits, list(SPLITS))
+    card = card_of(list("abc"), bits, list(SPLITS), kind="bits")
     assert card["floor"]["score"] == pytest.approx(1 / 3)
     assert card["classes"] is None
 
@@ -138,7 +139,7 @@ def music_receipt(root, pieces):
 
 
 def test_a_task_is_three_files_and_a_card(tmp_path):
-    prepare_task(spec_of(XOR, target={"kind": "bits", "metric": "accuracy"}), None, tmp_path)
+    prepare_task(spec_of(XOR, target=Target(kind="bits").model_dump()), None, tmp_path)
     card = read_json(tmp_path / "card.json")
     assert card["task"] == "t"
     for split, count in XOR["sizes"].items():

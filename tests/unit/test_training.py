@@ -30,6 +30,7 @@ from crossover.training.finetune import evaluate, finetune_run
 from crossover.training.lock import describe_owner, exclusive, is_held, read_owner
 from crossover.training.loop import Interrupted, Settings, batches, slices, train
 from crossover.training.rates import select_rate
+from crossover.training.scoring import Scorer
 from crossover.training.state import StateStore
 
 CPU = torch.device("cpu")
@@ -198,7 +199,7 @@ def test_the_best_weights_are_those_that_are_tested(tiny, tmp_path):
 def test_a_run_that_selects_a_rate_does_not_look_at_the_test_split(tiny, tmp_path, monkeypatch):
     scored = []
     monkeypatch.setattr(
-        stage, "evaluate", lambda model, tokens, device: scored.append(len(tokens)) or evaluate(model, tokens, device)
+        stage, "evaluate", lambda model, tokens, *rest: scored.append(len(tokens)) or evaluate(model, tokens, *rest)
     )
     final = run(tiny.spec(), tmp_path / "final")
     assert set(scored) == {20, 24}
@@ -510,16 +511,19 @@ def test_slices_cover_everything_once(items, size):
 def test_evaluation_is_that_of_one_item_after_another(task, size, tiny, monkeypatch):
     monkeypatch.setattr(stage, "EVALUATION_ITEMS", size)
     folder = tiny.tokens[task]
-    sequence = build_model(tiny.spec(task), read_json(folder / "encoding.json"), 0).eval()
+    encoding, tokens = read_json(folder / "encoding.json"), Tokens.open(folder, "test")
+    sequence = build_model(tiny.spec(task), encoding, 0).eval()
     plain = Plain(tiny, task, "gpt2").copy(sequence).eval()
     with torch.inference_mode():
-        scores, loss, predictions = evaluate(sequence, Tokens.open(folder, "test"), CPU)
+        answers, loss = evaluate(sequence, tokens, encoding["target"], CPU)
         items = stored(folder, "test")
         chosen = [plain.item(values).argmax(-1).numpy() for values, _ in items]
         assert loss == pytest.approx(plain.loss(items).item(), abs=1e-5)
     right = [(one == np.asarray(target).reshape(-1)).mean() for one, (_, target) in zip(chosen, items, strict=True)]
-    assert scores.tolist() == right
-    assert predictions.reshape(len(items), -1).tolist() == [one.tolist() for one in chosen]
+    scorer = Scorer(encoding["target"], pd.read_parquet(folder / "test.items.parquet"), tokens.targets)
+    assert scorer.table(answers)["score"].tolist() == right
+    assert scorer.score(answers) == pytest.approx(np.mean(right))
+    assert answers.reshape(len(items), -1).tolist() == [one.tolist() for one in chosen]
     assert 0 < np.mean(right) < 1
 
 

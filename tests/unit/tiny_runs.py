@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
 from crossover.identity import code_digests, named
@@ -39,7 +40,7 @@ def write_tokens(root: Path, task: str) -> str:
         "task": task,
         "reader": settings["reader"] | {"sizes": settings["sizes"], "seed": 0},
         "split": None,
-        "target": {"kind": settings["target"], "metric": "accuracy"},
+        "target": Target(kind=settings["target"]).model_dump(),
         "simulated": False,
     }
     prepare_task(prepared, None, root / "results/tasks" / task)

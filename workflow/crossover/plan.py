@@ -252,6 +252,7 @@ def _study_spec(
         "tasks": {
             task: {
                 **settings.model_dump(include={"title", "description", "domain", "simulated", "licence", "citation"}),
+                "metric": settings.target.metric,
                 "card": f"results/tasks/{tokens[task]['task']}/card.json",
                 "encoding": f"results/tokens/{tokens[task]['name']}/encoding.json",
             }

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from crossover.config.base import Described, Model, Share
 from crossover.config.datasets import Dataset
@@ -30,13 +30,39 @@ class Split(Model):
         return self
 
 
+MetricName = Literal["accuracy", "mcc", "f1", "spearman"]
+
+
 class Target(Model):
     """What is predicted."""
 
-    kind: Literal["class", "bits"]
-    """One class for an item, or bits at its last positions."""
-    metric: Literal["accuracy"] = "accuracy"
-    """Score of a prediction; for bits, the share of right bits."""
+    kind: Literal["class", "bits", "number"]
+    """One class for an item, bits at its last positions, or a number (regression)."""
+    metric: MetricName = "accuracy"
+    """The score: `accuracy` (for bits, the share of right bits), `mcc` (Matthews correlation), `f1` (of the class
+    `positive`), or `spearman` (rank correlation of numbers)."""
+    also: list[MetricName] = Field([])
+    """Further metrics that the tables list, such as the one that a paper used."""
+    positive: str | None = None
+    """The class that F1 looks for."""
+    vote: bool = False
+    """Score groups rather than items: the class that most items of a group are given counts."""
+
+    @model_validator(mode="after")
+    def fitting(self) -> "Target":
+        """A metric belongs to a kind of target."""
+        metrics = [self.metric, *self.also]
+        allowed = {"class": ("accuracy", "mcc", "f1"), "bits": ("accuracy",), "number": ("spearman",)}[self.kind]
+        for metric in metrics:
+            if metric not in allowed:
+                raise ValueError(f"{metric} is no metric of kind {self.kind}; use {' or '.join(allowed)}")
+        if len(set(metrics)) < len(metrics):
+            raise ValueError("a metric is listed twice")
+        if ("f1" in metrics) != (self.positive is not None):
+            raise ValueError("f1 needs positive, the class that it looks for, and nothing else does")
+        if self.vote and self.kind != "class":
+            raise ValueError("only classes are voted on; leave vote out")
+        return self
 
 
 class Task(Described):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crossover.encodings.patches import cut_images, cut_series
 from crossover.encodings.symbols import Alphabet, list_lengths, make_alphabet, truncate
+from crossover.encodings.targets import make_target_encoder
 from crossover.errors import UserError
 from crossover.files import check_file, read_sealed_json, replacing, sha256, write_sealed_json
 
@@ -41,8 +41,7 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
 
     For each split: `values.npy` (symbols: uint16 [positions of all]; patches: float32 [positions of all,
     width]), `offsets.npy` (int64 [items + 1]; item i is `values[offsets[i]:offsets[i + 1]]`), `targets.npy`
-    (class: int64 [items]; bits: int8 [items, positions, bits], read out at the last `positions` positions) and
-    `items.parquet` (item, group). No padding is stored.
+    (see `make_target_encoder`; bits are read out at the last `positions` positions) and `items.parquet` (item, group). No padding is stored.
 
     Args:
         spec: the spec, with `encoding`.
@@ -55,7 +54,9 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
     card = read_sealed_json(task_folder / "card.json")
     tables = {split: _read_split(task_folder, card, split) for split in SPLITS}
     encode, facts = _make_encoder(spec["encoding"], card, tables["train"])
-    encode_targets, facts["target"] = _make_target_encoder(spec["encoding"], tables["train"])
+    encode_targets, facts["target"] = make_target_encoder(
+        card["target"], spec["encoding"], _column(tables["train"], "target")
+    )
     encoded_facts: Settings = {"items": {}, "truncated": {}, "unknown": {}, "longest": 0, "sha256": {}}
     for split, table in tables.items():
         try:
@@ -67,9 +68,7 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
         encoded_facts["unknown"][split] = encoded.unknown
         encoded_facts["longest"] = max(encoded_facts["longest"], int(encoded.lengths.max()))
         encoded_facts["sha256"] |= _write_split(folder, split, table, encoded, encode_targets(_column(table, "target")))
-    write_sealed_json(
-        folder / "encoding.json", {**facts, **encoded_facts, "metric": "accuracy", "floor": card["floor"]["score"]}
-    )
+    write_sealed_json(folder / "encoding.json", {**facts, **encoded_facts, "floor": card["floor"]["score"]})
 
 
 def _read_split(folder: Path, card: Settings, split: str) -> pa.Table:
@@ -124,37 +123,6 @@ def _encode_patches(column: pa.Array, shape: list[int] | None, patch: list[int])
         return Encoded(*cut_series(values, list_lengths(column), patch))
     patches = cut_images(values, shape, patch)
     return Encoded(patches, np.full(len(column), len(patches) // len(column), dtype=np.int64))
-
-
-# --- targets ----------------------------------------------------------------------------------------------
-
-
-def _make_target_encoder(
-    settings: Settings, training: pa.Table
-) -> tuple[Callable[[pa.Array], np.ndarray], dict[str, Any]]:
-    """The function that encodes the targets of a split, and what `encoding.json` says about it."""
-    targets = _column(training, "target")
-    if pa.types.is_list(targets.type):
-        bits = _bits_per_position(settings, len(targets[0]))
-        positions = len(targets[0]) // bits
-        facts = {"kind": "bits", "positions": positions, "bits": bits}
-        return (lambda column: column.flatten().to_numpy().reshape(-1, positions, bits)), facts
-    classes = sorted(targets.unique().to_pylist())
-    known = pa.array(classes, targets.type)
-    return (lambda column: pc.index_in(column, known).to_numpy().astype(np.int64)), {
-        "kind": "class",
-        "classes": classes,
-    }
-
-
-def _bits_per_position(settings: Settings, total: int) -> int:
-    """Bits are read out patch by patch, as they came in."""
-    patch = settings["patch"] if settings["kind"] == "patches" else []
-    if len(patch) != 1 or total % patch[0]:
-        raise UserError(
-            f"targets of {total} bits need encoding.kind patches with a patch of [length] that divides {total}."
-        )
-    return patch[0]
 
 
 # --- files ------------------------------------------------------------------------------------------------

@@ -23,15 +23,15 @@ class SequenceModel(nn.Module):
     """Sequences in, logits of a target out.
 
     The read-out positions are the last real ones of each sequence, never padding: the last position for a
-    class, the last `positions` ones for bits (Lu et al. 2021, section 2.2).
+    class or a number, the last `positions` ones for bits (Lu et al. 2021, section 2.2).
     """
 
     def __init__(self, body: PreTrainedModel, input_layer: nn.Module, target: dict[str, Any], width: int) -> None:
         super().__init__()
         self.input = input_layer
         self.body = body
-        self.read_out = 1 if target["kind"] == "class" else target["positions"]
-        self.shape = (len(target["classes"]),) if target["kind"] == "class" else (target["bits"], 2)
+        self.read_out = target.get("positions", 1)
+        self.shape = _shape_of(target)
         self.head = nn.Linear(width, int(np.prod(self.shape)))
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class SequenceModel(nn.Module):
             lengths: int64 [batch], the real positions of each sequence.
 
         Returns:
-            Logits, float32 [batch, classes] or [batch, positions, bits, 2].
+            Logits, float32 [batch, classes] or [batch, positions, bits, 2]; of a number, the answer [batch, 1].
         """
         longest = values.shape[1]
         mask = torch.arange(longest, device=values.device) < lengths[:, None]
@@ -52,6 +52,16 @@ class SequenceModel(nn.Module):
         read = hidden.gather(1, positions[:, :, None].expand(-1, -1, hidden.shape[2]))
         logits = self.head(read).unflatten(-1, self.shape)
         return logits[:, 0] if len(self.shape) == 1 else logits
+
+
+def _shape_of(target: dict[str, Any]) -> tuple[int, ...]:
+    """The logits of one position: a value for each class, two for each bit, or one number."""
+    match target["kind"]:
+        case "class":
+            return (len(target["classes"]),)
+        case "bits":
+            return (target["bits"], 2)
+    return (1,)
 
 
 def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> SequenceModel:

@@ -223,8 +223,8 @@ def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]
     )
     x = alt.X(
         "score:Q",
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format=".0%", title="accuracy on the test split", tickCount=5),
+        scale=alt.Scale(domain=[min(0.0, float(cells["low"].min())), 1]),  # a correlation may be negative
+        axis=alt.Axis(format=".0%", title="score on the test split", tickCount=5),
     )
     base = alt.Chart(_data(shown)).encode(
         y=_rows(cells), yOffset=_offset(series), color=_colour(series), opacity=_focused(1.0)
@@ -253,8 +253,8 @@ def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]
     return finish(
         "overview",
         chart.add_params(FOCUS).properties(height=_height(cells, series)),
-        "Test accuracy of every condition",
-        f"Accuracy with 95 % intervals for {numbers.plural(len(series), 'condition')} on each task, and the task's floor. "
+        "Test score of every condition",
+        f"Scores with 95 % intervals for {numbers.plural(len(series), 'condition')} on each task, and the task's floor. "
         "The table of cells holds the same numbers.",
         WIDE,
     )
@@ -308,14 +308,14 @@ def draw_forest(
         base.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q"),
         base.mark_point(size=90, strokeWidth=2, opacity=1).encode(x=x, fill=alt.Fill("fill:N", scale=None)),
     )
-    description = f"{title}: the difference in accuracy with its 95 % interval on each task. The table of comparisons holds the same numbers."
+    description = f"{title}: the difference in score with its 95 % interval on each task. The table of comparisons holds the same numbers."
     return finish(name, chart.properties(height=36 * len(shown)), title, description, NARROW)
 
 
 def draw_curves(
     task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame, series: list[Series], simulated: bool
 ) -> Chart:
-    """Validation accuracy while training, of every seed and their mean."""
+    """Validation score while training, of every seed and their mean."""
     own = curves[(curves["task"] == task) & (curves["role"] == "final") & (curves["split"] == "validation")]
     seeds = thinned(own[["series", "seed", "step", "score"]])
     means = mean_curves(seeds).assign(label=label, said=lambda t: t["score"].map(numbers.percent))
@@ -324,7 +324,7 @@ def draw_curves(
     y = alt.Y(
         "score:Q",
         scale=alt.Scale(zero=False, nice=True),
-        axis=alt.Axis(title="validation accuracy", format=".1~%", tickCount=5),
+        axis=alt.Axis(title="validation score", format=".1~%", tickCount=5),
     )
     mean = alt.Chart(_data(means)).encode(x=x, y=y, color=_colour(series), opacity=_focused(1.0))
     chart = alt.layer(
@@ -337,9 +337,7 @@ def draw_curves(
             opacity=alt.value(0), tooltip=_tooltip(condition="series", step="step", mean="said")
         ),
     )
-    description = (
-        f"{label}: validation accuracy by training step for each condition, single seeds thin, their mean bold."
-    )
+    description = f"{label}: validation score by training step for each condition, single seeds thin, their mean bold."
     return finish(
         f"curves-{task}", chart.add_params(FOCUS).properties(height=200), label, description, NARROW, simulated
     )
@@ -406,7 +404,7 @@ def draw_convergence(convergence: pd.DataFrame, cells: pd.DataFrame, series: lis
 def draw_rates(
     task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, series: list[Series], simulated: bool
 ) -> Chart:
-    """The validation accuracy that each learning rate reached, and the rate that was selected."""
+    """The validation score that each learning rate reached, and the rate that was selected."""
     own = runs[(runs["task"] == task) & (runs["role"] == "sweep")]
     selected = cells[cells["task"] == task].set_index("series")["learning_rate"]
     shown = own[["series", "learning_rate", "validation_score"]].assign(
@@ -424,7 +422,7 @@ def draw_rates(
         y=alt.Y(
             "validation_score:Q",
             scale=alt.Scale(zero=False, nice=True),
-            axis=alt.Axis(title="best validation accuracy", format=".1~%", tickCount=5),
+            axis=alt.Axis(title="best validation score", format=".1~%", tickCount=5),
         ),
         color=_colour(series),
     )
@@ -437,7 +435,7 @@ def draw_rates(
         .encode(shape=_shape(series), opacity=_focused(1.0), tooltip=tooltip),
     )
     description = (
-        f"{label}: best validation accuracy for each learning rate and condition; the selected rate is the large mark."
+        f"{label}: best validation score for each learning rate and condition; the selected rate is the large mark."
     )
     return finish(
         f"rates-{task}", chart.add_params(FOCUS).properties(height=170), label, description, NARROW, simulated

@@ -8,6 +8,7 @@ themes.
 from dataclasses import dataclass
 from typing import Any
 
+from crossover.metrics import METRICS
 from crossover.statistics.contrasts import trained_name
 
 # Light and dark value of each CSS variable.
@@ -86,11 +87,20 @@ def unique_labels(named: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def task_labels(spec: dict[str, Any]) -> dict[str, str]:
-    """The label of each task; a simulated one says so."""
-    return {
-        name: f"{label} (simulated)" if spec["tasks"][name]["simulated"] and "simulated" not in label.lower() else label
-        for name, label in unique_labels(spec["tasks"]).items()
-    }
+    """The label of each task; a simulated one says so, and one whose score is not accuracy names its metric."""
+    labels = unique_labels(spec["tasks"])
+    for name, task in spec["tasks"].items():
+        if task["metric"] != "accuracy":
+            labels[name] += f", {METRICS[task['metric']].label}"
+        if task["simulated"] and "simulated" not in labels[name].lower():
+            labels[name] += " (simulated)"
+    return labels
+
+
+def metric_words(spec: dict[str, Any]) -> str:
+    """What a score is, in words."""
+    metrics = {task["metric"] for task in spec["tasks"].values()}
+    return "accuracy" if metrics == {"accuracy"} else "accuracy, or the metric that is named after a task"
 
 
 def css_variables() -> str:

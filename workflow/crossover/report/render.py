@@ -14,7 +14,7 @@ from markupsafe import Markup
 from crossover.files import write_text
 from crossover.report import answer, facts, numbers
 from crossover.report.charts import VL_VERSION, Chart, draw_charts, draw_pretraining, stamped
-from crossover.report.palette import css_variables, make_series, task_labels, unique_labels
+from crossover.report.palette import css_variables, make_series, metric_words, task_labels, unique_labels
 from crossover.statistics.partial import Part, whole_of
 
 ASSETS = files("crossover.report")
@@ -86,6 +86,7 @@ def _page(
         specs=drawn,
         series=series,
         labels=task_labels(part.whole),
+        metric_words=metric_words(part.whole),
         checkpoint_labels=unique_labels(spec["checkpoints"]),
         headline=answer.headline(part.whole, comparisons),
         comparisons=comparisons,

@@ -7,8 +7,9 @@ import pandas as pd
 
 from crossover.errors import UserError
 from crossover.files import read_sealed_json, write_csv, write_parquet
+from crossover.metrics import METRICS
 from crossover.results import checked_provenance, run_folder
-from crossover.statistics.contrasts import compare_conditions, trained_name
+from crossover.statistics.contrasts import compare_conditions, lowest_score, trained_name
 from crossover.statistics.convergence import KEY, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
 from crossover.statistics.order import in_study_order, members
@@ -98,13 +99,14 @@ def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
                     "learning_rate": metrics["learning_rate"],
                     "validation_score": metrics["validation"]["score"],
                     "test_score": metrics["test"]["score"] if metrics["test"] else None,
+                    **{f"test_{name}": (metrics["test"] or {}).get("metrics", {}).get(name) for name in METRICS},
                     **{name: metrics[name] for name in ("floor", "steps", "best_step", "stopped_early")},
                     "parameters_trained": metrics["parameters"]["trained"],
                     "parameters_total": metrics["parameters"]["total"],
                     "path": run_folder(run, seed).as_posix(),
                 }
             )
-    return pd.DataFrame(rows).astype({"test_score": float})
+    return pd.DataFrame(rows).astype(dict.fromkeys(["test_score", *(f"test_{name}" for name in METRICS)], float))
 
 
 def gather_costs(spec: dict[str, Any], provenance: dict[tuple[str, int], dict[str, Any]]) -> pd.DataFrame:
@@ -158,13 +160,14 @@ def describe_cells(spec: dict[str, Any], scores: dict[tuple[str, ...], Scores], 
         key = tuple(cell[name] for name in KEY)
         runs = final[final["run"] == cell["run"]]
         mean = crossed_mean(group_means(scores[key].values, scores[key].groups))
-        interval = score_interval(mean, spec["confidence"])
+        interval = score_interval(mean, spec["confidence"], lowest_score(spec, cell["task"]))
         floor = float(runs["floor"].iloc[0])
         rows.append(
             {
                 **_labels(spec, cell),
                 "run": cell["run"],
                 "learning_rate": _selected_rate(cell, runs),
+                "metric": spec["tasks"][cell["task"]]["metric"],
                 "seeds": mean.seeds,
                 "score": mean.value,
                 "sd_seeds": scores[key].values.mean(axis=1).std(ddof=1) if mean.seeds > 1 else None,

@@ -8,6 +8,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from crossover.errors import UserError
+from crossover.metrics import METRICS
 from crossover.statistics.intervals import crossed_mean, difference_interval, group_means
 from crossover.statistics.records import Scores
 
@@ -66,21 +67,32 @@ def compare_conditions(spec: dict[str, Any], scores: dict[tuple[str, str, str], 
             if left and right and (common := tuple(seed for seed in left.seeds if seed in right.seeds)):
                 left, right = left.of_seeds(common), right.of_seeds(common)
                 labels = {"task": task, "checkpoint": checkpoint, "kind": kind, "a": a, "b": b, "held": held}
-                rows.append({"study": spec["study"], **labels, **_compare(left, right, spec["confidence"])})
+                rows.append(
+                    {
+                        "study": spec["study"],
+                        **labels,
+                        **_compare(left, right, spec["confidence"], lowest_score(spec, task)),
+                    }
+                )
     table = pd.DataFrame(rows, columns=COLUMNS)
     for index in table.groupby("kind").groups.values():
         table.loc[index, "p_holm"] = multipletests(table.loc[index, "p"].to_numpy(float), method="holm")[1]
     return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))
 
 
-def _compare(left: Scores, right: Scores, confidence: float) -> dict[str, Any]:
+def lowest_score(spec: dict[str, Any], task: str) -> float:
+    """The lowest score that the metric of a task can have."""
+    return METRICS[spec["tasks"][task]["metric"]].low
+
+
+def _compare(left: Scores, right: Scores, confidence: float, lowest: float) -> dict[str, Any]:
     if not np.array_equal(left.items, right.items):
         raise UserError(
             f"runs {left.run} and {right.run} cannot be compared, they were not scored on the same items; "
             "delete both folders in results/runs/ and run snakemake again."
         )
     mean = crossed_mean(group_means(left.values - right.values, left.groups))
-    interval, p = difference_interval(mean, confidence)
+    interval, p = difference_interval(mean, confidence, lowest)
     return {
         "difference": mean.value,
         "low": interval.low,

@@ -107,51 +107,55 @@ def crossed_mean(values: np.ndarray) -> Mean:
     return Mean(float(mean), total / (seeds * groups), freedom, seeds, groups)
 
 
-def score_interval(mean: Mean, confidence: float) -> Interval:
-    """The interval of a mean score, within 0 and 1.
+def score_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> Interval:
+    """The interval of a mean score, within the limits of its metric.
 
-    It is Student's t interval. Where that would reach 0 or 1, or where all scores are equal (accuracy 1 on every item
+    It is Student's t interval. Where that would reach a limit, or where all scores are equal (accuracy 1 on every item
     does not prove accuracy 1), a symmetric interval makes no sense; then it is Clopper and Pearson's for the number of
     independent items that would have the same variance (Korn & Graubard 1998, Survey Methodology 24:193-201), which is
-    at most the number of groups.
+    at most the number of groups. A metric that goes below 0 is moved to 0..1 for that.
 
     Args:
-        mean: of scores between 0 and 1.
+        mean: of the scores.
         confidence: such as 0.95.
+        lowest: the lowest score there can be; the highest is 1.
     """
     half = mean.half_width(confidence)
-    if not mean.constant and mean.value - half > 0 and mean.value + half < 1:
+    if not mean.constant and mean.value - half > lowest and mean.value + half < 1:
         return Interval(mean.value - half, mean.value + half, "t")
-    score = min(max(mean.value, 0.0), 1.0)
+    span = 1 - lowest
+    score = min(max((mean.value - lowest) / span, 0.0), 1.0)
     items = float(mean.groups)
     if not mean.constant:
         quantiles = stats.t.ppf((1 + confidence) / 2, [mean.groups - 1, mean.freedom])
-        items = min(items, score * (1 - score) / mean.variance * (quantiles[0] / quantiles[1]) ** 2)
+        items = min(items, score * (1 - score) * span**2 / mean.variance * (quantiles[0] / quantiles[1]) ** 2)
     right = score * items
     tail = (1 - confidence) / 2
     low = stats.beta.ppf(tail, right, items - right + 1) if score > 0 else 0.0
     high = stats.beta.ppf(1 - tail, right + 1, items - right) if score < 1 else 1.0
-    return Interval(float(low), float(high), "Korn-Graubard")
+    return Interval(lowest + span * float(low), lowest + span * float(high), "Korn-Graubard")
 
 
-def difference_interval(mean: Mean, confidence: float) -> tuple[Interval, float]:
-    """The interval of a mean paired difference, within -1 and 1, and the p-value of no difference (two-sided).
+def difference_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> tuple[Interval, float]:
+    """The interval of a mean paired difference, within the limits of its metric, and the p-value of no difference.
 
-    Both come from Student's t. Where the difference is the same on every item (two conditions that are right on all
+    Both come from Student's t, two-sided. Where the difference is the same on every item (two conditions that are right on all
     items), they come from Agresti and Min's interval for matched proportions (2005, Statistics in Medicine 24:729-740),
     which adds half a pair to each outcome.
 
     Args:
         mean: of differences between two scores.
         confidence: such as 0.95.
+        lowest: the lowest score there can be; the highest is 1.
     """
+    span = 1 - lowest
     if mean.constant:
         pairs = mean.groups + 2
         centre = mean.groups * mean.value / pairs
-        error = np.sqrt(((mean.groups * mean.value**2 + 1) / pairs - centre**2) / pairs)
+        error = np.sqrt(((mean.groups * mean.value**2 + span**2) / pairs - centre**2) / pairs)
         half = stats.norm.ppf((1 + confidence) / 2) * error
         method, p = "Agresti-Min", 2 * stats.norm.sf(abs(centre) / error)
     else:
         centre, half, method = mean.value, mean.half_width(confidence), "t"
         p = 2 * stats.t.sf(abs(mean.value) / np.sqrt(mean.variance), mean.freedom)
-    return Interval(float(max(centre - half, -1)), float(min(centre + half, 1)), method), float(p)
+    return Interval(float(max(centre - half, -span)), float(min(centre + half, span)), method), float(p)

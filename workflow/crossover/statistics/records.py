@@ -21,7 +21,7 @@ class Scores:
         seeds: its seeds [S].
         items: names of the items [N].
         groups: the group of each item [N]; segments of one piece share a group.
-        values: float [S, N], from 0 to 1.
+        values: float [S, N]; their mean over items is the metric.
     """
 
     run: str
@@ -64,7 +64,7 @@ def read_scores(run: str, seeds: list[int]) -> Scores:
     """The test scores of a final run, all seeds.
 
     Raises:
-        UserError: a file is missing or damaged, a score is not between 0 and 1, the seeds do not list the same items,
+        UserError: a file is missing or damaged, a score is not a finite number, the seeds do not list the same items,
             or fewer than two independent items were scored.
     """
     tables = [
@@ -80,10 +80,8 @@ def read_scores(run: str, seeds: list[int]) -> Scores:
             raise UserError(
                 f"{path} does not list the items of seed {seeds[0]} in their order; delete {RUNS / run} and run snakemake again."
             )
-        if not table["score"].between(0, 1).all():
-            raise UserError(
-                f"{path} holds a score that is not between 0 and 1; delete {path.parent} and run snakemake again."
-            )
+        if not np.isfinite(table["score"].to_numpy(float)).all():
+            raise UserError(f"{path} holds a score that is no number; delete {path.parent} and run snakemake again.")
     if first["group"].nunique() < 2:
         raise UserError(
             f"run {run}: the test split has {first['group'].nunique()} independent items, but an interval needs at least 2; "

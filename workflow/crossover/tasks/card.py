@@ -5,32 +5,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crossover.metrics import score
 from crossover.tasks.items import SPLITS, Floor, Items
 
 
-def describe_items(items: Items) -> dict[str, Any]:
+def describe_items(items: Items, target: dict[str, Any]) -> dict[str, Any]:
     """Measure items that have been split.
 
     Args:
         items: with the column `split` in their table.
+        target: what is predicted and how it is scored, as the task says.
 
     Returns:
+        - `target`: as given;
         - `unit`, `simulated`, `shape`, `skipped`, `notes`: as the reader gave them;
         - `items`, `groups`: their number by split;
-        - `classes`: items by split and class, or None when targets are bits;
+        - `classes`: items by split and class, or None when targets are no classes;
         - `lengths`: by split, minimum, lower quartile, median, upper quartile and maximum, in units;
         - `duplicates`: by split, items whose sequence another item before them in that split has;
         - `leakage`: by split, items whose sequence an item of an earlier split has (validation: training;
           test: training and validation);
-        - `floor`: `score` (0..1, test split) and `rule`, how it is computed.
+        - `floor`: `score` (of the task's metric, on the test split) and `rule`, how it is computed.
     """
     table = items.table
     splits = {name: table[table["split"] == name] for name in SPLITS}
     lengths = _lengths(table["sequence"], items.unit)
-    by_class = isinstance(table["target"].iloc[0], str)
+    by_class = target["kind"] == "class"
     duplicates, leakage = _repeated(table)
-    floor = items.floor or _floor(splits["train"]["target"], splits["test"]["target"], by_class)
+    floor = items.floor or _floor(splits["train"], splits["test"], target)
     return {
+        "target": target,
         "unit": items.unit,
         "simulated": items.simulated,
         "shape": items.shape,
@@ -72,13 +76,24 @@ def _repeated(table: pd.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
     return duplicates, leakage
 
 
-def _floor(train: pd.Series, test: pd.Series, by_class: bool) -> Floor:
-    if by_class:
-        # In the order of names, so that of two classes of one size it is always the same.
-        common = train.value_counts().sort_index().idxmax()
-        return Floor(
-            float((test == common).mean()), f"share of the test items of {common!r}, the most frequent training class"
-        )
-    common = int(np.mean(np.stack(train.to_list())) > 0.5)
-    score = float(np.mean(np.stack(test.to_list()) == common))
-    return Floor(score, f"share of the test bits that are {common}, the more frequent bit in training")
+def _floor(train: pd.DataFrame, test: pd.DataFrame, target: dict[str, Any]) -> Floor:
+    """The score of the best constant answer."""
+    match target["kind"], target["metric"]:
+        case "class", "accuracy":
+            # In the order of names, so that of two classes of one size it is always the same.
+            common = train["target"].value_counts().sort_index().idxmax()
+            scored = test.drop_duplicates("group") if target["vote"] else test
+            of = "groups of test items" if target["vote"] else "test items"
+            return Floor(
+                float((scored["target"] == common).mean()),
+                f"share of the {of} of {common!r}, the most frequent training class",
+            )
+        case "class", "f1":
+            right = (test["target"] == target["positive"]).to_numpy()
+            rule = f"F1 when every test item is called {target['positive']!r}"
+            return Floor(score("f1", right, np.ones_like(right), True), rule)
+        case "bits", _:
+            common = int(np.mean(np.stack(train["target"].to_list())) > 0.5)
+            share = float(np.mean(np.stack(test["target"].to_list()) == common))
+            return Floor(share, f"share of the test bits that are {common}, the more frequent bit in training")
+    return Floor(0.0, "a correlation is 0 when all answers are the same")

@@ -4,6 +4,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crossover.errors import UserError
 from crossover.files import sha256, write_parquet, write_sealed_json
 from crossover.tasks.card import describe_items
@@ -39,7 +41,9 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
         path = folder / f"{name}.parquet"
         write_parquet(path, items.table.loc[items.table["split"] == name, ["item", "group", "sequence", "target"]])
         digests[path.name] = sha256(path)
-    write_sealed_json(folder / "card.json", {"task": spec["task"], **describe_items(items), "sha256": digests})
+    write_sealed_json(
+        folder / "card.json", {"task": spec["task"], **describe_items(items, spec["target"]), "sha256": digests}
+    )
 
 
 def _check(items: Items, spec: dict[str, Any]) -> None:
@@ -49,20 +53,35 @@ def _check(items: Items, spec: dict[str, Any]) -> None:
         raise UserError(
             f"{task}: reader {spec['reader']['kind']} simulates its sequences; set simulated: true in the task."
         )
-    kind = "class" if isinstance(items.table["target"].iloc[0], str) else "bits"
+    kind = _kind_of(items.table["target"].iloc[0])
     if kind != spec["target"]["kind"]:
         raise UserError(
             f"{task}: reader {spec['reader']['kind']} gives targets of kind {kind}; set target.kind to {kind}."
         )
     if kind == "class":
-        _check_classes(items, task)
+        _check_classes(items, spec["target"], task)
+    if kind == "number" and not np.isfinite(items.table["target"].to_numpy(float)).all():
+        raise UserError(f"{task}: a target is not a finite number; correct it in the raw files.")
 
 
-def _check_classes(items: Items, task: str) -> None:
+def _kind_of(target: Any) -> str:
+    if isinstance(target, str):
+        return "class"
+    return "number" if np.ndim(target) == 0 else "bits"
+
+
+def _check_classes(items: Items, target: dict[str, Any], task: str) -> None:
     targets, split = items.table["target"], items.table["split"]
     classes = sorted(targets.unique())
     if len(classes) == 1:
         raise UserError(f"{task}: all items are of the class {classes[0]!r}; add a second class.")
+    if target["positive"] is not None and target["positive"] not in classes:
+        raise UserError(f"{task}: target.positive is {target['positive']!r}, but the classes are {', '.join(classes)}.")
+    mixed = items.table.groupby("group")["target"].nunique().loc[lambda counts: counts > 1]
+    if target["vote"] and len(mixed):
+        raise UserError(
+            f"{task}: items of group {mixed.index[0]!r} are of several classes, so they cannot vote on one."
+        )
     absent = set(classes) - set(targets[split == "train"])
     if absent:
         raise UserError(

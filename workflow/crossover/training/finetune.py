@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
@@ -17,6 +16,7 @@ from crossover.models.sequence import SequenceModel, build_model, derived_seed
 from crossover.results import write_provenance
 from crossover.training.loop import Settings, batches, slices, train
 from crossover.training.provenance import Recorder
+from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ def finetune_run(
     encoding = read_sealed_json(tokens_folder / "encoding.json")
     checkpoint_digest = check_checkpoint(spec["checkpoint"])
     splits = {name: Tokens.open(tokens_folder, name) for name in ("train", "validation", "test")}
+    scorers = {name: _scorer(tokens_folder, name, encoding["target"], splits[name]) for name in ("validation", "test")}
     model = build_model(spec, encoding, seed).to(device)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in model.parameters())
@@ -54,18 +55,17 @@ def finetune_run(
     torch.manual_seed(derived_seed(seed, "dropout"))
     order = batches(len(splits["train"]), spec["training"]["batch_size"], derived_seed(seed, "order"))
 
-    def loss_of(step: int) -> Tensor:
-        logits, targets = _forward(model, splits["train"], order(step), device)
-        return _loss(logits, targets)
+    def loss_of_step(step: int) -> Tensor:
+        return loss_of(*_forward(model, splits["train"], order(step), device))
 
     def validate() -> tuple[float, float]:
-        scores, loss, _ = evaluate(model, splits["validation"], device)
-        return float(scores.mean()), loss
+        answers, loss = evaluate(model, splits["validation"], encoding["target"], device)
+        return scorers["validation"].score(answers), loss
 
     store = StateStore(out / "state", save_every)
-    progress = train(model, _settings(spec["training"], rate), loss_of, validate, store)
+    progress = train(model, _settings(spec["training"], rate), loss_of_step, validate, store)
 
-    test, predictions = _score_test(model, splits["test"], encoding, tokens_folder, device, spec["score_test"])
+    test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec["score_test"])
     task, checkpoint, condition = spec["name"].rsplit("-", 1)[0].split(".")
     metrics = {
         "run": spec["name"],
@@ -74,7 +74,7 @@ def finetune_run(
         "checkpoint": checkpoint,
         "condition": condition,
         "learning_rate": rate,
-        "metric": encoding["metric"],
+        "metric": encoding["target"]["metric"],
         "floor": encoding["floor"],
         "steps": progress.step,
         "best_step": progress.best_step,
@@ -90,6 +90,10 @@ def finetune_run(
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
     write_provenance(out, recorder.finish(progress.resumed, inputs))
     store.clear()
+
+
+def _scorer(folder: Path, split: str, target: dict[str, Any], tokens: Tokens) -> Scorer:
+    return Scorer(target, pd.read_parquet(folder / f"{split}.items.parquet"), tokens.targets)
 
 
 def _settings(training: dict[str, Any], rate: float) -> Settings:
@@ -142,46 +146,41 @@ def _forward(model: SequenceModel, tokens: Tokens, indices: np.ndarray, device: 
     values, _, targets = tokens.gather(indices)
     inputs = torch.from_numpy(values.astype(np.int64) if values.ndim == 2 else values).to(device)
     lengths = torch.from_numpy(tokens.lengths[indices]).to(device)
-    return model(inputs, lengths), torch.from_numpy(targets.astype(np.int64)).to(device)
+    wanted = targets if targets.dtype == np.float32 else targets.astype(np.int64)
+    return model(inputs, lengths), torch.from_numpy(wanted).to(device)
 
 
-def _loss(logits: Tensor, targets: Tensor) -> Tensor:
-    return functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
-
-
-def evaluate(model: SequenceModel, tokens: Tokens, device: torch.device) -> tuple[np.ndarray, float, np.ndarray]:
-    """Score a whole split, every item once.
+def evaluate(
+    model: SequenceModel, tokens: Tokens, target: dict[str, Any], device: torch.device
+) -> tuple[np.ndarray, float]:
+    """Answer a whole split, every item once.
 
     Returns:
-        Scores, float64 [items]: 1 or 0 for a class, the share of right bits for bits; the mean loss in nats;
-        and the predictions, int64 [items] or [items, positions, bits].
+        The answers, int64 [items] or [items, positions, bits] or float32 [items], and the mean loss.
     """
     order = np.argsort(tokens.lengths, kind="stable")  # neighbours of one length need no padding
-    scores, losses, predictions = [], [], []
+    losses, answers = [], []
     for part in slices(len(tokens), EVALUATION_ITEMS):
         logits, targets = _forward(model, tokens, order[part], device)
-        predicted = logits.argmax(dim=-1)
-        right = (
-            (predicted == targets).double().flatten(1) if targets.ndim > 1 else (predicted == targets).double()[:, None]
-        )
-        scores.append(right.mean(dim=1).cpu().numpy())
-        losses.append(_loss(logits, targets).item() * len(order[part]))
-        predictions.append(predicted.cpu().numpy())
+        losses.append(loss_of(logits, targets).item() * len(order[part]))
+        answers.append(answers_of(logits, target).cpu().numpy())
     back = np.argsort(order, kind="stable")
-    return np.concatenate(scores)[back], sum(losses) / len(tokens), np.concatenate(predictions)[back]
+    return np.concatenate(answers)[back], sum(losses) / len(tokens)
 
 
 @torch.inference_mode()
 def _score_test(
-    model: SequenceModel, tokens: Tokens, encoding: dict[str, Any], folder: Path, device: torch.device, wanted: bool
+    model: SequenceModel, tokens: Tokens, scorer: Scorer, device: torch.device, wanted: bool
 ) -> tuple[dict[str, Any] | None, pd.DataFrame]:
-    items = pd.read_parquet(folder / "test.items.parquet")
     if not wanted:  # the rate is selected on validation data alone: the test split is not looked at
-        return None, items.iloc[:0].assign(score=np.empty(0))
+        return None, scorer.items.iloc[:0].assign(score=np.empty(0))
     model.eval()
-    scores, loss, predicted = evaluate(model, tokens, device)
-    table = items.assign(score=scores)
-    if encoding["target"]["kind"] == "class":
-        classes = np.array(encoding["target"]["classes"])
-        table = table.assign(target=classes[tokens.targets], prediction=classes[predicted])
-    return {"score": float(scores.mean()), "loss": loss, "items": len(tokens)}, table
+    answers, loss = evaluate(model, tokens, scorer.target, device)
+    metrics = scorer.metrics(answers)
+    table = scorer.table(answers)
+    return {
+        "score": metrics[scorer.target["metric"]],
+        "metrics": metrics,
+        "loss": loss,
+        "items": len(table),
+    }, table

@@ -1,0 +1,123 @@
+"""Targets that are numbers, classes that are voted on, and further metrics, from the prepared task to the score."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+from scipy.stats import spearmanr
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+from crossover.config.tasks import Target
+from crossover.encodings.tokenize import tokenize_task
+from crossover.errors import UserError
+from crossover.files import read_json, sha256, write_parquet, write_sealed_json
+from crossover.tasks.card import describe_items
+from crossover.tasks.items import SPLITS, Items
+from crossover.training.finetune import finetune_run
+from crossover.training.scoring import Scorer
+
+ITEMS = 240
+PIECE = 4  # items of a group
+
+
+def prepared(folder, target_of, **target):
+    """A task of DNA whose target follows from the number of A, divided into three splits."""
+    rng = np.random.default_rng(0)
+    sequences = ["".join(rng.choice(list("ACGT"), 12, p=(0.1 + 0.5 * share, *3 * [0.3 - share / 6]))) for share in rng.random(ITEMS)]  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "item": [f"i{number}" for number in range(ITEMS)],
+            "group": [f"g{number // PIECE}" for number in range(ITEMS)],
+            "sequence": sequences,
+            "target": [target_of(text.count("A")) for text in sequences],
+            "split": np.repeat(SPLITS, [ITEMS // 2, ITEMS // 4, ITEMS // 4]),
+        }
+    )
+    card = {"task": "dna", **describe_items(Items(table, "letters"), Target(**target).model_dump())}
+    for split in SPLITS:
+        write_parquet(folder / f"{split}.parquet", table[table["split"] == split].drop(columns="split"))
+    digests = {f"{split}.parquet": sha256(folder / f"{split}.parquet") for split in SPLITS}
+    write_sealed_json(folder / "card.json", {**card, "sha256": digests})
+    return table
+
+
+def tokens(root, target_of, **target):
+    table = prepared(root / "task", target_of, **target)
+    encoding = {"kind": "symbols", "alphabet": "dna", "max_length": 12}
+    tokenize_task({"encoding": encoding}, root / "task", root / "results/tokens/dna-tokens")
+    return table[table["split"] == "test"], read_json(root / "results/tokens/dna-tokens/encoding.json")
+
+
+def finetuned(tiny, root, monkeypatch, **changes):
+    spec = tiny.spec("dna", training={"max_steps": 60, "evaluate_every": 20, "batch_size": 16}, **changes)
+    monkeypatch.chdir(root)
+    finetune_run(spec, 0, root / "run", torch.device("cpu"), 1e9, "test")
+    return read_json(root / "run/metrics.json"), pd.read_parquet(root / "run/predictions.parquet")
+
+
+def test_a_number_is_learned_and_given_back_in_its_own_units(tiny, tmp_path, monkeypatch):
+    test, encoding = tokens(tmp_path, lambda count: 100.0 + 7.0 * count, kind="number", metric="spearman")
+    assert (encoding["target"]["metric"], encoding["floor"]) == ("spearman", 0.0)
+    metrics, predictions = finetuned(tiny, tmp_path, monkeypatch)
+    assert predictions["target"].to_numpy() == pytest.approx(test["target"].to_numpy(), rel=1e-5)
+    expected = spearmanr(test["target"], predictions["prediction"]).statistic
+    assert metrics["test"]["score"] == pytest.approx(expected)
+    assert expected > 0.8, "counting one letter is easy"
+    assert abs(predictions["prediction"] - predictions["target"]).mean() < test["target"].std() / 2
+    assert predictions["score"].mean() == pytest.approx(expected)
+
+
+def test_every_metric_that_is_asked_for_is_reported(tiny, tmp_path, monkeypatch):
+    asked = {"metric": "f1", "also": ["accuracy", "mcc"], "positive": "many"}
+    test, encoding = tokens(tmp_path, lambda count: "many" if count > 3 else "few", kind="class", **asked)
+    right = test["target"] == "many"
+    assert encoding["floor"] == pytest.approx(f1_score(right, np.ones(len(test))))
+    metrics, predictions = finetuned(tiny, tmp_path, monkeypatch)
+    truth, answers = predictions["target"], predictions["prediction"]
+    assert metrics["test"]["metrics"] == pytest.approx(
+        {
+            "f1": f1_score(truth, answers, pos_label="many"),
+            "accuracy": accuracy_score(truth, answers),
+            "mcc": matthews_corrcoef(truth, answers),
+        }
+    )
+    assert metrics["test"]["score"] == metrics["test"]["metrics"]["f1"]
+
+
+def test_items_of_a_group_vote():
+    items = pd.DataFrame({"item": list("abcdef"), "group": ["q", "q", "q", "p", "p", "r"]})
+    target = {**Target(kind="class", vote=True).model_dump(), "classes": ["x", "y", "z"]}
+    truth = np.array([1, 1, 1, 2, 2, 0])
+    answers = np.array([1, 0, 1, 2, 1, 1])  # q: y by two to one; p: y and z tie, so y; r: y
+    scorer = Scorer(target, items, truth)
+    table = scorer.table(answers)
+    assert table.to_dict("list") == {
+        "item": ["p", "q", "r"],
+        "group": ["p", "q", "r"],
+        "score": [0.0, 1.0, 0.0],
+        "target": ["z", "y", "x"],
+        "prediction": ["y", "y", "y"],
+    }
+    assert scorer.score(answers) == pytest.approx(1 / 3)
+
+
+def test_one_number_for_all_cannot_be_learned(tmp_path):
+    with pytest.raises(UserError, match="all training targets are 5, so there is nothing to learn"):
+        tokens(tmp_path, lambda count: 5.0, kind="number", metric="spearman")
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ({"kind": "number"}, "accuracy is no metric of kind number; use spearman"),
+        ({"kind": "bits", "metric": "mcc"}, "mcc is no metric of kind bits; use accuracy"),
+        ({"kind": "class", "metric": "f1"}, "f1 needs positive"),
+        ({"kind": "class", "positive": "x"}, "f1 needs positive"),
+        ({"kind": "class", "also": ["accuracy"]}, "a metric is listed twice"),
+        ({"kind": "bits", "vote": True}, "only classes are voted on"),
+    ],
+)
+def test_a_metric_that_does_not_fit_is_refused(target, words):
+    with pytest.raises(ValidationError, match=words):
+        Target(**target)
