@@ -14,7 +14,7 @@ from page import Page
 
 from crossover.errors import UserError
 from crossover.report import answer, numbers
-from crossover.report.palette import make_series, task_labels
+from crossover.report.palette import make_series, metric_words, task_labels
 from crossover.report.render import render_report
 from crossover.statistics.aggregate import aggregate_study
 
@@ -230,8 +230,10 @@ def test_findings_name_size_and_interval():
 
 
 def test_equal_titles_are_told_apart():
-    spec = {"tasks": {"a": {"title": "T", "simulated": True}, "b": {"title": "T", "simulated": False}}}
-    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b]"}
+    a = {"title": "T", "simulated": True, "metric": "accuracy"}
+    spec = {"tasks": {"a": a, "b": {"title": "T", "simulated": False, "metric": "mcc"}}}
+    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b], Matthews correlation"}
+    assert metric_words(spec) == "accuracy, or the metric that is named after a task"
 
 
 def test_two_checkpoints_are_told_apart():
