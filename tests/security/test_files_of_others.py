@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from crossover.errors import UserError
 from crossover.files import tree_digest
 from crossover.tasks.acquire import acquire_dataset
 from crossover.tasks.receipt import read_receipt
@@ -63,6 +64,15 @@ def test_prune_deletes_links_and_not_what_they_lead_to(fresh, tmp_path):
     assert "2 entries" in prune(fresh)
     assert [path.name for path in outside.iterdir()] == ["tune.mid"]
     assert not list(fresh.root.glob("results/*/*-00000000"))
+
+
+def test_a_lock_is_not_taken_through_a_link(tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.write_text("another's")
+    (tmp_path / ".lock").symlink_to(theirs)
+    with pytest.raises(UserError, match=r"\.lock could not be written"), exclusive(tmp_path / ".lock", "it"):
+        pass
+    assert theirs.read_text() == "another's"
 
 
 def test_clearing_a_state_removes_the_runs_own_folder_alone(tmp_path):

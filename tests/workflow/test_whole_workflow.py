@@ -74,6 +74,14 @@ def test_folders_with_spaces_and_quotes(fresh, tmp_path):
     assert len(list(moved.root.glob("results/tokens/*/encoding.json"))) == 2
 
 
+def test_a_folder_that_snakemake_cannot_work_in_is_named(fresh, tmp_path):
+    moved = type(fresh)(fresh.root.rename(tmp_path / "a {brace}"))
+    done = moved.run("-n")
+    assert done.returncode != 0
+    assert f"the folder {moved.root} has a brace in its path; move the repository elsewhere." in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 # --- planning -----------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+if set("{}") & set(str(workflow.basedir)):  # Snakemake takes them for patterns, in the paths of environments too
+    raise WorkflowError(f"the folder {workflow.basedir} has a brace in its path; move the repository elsewhere.")
+
 # Jobs use the plan and the code of the Snakemake that submitted them, whatever is edited meanwhile.
 FROZEN = None if workflow.is_main_process else os.getenv("CROSSOVER_PLAN")
 for _ in range(60 if FROZEN else 0):  # seconds, like the profile's latency-wait: a file server may show them late

@@ -55,7 +55,9 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 def _opened(path: Path) -> IO[str]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+", encoding="utf-8")
+        # A link in its place would have another file emptied.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+        return os.fdopen(handle, "a+", encoding="utf-8")
     except OSError as error:
         raise not_written(path, error) from error
 
