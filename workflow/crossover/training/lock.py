@@ -55,11 +55,14 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 def _opened(path: Path) -> IO[str]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A link in its place would have another file emptied.
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
-        return os.fdopen(handle, "a+", encoding="utf-8")
+        return open(path, "a+", encoding="utf-8", opener=_without_links)
     except OSError as error:
         raise not_written(path, error) from error
+
+
+def _without_links(path: str, flags: int) -> int:
+    """Open a file, but not through a link, which would have another file emptied."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _sign(stream: IO[str]) -> None:
