@@ -93,6 +93,7 @@ def _task_spec(name: str, facts: tuple) -> dict[str, Any]:
         "description": f"What {facts[0].lower()} is about, in one or two sentences.",
         "domain": facts[1],
         "simulated": facts[2],
+        "subset": "1,000 of 1,797 items" if name == "digits" else None,
         "licence": "CC BY 4.0",
         "citation": "Author & Author (2020), A Title, Journal 1:2-3",
         "card": f"results/tasks/{name}-0000000a/card.json",

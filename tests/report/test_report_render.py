@@ -230,8 +230,10 @@ def test_findings_name_size_and_interval():
 
 
 def test_equal_titles_are_told_apart():
-    spec = {"tasks": {"a": {"title": "T", "simulated": True}, "b": {"title": "T", "simulated": False}}}
-    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b]"}
+    spec = {"tasks": {name: {"title": "T", "simulated": False, "subset": None} for name in "abc"}}
+    spec["tasks"]["a"]["simulated"] = True
+    spec["tasks"]["c"]["subset"] = "some"
+    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b]", "c": "T [c] (subset)"}
 
 
 def test_two_checkpoints_are_told_apart():

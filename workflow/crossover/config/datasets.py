@@ -11,6 +11,7 @@ from crossover.config.base import Model, Name
 
 Url = Annotated[str, Field(pattern=r"^(https?|ftp)://[^/\s]+/\S+$")]
 FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+ -]{0,199}"  # never hidden, never elsewhere
+RECEIPT = "dataset.json"  # is written beside the files
 FileName = Annotated[str, Field(pattern=f"^{FILE_NAME}$")]
 CorpusFolder = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]*$")]  # below the corpus, never beside it
 
@@ -103,9 +104,9 @@ class DownloadDataset(Model):
 
     @model_validator(mode="after")
     def names_differ(self) -> "DownloadDataset":
-        """Two files under one name would overwrite each other."""
+        """Two files under one name would overwrite each other, or the receipt."""
         names = [file.stored_as for file in self.files]
-        twice = {name for name in names if names.count(name) > 1}
+        twice = {name for name in [*names, RECEIPT] if [*names, RECEIPT].count(name) > 1}
         if twice:
             raise ValueError(f"two files would be kept as {min(twice)}; give one of them another name")
         return self

@@ -86,11 +86,14 @@ def unique_labels(named: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def task_labels(spec: dict[str, Any]) -> dict[str, str]:
-    """The label of each task; a simulated one says so."""
-    return {
-        name: f"{label} (simulated)" if spec["tasks"][name]["simulated"] and "simulated" not in label.lower() else label
-        for name, label in unique_labels(spec["tasks"]).items()
-    }
+    """The label of each task; one that is simulated, or has a part of its data only, says so."""
+    labels = unique_labels(spec["tasks"])
+    for name, task in spec["tasks"].items():
+        if task["subset"]:
+            labels[name] += " (subset)"
+        if task["simulated"] and "simulated" not in labels[name].lower():
+            labels[name] += " (simulated)"
+    return labels
 
 
 def css_variables() -> str:
