@@ -79,8 +79,8 @@ class Mirror:
         """The entry of one of the file's addresses, or of its very bytes."""
         found = [entry for entry in self.entries if entry.upstream in {file.url, *file.mirrors}]
         if len(found) > 1:  # an address that stands for several files says nothing of a single one
-            names = {PurePosixPath(urlsplit(file.url).path).name, file.stored_as}
-            found = [entry for entry in found if entry.original_name in names]
+            names = (file.stored_as, PurePosixPath(urlsplit(file.url).path).name)
+            found = [entry for name in names for entry in found if entry.original_name == name]
         found = found or [entry for entry in self.entries if entry.sha256 == file.sha256]
         return found[0] if found else None
 
