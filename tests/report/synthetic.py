@@ -94,6 +94,7 @@ def _task_spec(name: str, facts: tuple) -> dict[str, Any]:
         "domain": facts[1],
         "simulated": facts[2],
         "metric": "accuracy",
+        "subset": "1,000 of 1,797 items" if name == "digits" else None,
         "licence": "CC BY 4.0",
         "citation": "Author & Author (2020), A Title, Journal 1:2-3",
         "card": f"results/tasks/{name}-0000000a/card.json",

@@ -230,9 +230,11 @@ def test_findings_name_size_and_interval():
 
 
 def test_equal_titles_are_told_apart():
-    a = {"title": "T", "simulated": True, "metric": "accuracy"}
-    spec = {"tasks": {"a": a, "b": {"title": "T", "simulated": False, "metric": "mcc"}}}
-    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b], Matthews correlation"}
+    plain = {"title": "T", "simulated": False, "subset": None, "metric": "accuracy"}
+    spec = {
+        "tasks": {"a": plain | {"simulated": True}, "b": plain | {"metric": "mcc"}, "c": plain | {"subset": "some"}}
+    }
+    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b], Matthews correlation", "c": "T [c] (subset)"}
     assert metric_words(spec) == "accuracy, or the metric that is named after a task"
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.midi import read, read_pitches
-from crossover.tasks.receipt import Receipt
 
 SETTINGS = {"kind": "midi", "segment": 10, "maximum_segments": 2}
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_tasks_midi import write_midi
 
+from crossover.acquire.receipt import write_receipt
 from crossover.config.tasks import Target
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
 from crossover.tasks.card import describe_items
 from crossover.tasks.items import SPLITS, Items
 from crossover.tasks.prepare import prepare_task
-from crossover.tasks.receipt import write_receipt
 from crossover.tasks.registry import READERS
 from crossover.tasks.splits import assign_splits
 

@@ -685,7 +685,7 @@ def test_a_second_process_leaves_a_run_alone_that_another_one_computes(tiny, tmp
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
     """A receipt of a few documents in the form of Python's topics."""
-    from crossover.tasks.receipt import write_receipt
+    from crossover.acquire.receipt import write_receipt
 
     folder = tmp_path_factory.mktemp("corpus")
     words = random.Random(1)

@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _checked_spec(arguments: argparse.Namespace) -> dict:
     """Read the spec, and make sure that the code is still that which it names, and that it is as it was written."""
-    from crossover.identity import code_digests, hash8
+    from crossover.identity import code_digests, is_named_rightly
 
     spec = read_json(arguments.spec)
     planned = spec.get("code", {})
@@ -210,7 +210,7 @@ def _checked_spec(arguments: argparse.Namespace) -> dict:
             raise UserError(
                 f"{arguments.spec}: the code of {module} has changed since this was planned; run snakemake again to plan it anew."
             )
-    if not str(spec.get("name")).endswith(hash8({key: value for key, value in spec.items() if key != "name"})):
+    if not is_named_rightly(spec):
         raise UserError(
             f"{arguments.spec}: its content has changed, so its name is not right any more; delete it and run snakemake again."
         )
@@ -218,7 +218,7 @@ def _checked_spec(arguments: argparse.Namespace) -> dict:
 
 
 def _acquire_dataset(arguments: argparse.Namespace) -> None:
-    from crossover.tasks.acquire import acquire_dataset
+    from crossover.acquire.dataset import acquire_dataset
 
     acquire_dataset(_checked_spec(arguments), arguments.output.parent, workers=arguments.threads)
 

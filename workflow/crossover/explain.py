@@ -13,6 +13,7 @@ import yaml
 from crossover.config.load import chosen_study
 from crossover.errors import UserError
 from crossover.files import read_json
+from crossover.identity import WITHOUT_IDENTITY
 from crossover.plan import Plan, make_plan
 
 SPECS = Path("results/specs")
@@ -138,7 +139,7 @@ def differences(old: Any, new: Any, plan: Plan, at: str = "") -> list[str]:
         plan: where the spec of a new name is found.
         at: the dotted key of the part.
     """
-    if old == new or at in {"name", "checkpoint.folder"}:
+    if old == new or at in {*WITHOUT_IDENTITY, "checkpoint.folder"}:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*new, *(key for key in old if key not in new)]

@@ -19,6 +19,9 @@ PACKAGE = Path(__file__).parent
 # Modules that move bytes and report, but compute nothing that ends up in a result.
 WITHOUT_RESULTS = {
     "crossover",
+    "crossover.acquire.checksums",
+    "crossover.acquire.registry",
+    "crossover.acquire.transfer",
     "crossover.errors",
     "crossover.files",
     "crossover.results",
@@ -27,6 +30,7 @@ WITHOUT_RESULTS = {
     "crossover.training.lock",
     "crossover.training.provenance",
 }
+WITHOUT_IDENTITY = {"name", "about"}  # keys of a spec that its name does not depend on
 DIGEST_CACHE = Path("resources/downloads/.digests.json")
 
 
@@ -36,9 +40,22 @@ def hash8(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
-def named(stem: str, identity: dict[str, Any]) -> dict[str, Any]:
-    """A spec: its identity, and the name `<stem>-<hash8>` that follows from it."""
-    return {"name": f"{stem}-{hash8(identity)}", **identity}
+def named(stem: str, identity: dict[str, Any], about: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A spec: its identity, and the name `<stem>-<hash8>` that follows from it.
+
+    Args:
+        stem: the first part of the name.
+        identity: everything that can change the result.
+        about: what cannot, but must travel along: a licence, the addresses of files whose digests are known.
+    """
+    spec = {"name": f"{stem}-{hash8(identity)}", **identity}
+    return spec | {"about": about} if about else spec
+
+
+def is_named_rightly(spec: dict[str, Any]) -> bool:
+    """Whether a spec's name still follows from its identity."""
+    identity = {key: value for key, value in spec.items() if key not in WITHOUT_IDENTITY}
+    return str(spec.get("name")).endswith(hash8(identity))
 
 
 # --- code -------------------------------------------------------------------------------------------------

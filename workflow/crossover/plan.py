@@ -4,22 +4,20 @@ The Snakefile asks this module and nothing else. It runs at each parse, so it im
 reads no data: only the config, the code's syntax, and the digests of a user's own files.
 """
 
-import importlib.util
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from crossover.acquire.spec import dataset_spec, subset_of
 from crossover.config.checkpoints import Checkpoint, LocalCheckpoint
-from crossover.config.datasets import Dataset
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
 from crossover.config.studies import Condition, Study
 from crossover.config.tasks import Task
 from crossover.errors import UserError
-from crossover.files import read_json, sealed, sha256
+from crossover.files import read_json, sealed
 from crossover.identity import code_digests, named, remembered_tree_digest
 from crossover.tasks.registry import READERS
 
@@ -80,7 +78,8 @@ def make_plan(study_name: str) -> Plan:
                 cells.append(
                     {"task": task, "checkpoint": checkpoint, "condition": condition} | _add_runs(stem, base, study, add)
                 )
-    add(_study_spec(study_name, asked, study, tasks, checkpoints, conditions, tokens, weights, cells))
+    subsets = {name: _subset(specs, tokens[name]) for name in tasks}
+    add(_study_spec(study_name, asked, study, tasks, checkpoints, conditions, tokens, weights, cells, subsets))
     return Plan(study_name, study, specs, cells)
 
 
@@ -89,20 +88,21 @@ def make_plan(study_name: str) -> Plan:
 
 def _add_task(name: str, task: Task, add: Any) -> Spec:
     """Add the specs of a task's dataset, items and tokens; return that of the tokens."""
-    dataset = add(_dataset_spec(task.dataset))["name"] if task.dataset else None
+    dataset = add(dataset_spec(task.dataset)) if task.dataset else None
     prepared = add(
         named(
             name,
             {
                 "kind": "task",
                 "task": name,
-                "dataset": dataset,
+                "dataset": dataset["name"] if dataset else None,
                 "reader": task.reader.model_dump(),
                 "split": task.split.model_dump() if task.split else None,
                 "target": task.target.model_dump(),
                 "simulated": task.simulated,
                 "code": _code("crossover.tasks.prepare", READERS[task.reader.kind]),
             },
+            about={"licence": task.licence},
         )
     )
     encoding = task.encoding.model_dump()
@@ -115,29 +115,10 @@ def _add_task(name: str, task: Task, add: Any) -> Spec:
     return add(named(f"{name}-{encoding['kind']}", identity))
 
 
-def _dataset_spec(dataset: Dataset) -> Spec:
-    settings = dataset.model_dump()
-    name = settings.pop("name")
-    match dataset.kind:
-        case "music21":
-            settings["version"] = version("music21")
-        case "sklearn-digits":
-            settings["version"] = version("scikit-learn")
-        case "python-topics":
-            settings["sha256"] = _topics_digest()
-        case "folder":
-            settings["sha256"] = remembered_tree_digest(Path(dataset.path))
-    return named(name, {"kind": "dataset", "dataset": settings, "code": _code("crossover.tasks.acquire")})
-
-
-@cache
-def _topics_digest() -> str:
-    found = importlib.util.find_spec("pydoc_data.topics")
-    if found is None or found.origin is None:
-        raise UserError(
-            "this Python has no pydoc_data.topics, which the checkpoint learns from; use a Python with its standard library whole."
-        )
-    return sha256(Path(found.origin))
+def _subset(specs: Mapping[str, Spec], tokens: Spec) -> str | None:
+    """What part of its data a task has, in words, or None when it has all."""
+    dataset = specs[tokens["task"]]["dataset"]
+    return subset_of(specs[dataset]) if dataset else None
 
 
 @cache
@@ -158,7 +139,7 @@ def _add_checkpoint(name: str, checkpoint: Checkpoint, add: Any) -> Spec:
             )
         digest = remembered_tree_digest(Path(checkpoint.path))
         return {"name": f"{name}-{digest[:8]}", "folder": checkpoint.path, "sha256": digest}
-    corpus = add(_dataset_spec(checkpoint.corpus))["name"]
+    corpus = add(dataset_spec(checkpoint.corpus))["name"]
     settings = checkpoint.model_dump(exclude={"title", "description", "licence", "corpus", "kind"})
     identity = {"kind": "checkpoint", "corpus": corpus, **settings, "code": _code("crossover.training.pretrain")}
     made = add(named(name, identity))["name"]
@@ -235,6 +216,7 @@ def _study_spec(
     tokens: dict[str, Spec],
     weights: dict[str, Spec],
     cells: list[Spec],
+    subsets: dict[str, str | None],
 ) -> Spec:
     """Everything that aggregation and the report read: the words, and where the files lie.
 
@@ -253,6 +235,7 @@ def _study_spec(
             task: {
                 **settings.model_dump(include={"title", "description", "domain", "simulated", "licence", "citation"}),
                 "metric": settings.target.metric,
+                "subset": subsets[task],
                 "card": f"results/tasks/{tokens[task]['task']}/card.json",
                 "encoding": f"results/tokens/{tokens[task]['name']}/encoding.json",
             }

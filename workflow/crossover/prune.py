@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from crossover.acquire.checksums import CHECKSUMS
 from crossover.cluster.orphans import jobs_here
 from crossover.config.load import known_names
 from crossover.errors import UserError
@@ -40,7 +41,7 @@ def prune(further_studies: list[str], delete: bool) -> str:
             deleted then.
     """
     plans = [make_plan(study) for study in [*known_names("studies"), *further_studies]]
-    used = {name for plan in plans for name in plan.specs}
+    used = {CHECKSUMS.removesuffix(".json"), *(name for plan in plans for name in plan.specs)}
     unused = sorted(path for folder in NAMED for path in _entries(Path(folder)) if _name(path) not in used)
     unused += superseded_plans()
     kept = {path: reason for path in unused if (reason := _reason_to_keep(path))}

@@ -202,6 +202,10 @@ def _caveats_of_tasks(spec: dict[str, Any], cells: pd.DataFrame, cards: dict[str
             "Simulated, not measured in nature: {}. A result there is about the simulation.",
         ),
         (
+            [name for name, task in spec["tasks"].items() if task["subset"]],
+            "Computed on a part of the data (see the task cards): {}. Numbers there are not those of the whole data.",
+        ),
+        (
             [task for task in spec["tasks"] if cards[task]["leakage"].get("test")],
             "Some test items also occur in training or validation: {} (see the task cards).",
         ),

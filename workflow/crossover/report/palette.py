@@ -87,11 +87,13 @@ def unique_labels(named: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def task_labels(spec: dict[str, Any]) -> dict[str, str]:
-    """The label of each task; a simulated one says so, and one whose score is not accuracy names its metric."""
+    """The label of each task: what is scored if not accuracy, whether it has a part of its data only, or is simulated."""
     labels = unique_labels(spec["tasks"])
     for name, task in spec["tasks"].items():
         if task["metric"] != "accuracy":
             labels[name] += f", {METRICS[task['metric']].label}"
+        if task["subset"]:
+            labels[name] += " (subset)"
         if task["simulated"] and "simulated" not in labels[name].lower():
             labels[name] += " (simulated)"
     return labels

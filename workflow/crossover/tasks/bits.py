@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Floor, Items, generated_table
-from crossover.tasks.receipt import Receipt
 
 
 def read(settings: dict[str, Any], receipt: Receipt | None) -> Items:

@@ -3,8 +3,8 @@
 import ast
 from pathlib import Path
 
+from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
-from crossover.tasks.receipt import read_receipt
 
 
 def read_documents(receipt: Path) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crossover.acquire.receipt import Receipt
 from crossover.tasks.items import Items
-from crossover.tasks.receipt import Receipt
 
 SIDE = 8  # pixels
 BRIGHTEST = 16

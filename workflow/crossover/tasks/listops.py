@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items, generated_table
-from crossover.tasks.receipt import Receipt
 
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 OPERATOR_SHARE = 0.25  # of the nodes that may be operators, `VALUE_P` in the published scripts

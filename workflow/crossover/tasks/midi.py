@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items
-from crossover.tasks.receipt import Receipt
 
 DRUMS = 9  # the channel on which numbers are instruments, not pitches (General MIDI, counted from 0)
 FEWEST_NOTES = 8  # a shorter piece says nothing about who wrote it

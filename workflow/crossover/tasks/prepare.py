@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
 from crossover.files import sha256, write_parquet, write_sealed_json
 from crossover.tasks.card import describe_items
 from crossover.tasks.items import SPLITS, Items
-from crossover.tasks.receipt import read_receipt
 from crossover.tasks.registry import READERS
 from crossover.tasks.splits import assign_splits
 
@@ -20,11 +20,12 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
 
     The columns are `item` (unique), `group` (the piece of a segment, else the item), `sequence` (text, or a
     list of numbers) and `target` (a class label, or a list of bits). The card holds what `describe_items`
-    measures, the task's name, and the SHA-256 of the three files.
+    measures, the task's name and licence, the origin of its raw files (None for a generator), and the SHA-256 of the
+    three files.
 
     Args:
-        spec: the task's spec, with `name`, `task`, `reader`, `split` (None for a generator), `target` and
-            `simulated`.
+        spec: the task's spec, with `name`, `task`, `reader`, `split` (None for a generator), `target`, `simulated` and
+            `about` (the licence).
         receipt: `dataset.json` of the raw files; None for a generator.
         folder: where the files go.
 
@@ -32,7 +33,8 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
         UserError: the raw files are not those acquired, cannot be read, or do not make a task.
     """
     reader = importlib.import_module(READERS[spec["reader"]["kind"]])
-    items = reader.read(spec["reader"], read_receipt(receipt) if receipt else None)
+    dataset = read_receipt(receipt) if receipt else None
+    items = reader.read(spec["reader"], dataset)
     if spec["split"]:
         items.table["split"] = assign_splits(items.table, spec["split"])
     _check(items, spec)
@@ -41,8 +43,10 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
         path = folder / f"{name}.parquet"
         write_parquet(path, items.table.loc[items.table["split"] == name, ["item", "group", "sequence", "target"]])
         digests[path.name] = sha256(path)
+    origin = {**spec.get("about", {}), "origin": dataset.origin if dataset else None}
     write_sealed_json(
-        folder / "card.json", {"task": spec["task"], **describe_items(items, spec["target"]), "sha256": digests}
+        folder / "card.json",
+        {"task": spec["task"], **origin, **describe_items(items, spec["target"]), "sha256": digests},
     )
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from crossover.acquire.receipt import Receipt
 from crossover.tasks.items import Items, generated_table
-from crossover.tasks.receipt import Receipt
 
 LETTERS = "ACGT"
 

@@ -1,11 +1,15 @@
-"""The receipt of a dataset: which raw files were acquired, and their digests."""
+"""The receipt of a dataset: which raw files were acquired, from where, and their digests."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from crossover.errors import UserError
 from crossover.files import read_sealed_json, sha256, write_sealed_json
+
+LISTED = 20  # files that a card lists one by one; of more it has the number and one digest
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,16 @@ class Receipt:
         root: the folder in which the files lie.
         files: their paths relative to `root`, in the order of names.
         skipped: inputs that could not be acquired, each with `input` and `reason`.
+        subset: what part of its origin's data the dataset holds, in words, or None when it is whole.
+        origin: what a task's card says of all this: name, kind, origin, version, subset and files.
     """
 
     name: str
     root: Path
     files: tuple[str, ...]
     skipped: tuple[dict[str, str], ...] = ()
+    subset: str | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 def write_receipt(path: Path, root: Path, files: list[str], facts: dict[str, Any]) -> None:
@@ -51,5 +59,18 @@ def read_receipt(path: Path) -> Receipt:
                 f"put the original back, or delete {path} and run again."
             )
     return Receipt(
-        content["name"], root, tuple(entry["path"] for entry in content["files"]), tuple(content.get("skipped", ()))
+        content["name"],
+        root,
+        tuple(entry["path"] for entry in content["files"]),
+        tuple(content.get("skipped", ())),
+        content.get("subset"),
+        _origin(content),
     )
+
+
+def _origin(content: dict[str, Any]) -> dict[str, Any]:
+    """Where the files are from; those of a download are the files that were fetched, before they were unpacked."""
+    files = content.get("sources") or content["files"]
+    if len(files) > LISTED:
+        files = {"number": len(files), "sha256": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()}
+    return {key: content.get(key) for key in ("name", "kind", "origin", "version", "subset")} | {"files": files}

@@ -1,12 +1,9 @@
-"""Acquire the raw files of a dataset, and write the receipt that vouches for them."""
+"""Scores from the corpus that music21 installs, written as MIDI by music21 itself."""
 
 import gc
-import importlib.util
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from importlib.metadata import version
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from crossover.acquire.packages import package_folder, require_version
+from crossover.acquire.registry import Acquired
 from crossover.errors import UserError
-from crossover.files import replacing, sha256, tree_digest, visible_files
-from crossover.tasks.receipt import write_receipt
+from crossover.files import replacing
 
-Facts = dict[str, Any]
+Settings = dict[str, Any]
 Map = Callable[..., Any]  # the signature of the built-in map
 
 SCORES = (".abc", ".krn", ".mxl", ".xml")  # not .rntxt: harmonic analyses of pieces that are there as scores
@@ -26,93 +24,18 @@ RUN = 8  # intervals; shorter runs are shared by unrelated pieces of one style
 SAME_PIECE = 1 / 3  # share of common runs; among music21's scores, unrelated pieces of one class hardly reach 1/4
 
 
-def acquire_dataset(spec: dict[str, Any], folder: Path, workers: int = 1) -> None:
-    """Bring the raw files of a dataset into `folder` and write their receipt, `dataset.json`, last.
-
-    - `music21`: scores from the corpus that music21 installs, written as MIDI by music21 itself to
-      `<label>/<piece>.mid`;
-    - `sklearn-digits`: the file `digits.csv.gz` that scikit-learn installs;
-    - `python-topics`: `topics.py`, Python's own documentation topics;
-    - `folder`: a user's own files, read in place: only the receipt is written.
-
-    Args:
-        spec: the dataset's spec, with `name` and `dataset` (the settings).
-        folder: where the files and the receipt go.
-        workers: processes that convert scores; the bytes written do not depend on it.
-
-    Raises:
-        UserError: the files are not there, or are not those that the spec was made for.
-    """
-    settings = spec["dataset"]
-    folder.mkdir(parents=True, exist_ok=True)
-    match settings["kind"]:
-        case "music21":
-            root, files, facts = _acquire_music21(settings, folder, workers)
-        case "sklearn-digits":
-            root, files, facts = _acquire_digits(settings, folder)
-        case "python-topics":
-            root, files, facts = _acquire_topics(settings, folder)
-        case "folder":
-            root, files, facts = _acquire_folder(settings)
-    write_receipt(folder / "dataset.json", root, files, {"name": spec["name"], "kind": settings["kind"], **facts})
-
-
-def _acquire_digits(settings: Facts, folder: Path) -> tuple[Path, list[str], Facts]:
-    _require_version("scikit-learn", settings["version"])
-    _copy(_installed("sklearn") / "datasets" / "data" / "digits.csv.gz", folder / "digits.csv.gz")
-    facts = {"origin": "scikit-learn, sklearn.datasets.load_digits", "version": settings["version"]}
-    return folder, ["digits.csv.gz"], facts
-
-
-def _acquire_topics(settings: Facts, folder: Path) -> tuple[Path, list[str], Facts]:
-    source = _installed("pydoc_data") / "topics.py"
-    if sha256(source) != settings["sha256"]:
-        raise UserError(f"{source} has changed since this was planned; run snakemake again.")
-    _copy(source, folder / "topics.py")
-    return folder, ["topics.py"], {"origin": "Python, pydoc_data.topics", "version": settings["sha256"]}
-
-
-def _acquire_folder(settings: Facts) -> tuple[Path, list[str], Facts]:
-    root = Path(settings["path"])
-    if tree_digest(root) != settings["sha256"]:
-        raise UserError(f"the files in {root} have changed since this was planned; run snakemake again.")
-    files = [path.as_posix() for path in visible_files(root)]
-    return root, files, {"origin": settings["path"], "version": settings["sha256"]}
-
-
-def _installed(package: str) -> Path:
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise UserError(f"the Python package {package} is not installed whole; install the environment again.")
-    return Path(found.origin).parent
-
-
-def _require_version(distribution: str, expected: str) -> None:
-    if version(distribution) != expected:
-        raise UserError(
-            f"{distribution} {version(distribution)} is installed, but this was planned with {expected}; run snakemake again."
-        )
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise UserError(f"{source} is missing, which the dataset consists of; install the environment again.")
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
-
-
-# --- music21 ----------------------------------------------------------------------------------------------
-
-
-def _acquire_music21(settings: Facts, folder: Path, workers: int) -> tuple[Path, list[str], Facts]:
-    """Write `pieces` scores of each class as MIDI.
+def acquire(settings: Settings, folder: Path, workers: int) -> Acquired:
+    """Write `pieces` scores of each class as MIDI, to `<label>/<piece>.mid`.
 
     A class is a folder of the corpus, which need not be one composer: `trecento` is the music of 14th-century
     Italy and `ryansMammoth` a printed collection of fiddle tunes. The four folders with at least 60 different
     scores are bach, palestrina, trecento and ryansMammoth. A movement that has a file of its own counts as a
     piece.
+
+    Raises:
+        UserError: the corpus does not have the folder or that many scores, or is not the one that was planned with.
     """
-    _require_version("music21", settings["version"])
+    require_version("music21", settings["version"])
     files, skipped = [], []
     with _mapping(workers) as mapped:
         for label, source in settings["classes"].items():
@@ -120,7 +43,7 @@ def _acquire_music21(settings: Facts, folder: Path, workers: int) -> tuple[Path,
             files += [f"{label}/{stem}.mid" for stem in stems]
             skipped += left_out
     facts = {"origin": "music21, core corpus", "version": settings["version"], "skipped": skipped}
-    return folder, files, facts
+    return Acquired(folder, files, facts)
 
 
 @contextmanager
@@ -133,7 +56,7 @@ def _mapping(workers: int) -> Iterator[Map]:
 
 
 def _convert_class(
-    label: str, source: str, settings: Facts, folder: Path, mapped: Map
+    label: str, source: str, settings: Settings, folder: Path, mapped: Map
 ) -> tuple[list[str], list[dict[str, str]]]:
     """Convert scores in a seeded order until there are enough: the stems kept, and what was skipped and why."""
     scores = _seeded_scores(source, [settings["seed"], *label.encode()])
@@ -159,7 +82,7 @@ def _convert_class(
 
 def _seeded_scores(source: str, seed: list[int]) -> Iterator[Path]:
     """The scores of one corpus folder in a seeded order."""
-    corpus = _installed("music21") / "corpus"
+    corpus = package_folder("music21") / "corpus"
     scores = sorted(path for path in (corpus / source).glob("*") if path.suffix in SCORES)
     if not scores:
         known = sorted(path.name for path in corpus.iterdir() if any(file.suffix in SCORES for file in path.glob("*")))

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sklearn.datasets
 
+from crossover.acquire.dataset import acquire_dataset
+from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, tree_digest, write_sealed_json
-from crossover.tasks.acquire import acquire_dataset
 from crossover.tasks.corpora import read_documents
-from crossover.tasks.receipt import read_receipt
 
 
 def music21_spec(**changes):
@@ -61,20 +61,20 @@ def test_what_the_corpus_does_not_have_is_refused_by_name(tmp_path):
 
 
 def test_a_second_version_of_a_piece_is_left_out(tmp_path, monkeypatch):
-    from crossover.tasks import acquire
+    from crossover.acquire import music21
 
-    corpus = acquire._installed("music21") / "corpus"
+    corpus = music21.package_folder("music21") / "corpus"
     (tmp_path / "corpus" / "chorales").mkdir(parents=True)
     for name in ("bwv274", "bwv62.6", "bwv281"):  # the first two are one chorale
         shutil.copy(corpus / "bach" / f"{name}.mxl", tmp_path / "corpus" / "chorales")
-    monkeypatch.setattr(acquire, "_installed", lambda package: tmp_path)
-    kept, skipped = acquire._convert_class("chorales", "chorales", {"pieces": 2, "seed": 0}, tmp_path, map)
+    monkeypatch.setattr(music21, "package_folder", lambda package: tmp_path)
+    kept, skipped = music21._convert_class("chorales", "chorales", {"pieces": 2, "seed": 0}, tmp_path, map)
     assert "bwv281" in kept
     assert len(kept) == 2
     assert len(skipped) <= 1
     assert all("melodic runs" in entry["reason"] for entry in skipped)
     with pytest.raises(UserError, match="only 2 different scores"):
-        acquire._convert_class("chorales", "chorales", {"pieces": 3, "seed": 0}, tmp_path, map)
+        music21._convert_class("chorales", "chorales", {"pieces": 3, "seed": 0}, tmp_path, map)
 
 
 def test_digits_are_those_of_scikit_learn(tmp_path):

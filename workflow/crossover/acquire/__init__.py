@@ -1,0 +1,1 @@
+"""Datasets: raw files from one origin, fetched or made, checked, and vouched for by a receipt."""

@@ -1,0 +1,44 @@
+"""A dataset of the Hugging Face hub at a pinned commit, as one Parquet file for each split."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from crossover.acquire.registry import Acquired
+from crossover.errors import UserError
+from crossover.files import replacing
+
+
+def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
+    """Write `<split>.parquet` for each split that is asked for, with the rows and columns that the hub has.
+
+    Code that comes with a dataset is never run: the library reads data files only.
+
+    Raises:
+        UserError: the hub, the dataset, its commit or a split is not to be had.
+    """
+    import datasets
+
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    files = []
+    for name, split in settings["splits"].items():
+        where = f"{settings['id']}{', ' + settings['config'] if settings['config'] else ''}"
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".hub.") as cache:
+            try:
+                table = datasets.load_dataset(
+                    settings["id"], settings["config"], split=split, revision=settings["revision"], cache_dir=cache
+                )
+            except Exception as error:  # the library has its own kind for each of many troubles
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                raise UserError(
+                    f"split {split} of {where} at commit {settings['revision']} could not be had from the Hugging Face "
+                    f"hub ({reason}); check id, config, revision, split and the network, then run again."
+                ) from error
+            with replacing(folder / f"{name}.parquet") as temporary:
+                table.to_parquet(temporary)
+        files.append(f"{name}.parquet")
+    return Acquired(
+        folder, files, {"origin": f"https://huggingface.co/datasets/{where}", "version": settings["revision"]}
+    )
