@@ -98,7 +98,7 @@ def _task_spec(name: str, facts: tuple) -> dict[str, Any]:
         "licence": "CC BY 4.0",
         "citation": "Author & Author (2020), A Title, Journal 1:2-3",
         "card": f"results/tasks/{name}-0000000a/card.json",
-        "encoding": f"results/tokens/{name}-symbols-0000000b/encoding.json",
+        "encodings": {"topics-gpt2": f"results/tokens/{name}-symbols-0000000b/encoding.json"},
     }
 
 
@@ -135,6 +135,7 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
         "floor": floor,
         "truncated": dict.fromkeys(sizes, 0.0),
         "unknown": dict.fromkeys(sizes, 0),
+        "counts": {split: {} for split in sizes},
         "items": sizes,
         "sha256": {},
     }

@@ -348,3 +348,64 @@ def test_the_positions_of_a_folder_are_read_from_its_config(key, config, tmp_pat
     (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(mine))
     edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
     assert "but checkpoint mine has only 20 positions" in sentence(make_plan, "demo")
+
+
+# --- tokenizers -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_checkpoints(config, tmp_path) -> Path:
+    """The demo with a folder of weights as second checkpoint, and listops as subwords; the folder."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"n_positions": 64}')
+    (folder / "tokenizer.json").write_text("{}")
+    mine = {"title": "Mine", "kind": "folder", "licence": "none", "path": "weights"}
+    (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(mine))
+    edit(config / "studies/demo.yaml", "checkpoints", value=["topics-gpt2", "mine"])
+    edit(config / "tasks/listops.yaml", "encoding", value={"kind": "subwords", "max_length": 24})
+    return folder
+
+
+def tokens_of(task: str) -> dict[str, str]:
+    """The tokens that the runs of a task read, by checkpoint."""
+    plan = make_plan("demo")
+    return {
+        cell["checkpoint"]: plan.specs[cell["run"]]["tokens"] for cell in plan.cells if cell["task"] == task
+    }  # fmt: skip
+
+
+def test_subwords_belong_to_the_checkpoint_whose_tokenizer_makes_them(two_checkpoints):
+    plan, tokens = make_plan("demo"), tokens_of("listops")
+    assert tokens["mine"].startswith("listops-subwords-mine-")
+    assert tokens["topics-gpt2"].startswith("listops-subwords-topics-gpt2-")
+    assert len(set(tokens_of("composer").values())) == 1
+    tokenizers = {checkpoint: plan.specs[name]["tokenizer"] for checkpoint, name in tokens.items()}
+    assert tokenizers["mine"]["file"] == "weights/tokenizer.json"
+    assert tokenizers["topics-gpt2"].keys() == {"file"}
+    assert re.fullmatch(r"results/checkpoints/topics-gpt2-\w{8}/tokenizer\.json", tokenizers["topics-gpt2"]["file"])
+    encodings = plan.specs["study-demo"]["tasks"]["listops"]["encodings"]
+    assert encodings == {name: f"results/tokens/{own}/encoding.json" for name, own in tokens.items()}
+    (two_checkpoints / "tokenizer.json").write_text('{"version": "1.0"}')
+    changed = tokens_of("listops")
+    assert changed["mine"] != tokens["mine"]
+    assert changed["topics-gpt2"] == tokens["topics-gpt2"]
+
+
+@pytest.mark.parametrize("tokenizer", ["topics-gpt2", "mine", "weights/tokenizer.json"])
+def test_a_tokenizer_that_is_named_is_that_of_all_checkpoints(two_checkpoints, config, tokenizer):
+    edit(config / "tasks/listops.yaml", "encoding", "tokenizer", value=tokenizer)
+    [name] = set(tokens_of("listops").values())
+    edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
+    assert tokens_of("listops") == {"mine": name}
+    plan = make_plan("demo")
+    made = [spec["name"] for spec in plan.specs.values() if spec["kind"] == "checkpoint"]
+    assert [name.startswith("topics-gpt2-") for name in made] == [True] * (tokenizer == "topics-gpt2")
+
+
+def test_a_checkpoint_without_a_tokenizer_is_told_in_a_sentence(two_checkpoints):
+    (two_checkpoints / "tokenizer.json").unlink()
+    assert sentence(make_plan, "demo") == (
+        "config/tasks/listops.yaml: encoding.tokenizer needs weights/tokenizer.json, which is missing; save the tokenizer "
+        "there in the form of the Hugging Face tokenizers library, or choose another encoding."
+    )

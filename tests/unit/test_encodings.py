@@ -7,10 +7,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
+from crossover.config.encodings import Encoding
 from crossover.config.tasks import Target
+from crossover.encodings.encoder import truncate
+from crossover.encodings.letters import DNA, PROTEIN
 from crossover.encodings.patches import cut_images, cut_series, paste_images
-from crossover.encodings.symbols import DNA, PROTEIN, UNKNOWN, Letters, Pitches, Words, make_alphabet, truncate
+from crossover.encodings.symbols import UNKNOWN, Characters, Letters, Pitches, Words, make_alphabet
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
@@ -58,6 +62,12 @@ def test_words_round_trip(sequences, longest):
     check_round_trip(Words.of(column), sequences, column, longest)
 
 
+@given(sequences=st.lists(st.text(min_size=1, max_size=12), min_size=1), longest=st.integers(1, 12))
+def test_characters_round_trip(sequences, longest):
+    column = pa.array(sequences, TEXT)
+    check_round_trip(Characters.of(column), sequences, column, longest)
+
+
 @given(text=st.text(string.ascii_letters + "*-", min_size=1))
 def test_unknown_letters_become_the_last_one_and_case_does_not_matter(text):
     ids, _ = Letters(PROTEIN).encode(pa.array([text], TEXT))
@@ -72,10 +82,17 @@ def test_a_slice_of_a_column_is_encoded_by_itself():
 
 
 def test_words_are_those_of_training_sorted_and_others_are_unknown():
-    alphabet = make_alphabet("whitespace", pa.array(["b a", "a c"], TEXT))
+    alphabet = make_alphabet("whitespace", pa.table({"sequence": pa.array(["b a", "a c"], TEXT)}))
     assert alphabet.vocabulary == ["a", "b", "c", UNKNOWN]
     ids, _ = alphabet.encode(pa.array([f"a z {UNKNOWN}"], TEXT))
     assert ids.tolist() == [0, 3, 3]
+
+
+def test_characters_are_those_of_training_and_others_are_unknown():
+    alphabet = make_alphabet("characters", pa.table({"sequence": pa.array(["bé", "a😀"], TEXT)}))
+    assert alphabet.vocabulary == ["a", "b", "é", "😀", UNKNOWN]
+    ids, lengths = alphabet.encode(pa.array(["a", "Bé", "z😀"], TEXT))
+    assert (ids.tolist(), lengths.tolist()) == ([0, 4, 2, 4, 3], [1, 2, 2])
 
 
 def test_what_no_alphabet_can_hold_is_refused():
@@ -83,8 +100,14 @@ def test_what_no_alphabet_can_hold_is_refused():
         Letters(DNA).encode(pa.array(["ACé"], TEXT))
     with pytest.raises(UserError, match="pitch outside 0 to 127"):
         Pitches().encode(pa.array([[128]], pa.list_(pa.int32())))
-    with pytest.raises(UserError, match="different symbols"):
-        Words.of(pa.array([" ".join(map(str, range(70_000)))], TEXT))
+
+
+def test_more_symbols_than_fit_into_two_bytes_take_four():
+    column = pa.array([" ".join(map(str, range(70_000)))], TEXT)
+    alphabet = Words.of(column)
+    ids, _ = alphabet.encode(column)
+    assert ids.dtype == np.uint32
+    assert alphabet.decode(ids) == column[0].as_py()
 
 
 # --- patches ----------------------------------------------------------------------------------------------------
@@ -95,18 +118,19 @@ def test_what_no_alphabet_can_hold_is_refused():
     columns=st.integers(1, 4),
     height=st.integers(1, 3),
     width=st.integers(1, 3),
+    channels=st.sampled_from([1, 3]),
     count=st.integers(1, 3),
 )
-def test_images_round_trip(rows, columns, height, width, count):
-    shape, patch = [rows * height, columns * width], [height, width]
-    pixels = np.arange(count * shape[0] * shape[1], dtype=np.float32).reshape(count, -1)
-    patches = cut_images(pixels, shape, patch)
-    assert patches.shape == (count * rows * columns, height * width)
+def test_images_round_trip(rows, columns, height, width, channels, count):
+    shape, patch = [rows * height, columns * width, channels], [height, width]
+    pixels = np.arange(count * np.prod(shape), dtype=np.float32).reshape(count, *shape)
+    patches = cut_images(pixels, patch)
+    assert patches.shape == (count * rows * columns, height * width * channels)
     assert (paste_images(patches, shape, patch) == pixels).all()
 
 
 def test_patches_go_from_left_to_right_and_from_top_to_bottom():
-    patches = cut_images(np.arange(16, dtype=np.float32)[None], [4, 4], [2, 2])
+    patches = cut_images(np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1), [2, 2])
     assert patches.tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
 
 
@@ -122,7 +146,7 @@ def test_series_keep_their_values(counts, patch):
 @pytest.mark.parametrize("patch", [[3, 2], [2, 3], [4]])
 def test_a_patch_that_does_not_divide_the_image_is_refused(patch):
     with pytest.raises(UserError, match="does not divide images of 8 x 8"):
-        cut_images(np.zeros((1, 64), dtype=np.float32), [8, 8], patch)
+        cut_images(np.zeros((1, 8, 8, 1), dtype=np.float32), patch)
 
 
 @pytest.mark.parametrize("patch", [[4], [1, 2]])
@@ -152,7 +176,8 @@ def make_task(folder, sequences, targets, shape=None, unit="letters"):
 
 def tokenize(tmp_path, encoding, sequences, targets, **card):
     task = make_task(tmp_path / "task", sequences, targets, **card)
-    tokenize_task({"name": "t-0", "encoding": encoding}, task, tmp_path / "tokens")
+    settings = TypeAdapter(Encoding).validate_python(encoding).model_dump()
+    tokenize_task({"name": "t-0", "encoding": settings}, task, tmp_path / "tokens")
     return tmp_path / "tokens"
 
 
@@ -171,6 +196,7 @@ def test_tokens_hold_what_the_task_holds(dna):
     assert facts["longest"] == 4
     assert facts["items"] == dict.fromkeys(SPLITS, 4)
     assert facts["truncated"] == dict.fromkeys(SPLITS, 0.25)
+    assert facts["truncated_items"] == dict.fromkeys(SPLITS, 1)
     assert facts["unknown"] == dict.fromkeys(SPLITS, 3)
     assert (facts["kind"], facts["width"], facts["target"]["metric"], facts["floor"]) == (
         "symbols",

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from crossover.config.encodings import Encoding
 from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
@@ -45,7 +48,8 @@ def write_tokens(root: Path, task: str) -> str:
     }
     prepare_task(prepared, None, root / "results/tasks" / task)
     name = f"{task}-tokens"
-    tokenize_task({"encoding": settings["encoding"]}, root / "results/tasks" / task, root / "results/tokens" / name)
+    encoding = TypeAdapter(Encoding).validate_python(settings["encoding"]).model_dump()
+    tokenize_task({"encoding": encoding}, root / "results/tasks" / task, root / "results/tokens" / name)
     return name
 
 

@@ -8,6 +8,7 @@ of the modules that compute it. Labels, comments, docstrings and formatting are 
 import ast
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ WITHOUT_RESULTS = {
     "crossover.acquire.checksums",
     "crossover.acquire.registry",
     "crossover.acquire.transfer",
+    "crossover.encodings.registry",
     "crossover.errors",
     "crossover.files",
     "crossover.results",
@@ -132,6 +134,15 @@ def remembered_tree_digest(folder: Path) -> str:
     Raises:
         UserError: the folder is missing or holds no files.
     """
+    return _remembering(lambda digest: tree_digest(folder, digest))
+
+
+def remembered_digest(path: Path) -> str:
+    """`files.sha256` of one file, remembered likewise."""
+    return _remembering(lambda digest: digest(path))
+
+
+def _remembering(compute: Callable[[Callable[[Path], str]], str]) -> str:
     known = _read_digest_cache()
     fresh: dict[str, str] = {}
 
@@ -141,7 +152,7 @@ def remembered_tree_digest(folder: Path) -> str:
         fresh[key] = known.get(key) or sha256(path)
         return fresh[key]
 
-    found = tree_digest(folder, digest)
+    found = compute(digest)
     if not fresh.keys() <= known.keys():
         write_json(DIGEST_CACHE, known | fresh)
     return found

@@ -13,12 +13,14 @@ from typing import Any
 
 from crossover.acquire.spec import dataset_spec, subset_of
 from crossover.config.checkpoints import Checkpoint, LocalCheckpoint
+from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
 from crossover.config.studies import Condition, Study
 from crossover.config.tasks import Task
+from crossover.encodings.registry import ENCODERS
 from crossover.errors import UserError
 from crossover.files import read_json, sealed
-from crossover.identity import code_digests, named, remembered_tree_digest
+from crossover.identity import code_digests, named, remembered_digest, remembered_tree_digest
 from crossover.tasks.registry import READERS
 
 Spec = dict[str, Any]
@@ -64,8 +66,13 @@ def make_plan(study_name: str) -> Plan:
     def add(spec: Spec) -> Spec:
         return specs.setdefault(spec["name"], spec)
 
-    tokens = {name: _add_task(name, task, add) for name, task in tasks.items()}
     weights = {name: _add_checkpoint(name, checkpoint, add) for name, checkpoint in checkpoints.items()}
+    prepared = {name: _add_task(name, task, add) for name, task in tasks.items()}
+    tokens = {
+        (task, checkpoint): _add_tokens(task, settings, prepared[task], checkpoint, weights, add)
+        for task, settings in tasks.items()
+        for checkpoint in checkpoints
+    }
     cells = []
     for task in tasks:
         for checkpoint in checkpoints:
@@ -73,23 +80,22 @@ def make_plan(study_name: str) -> Plan:
             for condition in conditions:
                 stem = f"{task}.{checkpoint}.{condition}"
                 base = _run_identity(
-                    tokens[task]["name"], weights[checkpoint], conditions[condition], study.training_of(task)
+                    tokens[task, checkpoint], weights[checkpoint], conditions[condition], study.training_of(task)
                 )
                 cells.append(
                     {"task": task, "checkpoint": checkpoint, "condition": condition} | _add_runs(stem, base, study, add)
                 )
-    subsets = {name: _subset(specs, tokens[name]) for name in tasks}
-    add(_study_spec(study_name, asked, study, tasks, checkpoints, conditions, tokens, weights, cells, subsets))
+    add(_study_spec(study_name, asked, study, tasks, checkpoints, conditions, prepared, tokens, weights, cells, specs))
     return Plan(study_name, study, specs, cells)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------
 
 
-def _add_task(name: str, task: Task, add: Any) -> Spec:
-    """Add the specs of a task's dataset, items and tokens; return that of the tokens."""
+def _add_task(name: str, task: Task, add: Any) -> str:
+    """Add the specs of a task's dataset and items; return the name of the items."""
     dataset = add(dataset_spec(task.dataset)) if task.dataset else None
-    prepared = add(
+    return add(
         named(
             name,
             {
@@ -104,20 +110,46 @@ def _add_task(name: str, task: Task, add: Any) -> Spec:
             },
             about={"licence": task.licence},
         )
-    )
+    )["name"]
+
+
+def _add_tokens(name: str, task: Task, prepared: str, checkpoint: str, weights: dict[str, Spec], add: Any) -> str:
+    """Add the spec of a task's tokens; return its name. They are a checkpoint's own where its tokenizer makes them."""
     encoding = task.encoding.model_dump()
+    kind = encoding["kind"]
     identity = {
         "kind": "tokens",
-        "task": prepared["name"],
+        "task": prepared,
         "encoding": encoding,
-        "code": _code("crossover.encodings.tokenize"),
+        "code": _code("crossover.encodings.tokenize", ENCODERS[kind]),
     }
-    return add(named(f"{name}-{encoding['kind']}", identity))
+    stem = f"{name}-{kind}"
+    if isinstance(task.encoding, SubwordsEncoding):
+        source = task.encoding.tokenizer
+        if source == "checkpoint":
+            stem, source = f"{stem}-{checkpoint}", checkpoint
+        identity["tokenizer"] = _tokenizer(source, f"config/tasks/{name}.yaml", weights, add)
+    return add(named(stem, identity))["name"]
 
 
-def _subset(specs: Mapping[str, Spec], tokens: Spec) -> str | None:
+def _tokenizer(source: str, where: str, weights: dict[str, Spec], add: Any) -> Spec:
+    """The file of a tokenizer, given by the name of a checkpoint or by a path, and its digest unless it is made here."""
+    if source not in weights and source in known_names("checkpoints"):
+        weights = {source: _add_checkpoint(source, load_checkpoint(source, where), add)}
+    file = Path(weights[source]["folder"], "tokenizer.json") if source in weights else Path(source)
+    if source in weights and "sha256" not in weights[source]:  # pretrained here, with a tokenizer of its own
+        return {"file": str(file)}
+    if not file.is_file():
+        raise UserError(
+            f"{where}: encoding.tokenizer needs {file}, which is missing; save the tokenizer there in the form of the "
+            "Hugging Face tokenizers library, or choose another encoding."
+        )
+    return {"file": str(file), "sha256": remembered_digest(file)}
+
+
+def _subset(specs: Mapping[str, Spec], prepared: str) -> str | None:
     """What part of its data a task has, in words, or None when it has all."""
-    dataset = specs[tokens["task"]]["dataset"]
+    dataset = specs[prepared]["dataset"]
     return subset_of(specs[dataset]) if dataset else None
 
 
@@ -213,10 +245,11 @@ def _study_spec(
     tasks: dict[str, Task],
     checkpoints: dict[str, Checkpoint],
     conditions: dict[str, Condition],
-    tokens: dict[str, Spec],
+    prepared: dict[str, str],
+    tokens: dict[tuple[str, str], str],
     weights: dict[str, Spec],
     cells: list[Spec],
-    subsets: dict[str, str | None],
+    specs: Mapping[str, Spec],
 ) -> Spec:
     """Everything that aggregation and the report read: the words, and where the files lie.
 
@@ -235,9 +268,11 @@ def _study_spec(
             task: {
                 **settings.model_dump(include={"title", "description", "domain", "simulated", "licence", "citation"}),
                 "metric": settings.target.metric,
-                "subset": subsets[task],
-                "card": f"results/tasks/{tokens[task]['task']}/card.json",
-                "encoding": f"results/tokens/{tokens[task]['name']}/encoding.json",
+                "subset": _subset(specs, prepared[task]),
+                "card": f"results/tasks/{prepared[task]}/card.json",
+                "encodings": {
+                    checkpoint: f"results/tokens/{tokens[task, checkpoint]}/encoding.json" for checkpoint in checkpoints
+                },
             }
             for task, settings in tasks.items()
         },

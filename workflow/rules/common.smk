@@ -109,6 +109,16 @@ def folder_of_task_of_tokens(wildcards):
     return f"results/tasks/{spec_of(wildcards.tokens)['task']}"
 
 
+def tokenizer_of_tokens(wildcards):
+    """The tokenizer that makes subwords, as a list of its file or none; one made here comes with what it is checked against."""
+    tokenizer = spec_of(wildcards.tokens).get("tokenizer")
+    if not tokenizer:
+        return []
+    file = Path(tokenizer["file"])
+    made_here = "sha256" not in tokenizer
+    return [ancient(str(path)) for path in ([file, file.with_name("pretraining.json")] if made_here else [file])]
+
+
 def inputs_of_run(wildcards):
     """Tokens, checkpoint and selected rate of a run: every file, so that a job waits for those that appear late."""
     spec = spec_of(wildcards.run)
@@ -156,7 +166,7 @@ def provenance_of_checkpoints(wildcards):
 def descriptions_of_study(wildcards):
     """What the report says of tasks and checkpoints."""
     study = PLAN.specs[f"study-{PLAN.study}"]
-    tasks = [path for task in study["tasks"].values() for path in (task["card"], task["encoding"])]
+    tasks = [path for task in study["tasks"].values() for path in dict.fromkeys([task["card"], *task["encodings"].values()])]
     return tasks + [entry["pretraining"] for entry in study["checkpoints"].values() if entry["pretraining"]]
 
 

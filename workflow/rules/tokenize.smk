@@ -2,6 +2,7 @@ rule tokenize_task:
     input:
         spec=ancient("results/specs/{tokens}.json"),
         card=task_of_tokens,
+        tokenizer=tokenizer_of_tokens,
     output:
         collect(
             "results/tokens/{{tokens}}/{split}.{part}",

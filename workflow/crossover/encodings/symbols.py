@@ -1,31 +1,31 @@
-"""Sequences of symbols as ids of a vocabulary.
+"""Sequences of symbols as ids of a vocabulary, one position per symbol.
 
-An alphabet has a `vocabulary` (the symbol of each id) and `unknown` (the id of everything that the vocabulary
-lacks, or None where there is no such thing). `encode` takes all sequences of a split at once and returns their
-ids, uint16 [positions of all], and the positions of each, int64 [items]; `decode` takes the ids of one item,
-uint16 [positions], and returns its sequence.
+An alphabet has a `vocabulary` (the symbol of each id) and `unknown` (the id of everything that the vocabulary lacks, or None
+where there is no such thing). `encode` takes all sequences at once and returns their ids [positions of all] and the positions
+of each, int64 [items]; `decode` takes the ids of one item and returns its sequence.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossover.encodings.encoder import Encoded, Settings, column, id_type, list_lengths, require_type, truncate
+from crossover.encodings.letters import ALPHABETS, code_points, letter_ids
 from crossover.errors import UserError
 
-DNA = "ACGTN"
-PROTEIN = "ACDEFGHIKLMNPQRSTVWYX"
 PITCHES = 128  # MIDI numbers
 UNKNOWN = "<unknown>"
-LARGEST = 2**16  # ids are stored as uint16
 
 
 @dataclass(frozen=True)
 class Letters:
-    """Single letters; the last of them stands for all that are not among them.
+    """Letters of a fixed alphabet; the last of them (N, X) stands for all that are not in it.
 
-    Lower case is read as upper case: in FASTA files it marks repeats, not other residues.
+    Lower case is read as upper case: in FASTA files it marks repeats, not other residues. In proteins the rare U and O and
+    the ambiguous B, Z and J become X.
     """
 
     letters: str
@@ -37,28 +37,53 @@ class Letters:
 
     @property
     def unknown(self) -> int:
-        """The id of the last letter (N, X)."""
+        """The id of the last letter."""
         return len(self.letters) - 1
 
-    def encode(self, sequences: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, sequences: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
         """Ids and lengths of text."""
-        text = pc.cast(sequences, pa.large_binary())
-        lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype(np.int64)
-        _, offsets, content = text.buffers()
-        first = np.frombuffer(offsets, dtype=np.int64)[text.offset]
-        characters = np.frombuffer(content, dtype=np.uint8, count=int(lengths.sum()), offset=int(first))
-        if characters.max() > 127:
+        points, lengths = code_points(sequences)
+        if points.dtype != np.uint8:
             raise UserError(
                 f"a sequence has a character that is no ASCII letter; expected only {self.letters}: correct it in the raw files."
             )
-        ids = np.full(128, self.unknown, dtype=np.uint16)
-        for case in (self.letters, self.letters.lower()):
-            ids[np.frombuffer(case.encode(), dtype=np.uint8)] = np.arange(len(case), dtype=np.uint16)
-        return ids[characters], lengths
+        return letter_ids(points, self.letters, self.unknown, fold_case=True), lengths
 
     def decode(self, ids: np.ndarray) -> str:
         """The text of one item."""
         return np.frombuffer(self.letters.encode(), dtype=np.uint8)[ids].tobytes().decode()
+
+
+@dataclass(frozen=True)
+class Characters:
+    """The characters of the training sequences; those that they lack share the last id."""
+
+    letters: str
+
+    @classmethod
+    def of(cls, training: pa.LargeStringArray) -> "Characters":
+        """The characters of the training sequences, in the order of their code points."""
+        points, _ = code_points(training)
+        return cls("".join(map(chr, np.flatnonzero(np.bincount(points)))))
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The characters, and last what stands for unknown ones."""
+        return [*self.letters, UNKNOWN]
+
+    @property
+    def unknown(self) -> int:
+        """The id of all other characters."""
+        return len(self.letters)
+
+    def encode(self, sequences: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and lengths of text."""
+        points, lengths = code_points(sequences)
+        return letter_ids(points, self.letters, self.unknown, fold_case=False), lengths
+
+    def decode(self, ids: np.ndarray) -> str:
+        """The text of one item."""
+        return "".join(self.vocabulary[index] for index in ids)
 
 
 @dataclass(frozen=True)
@@ -91,14 +116,9 @@ class Words:
     words: list[str]
 
     @classmethod
-    def of(cls, training: pa.StringArray) -> "Words":
+    def of(cls, training: pa.LargeStringArray) -> "Words":
         """The words of the training sequences, sorted."""
-        words = sorted(pc.unique(pc.split_pattern(training, " ").flatten()).to_pylist())
-        if len(words) >= LARGEST:
-            raise UserError(
-                f"the training split has {len(words)} different symbols; at most {LARGEST - 1} can be encoded."
-            )
-        return cls(words)
+        return cls(sorted(pc.unique(pc.split_pattern(training, " ").flatten()).to_pylist()))
 
     @property
     def vocabulary(self) -> list[str]:
@@ -110,12 +130,12 @@ class Words:
         """The id of all other words."""
         return len(self.words)
 
-    def encode(self, sequences: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, sequences: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
         """Ids and lengths of text."""
         split = pc.split_pattern(sequences, " ")
         flat = split.flatten()
         ids = pc.fill_null(pc.index_in(flat, pa.array(self.words, flat.type)), self.unknown)
-        return ids.to_numpy().astype(np.uint16), list_lengths(split)
+        return ids.to_numpy().astype(id_type(len(self.words) + 1)), list_lengths(split)
 
     def decode(self, ids: np.ndarray) -> str:
         """The text of one item."""
@@ -123,39 +143,51 @@ class Words:
         return " ".join(vocabulary[index] for index in ids)
 
 
-Alphabet = Letters | Pitches | Words
+Alphabet = Letters | Characters | Pitches | Words
 
 
-def make_alphabet(name: str, training: pa.ListArray | pa.StringArray) -> Alphabet:
-    """The alphabet of that name; `whitespace` takes its symbols from the training sequences."""
-    match name:
-        case "dna":
-            return Letters(DNA)
-        case "protein":
-            return Letters(PROTEIN)
-        case "midi-pitch":
-            return Pitches()
-    return Words.of(training)
+@dataclass(frozen=True)
+class SymbolEncoder:
+    """An alphabet, and the longest sequence that is kept."""
+
+    alphabet: Alphabet
+    longest: int
+
+    @property
+    def facts(self) -> Settings:
+        """The vocabulary."""
+        return {"kind": "symbols", "vocabulary": self.alphabet.vocabulary, "width": None}
+
+    def encode(self, table: pa.Table) -> Encoded:
+        """Ids of the symbols."""
+        ids, lengths = self.alphabet.encode(column(table, "sequence"))
+        truncated = int((lengths > self.longest).sum())
+        ids, lengths = truncate(ids, lengths, self.longest)
+        unknown = 0 if self.alphabet.unknown is None else int((ids == self.alphabet.unknown).sum())
+        return Encoded(ids, lengths, truncated, unknown)
+
+    def decode(self, values: np.ndarray) -> Any:
+        """The text or the numbers of one item."""
+        return self.alphabet.decode(values)
 
 
-def list_lengths(lists: pa.ListArray) -> np.ndarray:
-    """The number of values in each list, int64 [lists]."""
-    return pc.list_value_length(lists).to_numpy().astype(np.int64)
+def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> SymbolEncoder:
+    """The encoder of an alphabet; `whitespace` and `characters` take theirs from the training sequences.
 
-
-def truncate(ids: np.ndarray, lengths: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the first `longest` positions of each item.
-
-    Args:
-        ids: uint16 [positions of all].
-        lengths: int64 [items].
-        longest: positions to keep.
-
-    Returns:
-        The ids and lengths that are left.
+    Raises:
+        UserError: the sequences are not of the alphabet's type.
     """
-    if lengths.max() <= longest:
-        return ids, lengths
-    starts = np.cumsum(lengths) - lengths
-    position = np.arange(len(ids)) - np.repeat(starts, lengths)
-    return ids[position < longest], np.minimum(lengths, longest)
+    name = settings["alphabet"]
+    expected = "list<element: int32>" if name == "midi-pitch" else "large_string"
+    require_type(card, training, f"alphabet {name}", expected)
+    return SymbolEncoder(make_alphabet(name, training), settings["max_length"])
+
+
+def make_alphabet(name: str, training: pa.Table) -> Alphabet:
+    """The alphabet of that name."""
+    if name in ALPHABETS:
+        return Letters(ALPHABETS[name])
+    if name == "midi-pitch":
+        return Pitches()
+    learned = Words if name == "whitespace" else Characters
+    return learned.of(column(training, "sequence"))

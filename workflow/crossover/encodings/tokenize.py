@@ -1,7 +1,8 @@
 """Encode a prepared task: the arrays that training maps into memory, and the facts that it needs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,42 +10,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossover.encodings.patches import cut_images, cut_series
-from crossover.encodings.symbols import Alphabet, list_lengths, make_alphabet, truncate
+from crossover.encodings.encoder import Encoded, Encoder, Settings, column
+from crossover.encodings.registry import ENCODERS
 from crossover.encodings.targets import make_target_encoder
 from crossover.errors import UserError
 from crossover.files import check_file, read_sealed_json, replacing, sha256, write_sealed_json
 
 SPLITS = ("train", "validation", "test")
-Settings = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The inputs of one split.
-
-    Attributes:
-        values: uint16 [positions of all] or float32 [positions of all, width].
-        lengths: int64 [items], the positions of each item.
-        truncated: share of the items that were cut.
-        unknown: positions whose symbol is not in the vocabulary.
-    """
-
-    values: np.ndarray
-    lengths: np.ndarray
-    truncated: float = 0.0
-    unknown: int = 0
+ITEMS_AT_ONCE = 4096
 
 
 def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
     """Write the encoded splits of a task into `folder`, and `encoding.json` last.
 
-    For each split: `values.npy` (symbols: uint16 [positions of all]; patches: float32 [positions of all,
+    For each split: `values.npy` (ids: uint16 or uint32 [positions of all]; patches: uint8 or float32 [positions of all,
     width]), `offsets.npy` (int64 [items + 1]; item i is `values[offsets[i]:offsets[i + 1]]`), `targets.npy`
-    (see `make_target_encoder`; bits are read out at the last `positions` positions) and `items.parquet` (item, group). No padding is stored.
+    (see `make_target_encoder`; bits are read out at the last `positions` positions) and `items.parquet` (item, group). No
+    padding is stored. Sequences are read, encoded and written some thousand at a time.
 
     Args:
-        spec: the spec, with `encoding`.
+        spec: the spec, with `encoding`, and `tokenizer` where the encoding needs one.
         task_folder: the prepared task.
         folder: where the files go.
 
@@ -52,91 +37,82 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
         UserError: the encoding does not fit the task, or a file is not the one prepared.
     """
     card = read_sealed_json(task_folder / "card.json")
-    tables = {split: _read_split(task_folder, card, split) for split in SPLITS}
-    encode, facts = _make_encoder(spec["encoding"], card, tables["train"])
-    encode_targets, facts["target"] = make_target_encoder(
-        card["target"], spec["encoding"], _column(tables["train"], "target")
-    )
-    encoded_facts: Settings = {"items": {}, "truncated": {}, "unknown": {}, "longest": 0, "sha256": {}}
-    for split, table in tables.items():
-        try:
-            encoded = encode(_column(table, "sequence"))
-        except UserError as error:
-            raise UserError(f"{task_folder / split}.parquet: {error}") from error
-        encoded_facts["items"][split] = len(encoded.lengths)
-        encoded_facts["truncated"][split] = encoded.truncated
-        encoded_facts["unknown"][split] = encoded.unknown
-        encoded_facts["longest"] = max(encoded_facts["longest"], int(encoded.lengths.max()))
-        encoded_facts["sha256"] |= _write_split(folder, split, table, encoded, encode_targets(_column(table, "target")))
-    write_sealed_json(folder / "encoding.json", {**facts, **encoded_facts, "floor": card["floor"]["score"]})
+    paths = {split: _checked_split(task_folder, card, split) for split in SPLITS}
+    settings = spec["encoding"] | ({"tokenizer": spec["tokenizer"]} if "tokenizer" in spec else {})
+    training = pq.read_table(paths["train"])
+    encoder = importlib.import_module(ENCODERS[settings["kind"]]).make_encoder(settings, card, training)
+    encode_targets, target_facts = make_target_encoder(card["target"], settings, column(training, "target"))
+    del training  # from here on no split is in memory as a whole
+    facts: Settings = {**encoder.facts, "target": target_facts, "longest": 0, "sha256": {}}
+    facts |= {"items": {}, "truncated": {}, "truncated_items": {}, "unknown": {}, "counts": {}}
+    for split, path in paths.items():
+        encoded = _write_values(folder / f"{split}.values.npy", path, encoder)
+        facts["items"][split] = len(encoded.lengths)
+        facts["truncated"][split] = encoded.truncated / len(encoded.lengths)
+        facts["truncated_items"][split] = encoded.truncated
+        facts["unknown"][split] = encoded.unknown
+        facts["counts"][split] = encoded.counts
+        facts["longest"] = max(facts["longest"], int(encoded.lengths.max()))
+        facts["sha256"] |= _write_split(folder, split, path, encoded.lengths, encode_targets)
+    write_sealed_json(folder / "encoding.json", {**facts, "floor": card["floor"]["score"]})
 
 
-def _read_split(folder: Path, card: Settings, split: str) -> pa.Table:
+def _checked_split(folder: Path, card: Settings, split: str) -> Path:
     name = f"{split}.parquet"
-    return pq.read_table(check_file(folder / name, card["sha256"][name], f"{folder / 'card.json'} describes"))
-
-
-def _column(table: pa.Table, name: str) -> pa.Array:
-    return table.column(name).combine_chunks()
-
-
-# --- inputs -----------------------------------------------------------------------------------------------
-
-
-def _make_encoder(
-    settings: Settings, card: Settings, training: pa.Table
-) -> tuple[Callable[[pa.Array], Encoded], Settings]:
-    """The function that encodes the sequences of a split, and what `encoding.json` says about it."""
-    sequences = _column(training, "sequence")
-    if settings["kind"] == "patches":
-        _require_type(card, sequences, "patches", "list<element: float>")
-        patch, shape = settings["patch"], card["shape"]
-        facts: Settings = {"kind": "patches", "vocabulary": None, "width": int(np.prod(patch))}
-        return (lambda column: _encode_patches(column, shape, patch)), facts
-    name = settings["alphabet"]
-    _require_type(
-        card, sequences, f"alphabet {name}", "list<element: int32>" if name == "midi-pitch" else "large_string"
-    )
-    alphabet = make_alphabet(name, sequences)
-    facts = {"kind": "symbols", "vocabulary": alphabet.vocabulary, "width": None}
-    return (lambda column: _encode_symbols(column, alphabet, settings["max_length"])), facts
-
-
-def _require_type(card: Settings, sequences: pa.Array, encoding: str, expected: str) -> None:
-    if str(sequences.type) != expected:
-        raise UserError(
-            f"task {card['task']!r} has sequences of {card['unit']}, which {encoding} cannot encode; choose another encoding."
-        )
-
-
-def _encode_symbols(column: pa.Array, alphabet: Alphabet, longest: int) -> Encoded:
-    ids, lengths = alphabet.encode(column)
-    truncated = float((lengths > longest).mean())
-    ids, lengths = truncate(ids, lengths, longest)
-    unknown = 0 if alphabet.unknown is None else int((ids == alphabet.unknown).sum())
-    return Encoded(ids, lengths, truncated, unknown)
-
-
-def _encode_patches(column: pa.Array, shape: list[int] | None, patch: list[int]) -> Encoded:
-    values = column.flatten().to_numpy()
-    if shape is None:
-        return Encoded(*cut_series(values, list_lengths(column), patch))
-    patches = cut_images(values, shape, patch)
-    return Encoded(patches, np.full(len(column), len(patches) // len(column), dtype=np.int64))
+    return check_file(folder / name, card["sha256"][name], f"{folder / 'card.json'} describes")
 
 
 # --- files ------------------------------------------------------------------------------------------------
 
 
-def _write_split(folder: Path, split: str, table: pa.Table, encoded: Encoded, targets: np.ndarray) -> dict[str, str]:
-    """Write the files of one split; return their digests by name."""
-    offsets = np.concatenate([[0], np.cumsum(encoded.lengths)])
-    names = []
-    for name, array in (("values", encoded.values), ("offsets", offsets), ("targets", targets)):
-        names.append(f"{split}.{name}.npy")
-        with replacing(folder / names[-1]) as temporary, temporary.open("wb") as stream:
+def _write_values(path: Path, source: Path, encoder: Encoder) -> Encoded:
+    """Write the values of one split; return the rest of what encoding gave, without values."""
+    lengths, truncated, unknown, counts = [], 0, 0, dict[str, int]()
+    with _growing_array(path) as append, pq.ParquetFile(source) as file:
+        names = [name for name in ("sequence", "second") if name in file.schema_arrow.names]
+        for batch in file.iter_batches(ITEMS_AT_ONCE, columns=names):
+            try:
+                encoded = encoder.encode(pa.Table.from_batches([batch]))
+            except UserError as error:
+                raise UserError(f"{source}: {error}") from error
+            append(encoded.values)
+            lengths.append(encoded.lengths)
+            truncated += encoded.truncated
+            unknown += encoded.unknown
+            counts |= {name: counts.get(name, 0) + count for name, count in encoded.counts.items()}
+    return Encoded(np.empty(0), np.concatenate(lengths), truncated, unknown, counts)
+
+
+@contextmanager
+def _growing_array(path: Path) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an .npy file part by part: a function that appends rows is given to the block."""
+    with replacing(path) as temporary, temporary.open("wb+") as stream:
+        head: dict[str, Any] = {}
+
+        def append(part: np.ndarray) -> None:
+            if not head:
+                head.update(
+                    descr=np.lib.format.dtype_to_descr(part.dtype), fortran_order=False, shape=(0, *part.shape[1:])
+                )
+                np.lib.format.write_array_header_1_0(stream, head)
+            head["shape"] = (head["shape"][0] + len(part), *part.shape[1:])
+            stream.write(np.ascontiguousarray(part).data)
+
+        yield append
+        stream.seek(0)  # numpy leaves room in the header for a first axis of any length
+        np.lib.format.write_array_header_1_0(stream, head)
+
+
+def _write_split(
+    folder: Path, split: str, source: Path, lengths: np.ndarray, encode_targets: Callable[[pa.Array], np.ndarray]
+) -> dict[str, str]:
+    """Write the other files of one split; return the digests of all by name."""
+    table = pq.read_table(source, columns=["item", "group", "target"])
+    arrays = {"offsets": np.concatenate([[0], np.cumsum(lengths)]), "targets": encode_targets(column(table, "target"))}
+    for name, array in arrays.items():
+        with replacing(folder / f"{split}.{name}.npy") as temporary, temporary.open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
-    names.append(f"{split}.items.parquet")
-    with replacing(folder / names[-1]) as temporary:
+    with replacing(folder / f"{split}.items.parquet") as temporary:
         pq.write_table(table.select(["item", "group"]), temporary)
+    names = [f"{split}.{part}" for part in ("values.npy", "offsets.npy", "targets.npy", "items.parquet")]
     return {name: sha256(folder / name) for name in names}

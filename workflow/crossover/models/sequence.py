@@ -116,7 +116,7 @@ def new_input(encoding: dict[str, Any], width: int) -> nn.Module:
 
     The linear layer is orthogonal with Lu et al.'s gain and zero bias, as in their code.
     """
-    if encoding["kind"] == "symbols":
+    if encoding["vocabulary"] is not None:
         return nn.Embedding(len(encoding["vocabulary"]), width)
     layer = nn.Linear(encoding["width"], width)
     nn.init.orthogonal_(layer.weight, gain=ORTHOGONAL_GAIN)

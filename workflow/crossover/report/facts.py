@@ -38,14 +38,18 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def read_cards(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """For each task its card, and what of its encoding the card does not know."""
-    cards = {}
-    for name, task in spec["tasks"].items():
-        encoding = read_sealed_json(task["encoding"])
-        cards[name] = read_sealed_json(task["card"]) | {
-            key: encoding[key] for key in ("kind", "longest", "truncated", "unknown", "vocabulary")
-        }
-    return cards
+    """For each task its card, and what of its encodings the card does not know, by the path of their description."""
+    return {
+        name: read_sealed_json(task["card"])
+        | {"encodings": {path: _read_encoding(path, task) for path in sorted(set(task["encodings"].values()))}}
+        for name, task in spec["tasks"].items()
+    }
+
+
+def _read_encoding(path: str, task: dict[str, Any]) -> dict[str, Any]:
+    encoding = read_sealed_json(Path(path))
+    facts = {key: encoding[key] for key in ("kind", "longest", "truncated", "unknown", "counts")}
+    return facts | {"checkpoints": [name for name, own in task["encodings"].items() if own == path]}
 
 
 def read_checkpoints(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:

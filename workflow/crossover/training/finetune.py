@@ -1,6 +1,8 @@
 """Fine-tune one run with one seed, and score it."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from crossover.encodings.tokens import Tokens
+from crossover.encodings.augment import Augmentation
+from crossover.encodings.tokens import Change, Tokens
 from crossover.errors import UserError
 from crossover.files import read_sealed_json, sha256, tree_digest, write_json, write_parquet
 from crossover.models.sequence import SequenceModel, build_model, derived_seed
@@ -54,9 +57,10 @@ def finetune_run(
 
     torch.manual_seed(derived_seed(seed, "dropout"))
     order = batches(len(splits["train"]), spec["training"]["batch_size"], derived_seed(seed, "order"))
+    change_of = changes_of_training(encoding, derived_seed(seed, "augment"))
 
     def loss_of_step(step: int) -> Tensor:
-        return loss_of(*_forward(model, splits["train"], order(step), device))
+        return loss_of(*_forward(model, splits["train"], order(step), device, change_of(step)))
 
     def validate() -> tuple[float, float]:
         answers, loss = evaluate(model, splits["validation"], encoding["target"], device)
@@ -142,8 +146,19 @@ def check_checkpoint(checkpoint: dict[str, Any]) -> str:
     return recorded["model.safetensors"]
 
 
-def _forward(model: SequenceModel, tokens: Tokens, indices: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    values, _, targets = tokens.gather(indices)
+def changes_of_training(encoding: dict[str, Any], seed: int) -> Callable[[int], Change | None]:
+    """What changes the training items of a step: the augmentation of images that the encoding asks for, or nothing."""
+    image = encoding.get("image")
+    if not (image and image["augment"]):
+        return lambda step: None
+    augmentation = Augmentation(image, seed)
+    return lambda step: partial(augmentation, step=step)
+
+
+def _forward(
+    model: SequenceModel, tokens: Tokens, indices: np.ndarray, device: torch.device, change: Change | None = None
+) -> tuple[Tensor, Tensor]:
+    values, _, targets = tokens.gather(indices, change)
     inputs = torch.from_numpy(values.astype(np.int64) if values.ndim == 2 else values).to(device)
     lengths = torch.from_numpy(tokens.lengths[indices]).to(device)
     wanted = targets if targets.dtype == np.float32 else targets.astype(np.int64)

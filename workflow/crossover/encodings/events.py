@@ -1,0 +1,83 @@
+"""Music as four tokens per note: time shift, pitch, duration, velocity.
+
+The tokens of Oore et al. (2018), "This time with feeling", section 3, in the order of notes rather than of key presses:
+times in steps of 10 ms up to 1 s and, so that longer ones need no chain of tokens, of 100 ms up to 10 s; 32 velocities.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from crossover.encodings.encoder import Encoded, Settings, column, list_lengths, require_type, truncate
+from crossover.errors import UserError
+
+FIELDS = 4  # of a note, as readers give them: ms since the onset before, pitch, duration in ms, velocity
+FINE, COARSE = 10, 100  # ms
+TIMES = np.concatenate([np.arange(0, 1000, FINE), np.arange(1000, 10_000 + COARSE, COARSE)])  # ms, of each time token
+PITCHES, VELOCITIES = 128, 32
+VELOCITY_STEP = 4
+SIZES = np.array([len(TIMES), PITCHES, len(TIMES), VELOCITIES])
+FIRST = np.cumsum(SIZES) - SIZES  # the first id of each field
+
+
+@dataclass(frozen=True)
+class EventEncoder:
+    """Notes as tokens; whole notes are kept."""
+
+    longest: int
+
+    @property
+    def facts(self) -> Settings:
+        """The vocabulary."""
+        names = [f"shift {ms} ms" for ms in TIMES] + [f"pitch {pitch}" for pitch in range(PITCHES)]
+        names += [f"duration {ms} ms" for ms in TIMES]
+        names += [f"velocity {number * VELOCITY_STEP}" for number in range(VELOCITIES)]
+        return {"kind": "events", "vocabulary": names, "width": None}
+
+    def encode(self, table: pa.Table) -> Encoded:
+        """Four ids per note. Times beyond 10 s become 10 s and are counted."""
+        sequences = column(table, "sequence")
+        lengths = list_lengths(sequences)
+        numbers = sequences.flatten().to_numpy()
+        if len(numbers) % FIELDS or (lengths % FIELDS).any():
+            raise UserError("a sequence is not made of notes of four numbers; set reader.content to notes.")
+        kept = self.longest - self.longest % FIELDS
+        truncated = int((lengths > kept).sum())
+        numbers, lengths = truncate(numbers, lengths, kept)
+        notes = numbers.reshape(-1, FIELDS)
+        if notes.min() < 0 or notes[:, [1, 3]].max() > 127:
+            raise UserError(
+                "a note has a negative number, or a pitch or velocity above 127; correct it in the raw files."
+            )
+        ids = np.empty(notes.shape, dtype=np.uint16)
+        ids[:, [0, 2]] = nearest_time(notes[:, [0, 2]])
+        ids[:, 1], ids[:, 3] = notes[:, 1], notes[:, 3] // VELOCITY_STEP
+        beyond = int((notes[:, [0, 2]] > TIMES[-1]).sum())
+        ids += FIRST.astype(np.uint16)
+        return Encoded(ids.ravel(), lengths, truncated, 0, {"times beyond 10 s": beyond})
+
+    def decode(self, values: np.ndarray) -> list[int]:
+        """The numbers of one item's notes: times to the nearest step, velocities down to a multiple of 4."""
+        ids = values.reshape(-1, FIELDS) - FIRST
+        return (
+            np.stack([TIMES[ids[:, 0]], ids[:, 1], TIMES[ids[:, 2]], ids[:, 3] * VELOCITY_STEP], axis=1)
+            .ravel()
+            .tolist()
+        )
+
+
+def nearest_time(milliseconds: np.ndarray) -> np.ndarray:
+    """The number of the time step nearest to each time; of two equally near, the shorter."""
+    middles = (TIMES[:-1] + TIMES[1:]) / 2
+    return np.searchsorted(middles, milliseconds)
+
+
+def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> EventEncoder:
+    """The encoder of notes.
+
+    Raises:
+        UserError: the sequences are no lists of whole numbers.
+    """
+    require_type(card, training, "events", "list<element: int32>")
+    return EventEncoder(settings["max_length"])

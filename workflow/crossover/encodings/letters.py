@@ -1,0 +1,38 @@
+"""Single letters as ids of an alphabet, all texts at once."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+DNA = "ACGTN"
+PROTEIN = "ACDEFGHIKLMNPQRSTVWYX"
+ALPHABETS = {"dna": DNA, "protein": PROTEIN}
+
+
+def code_points(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+    """The letters of all texts as Unicode code points, uint8 or uint32 [letters of all], and their number, int64 [texts]."""
+    text = pc.cast(texts, pa.large_binary())
+    _, offsets, content = text.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
+    octets = np.frombuffer(content or b"", dtype=np.uint8)[bounds[0] : bounds[-1]]
+    if not len(octets) or octets.max() < 128:
+        return octets, np.diff(bounds)
+    lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.frombuffer(octets.tobytes().decode().encode("utf-32-le"), dtype=np.uint32), lengths
+
+
+def letter_ids(points: np.ndarray, letters: str, unknown: int, fold_case: bool) -> np.ndarray:
+    """The place of each code point in `letters`, uint16; `unknown` for all others.
+
+    Args:
+        points: as `code_points` gives them.
+        letters: the alphabet.
+        unknown: the id of what is not in it.
+        fold_case: whether lower case is read as upper case.
+    """
+    ids = np.full(int(points.max(initial=127)) + 1, unknown, dtype=np.uint16)
+    for case in (letters, letters.lower()) if fold_case else (letters,):
+        known = np.frombuffer(case.encode("utf-32-le"), dtype=np.uint32)
+        held = known < len(ids)
+        ids[known[held]] = np.flatnonzero(held)
+    return np.take(ids, points)

@@ -1,0 +1,13 @@
+"""Which module encodes which kind of encoding.
+
+Adding an encoder is one module with `make_encoder(settings, card, training) -> Encoder`, and one line here. The modules are
+named rather than imported: tokens depend on the code of their own encoder alone.
+"""
+
+ENCODERS = {
+    "symbols": "crossover.encodings.symbols",
+    "kmers": "crossover.encodings.kmers",
+    "subwords": "crossover.encodings.subwords",
+    "patches": "crossover.encodings.patches",
+    "events": "crossover.encodings.events",
+}
