@@ -148,6 +148,14 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("render-report", _render_report, "render a study's report and figures")
     sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/studies/<study>")
 
+    sub = command("new-task", _new_task, "write config/tasks/NAME.yaml for a file of your own", spec=False)
+    sub.add_argument("source", help="a FASTA file, a table, a folder of MIDI files or images, or hub:OWNER/NAME")
+    sub.add_argument("--name", help="the task's name (default: the file's)")
+
+    sub = command("check-task", _check_task, "read a task and say what was understood of it", spec=False)
+    sub.add_argument("task", help="name of a file in config/tasks/")
+    sub.add_argument("--checkpoint", help="the one whose tokenizer a text is cut with")
+
     sub = command("explain", _explain, "say in words why the jobs of a study would run", spec=False)
     sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
 
@@ -297,6 +305,19 @@ def _render_report(arguments: argparse.Namespace) -> None:
 
 
 # --- for people -------------------------------------------------------------------------------------------
+
+
+def _new_task(arguments: argparse.Namespace) -> None:
+    from crossover.tasks.guess import new_task
+
+    written = new_task(arguments.source, arguments.name)
+    print(f"{written} is written: read and correct it, then run: crossover check-task {written.stem}")
+
+
+def _check_task(arguments: argparse.Namespace) -> None:
+    from crossover.tasks.check import check_task
+
+    print(check_task(arguments.task, arguments.checkpoint))
 
 
 def _explain(arguments: argparse.Namespace) -> None:

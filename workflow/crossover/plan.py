@@ -89,6 +89,34 @@ def make_plan(study_name: str) -> Plan:
     return Plan(study_name, study, specs, cells)
 
 
+def plan_task(name: str, checkpoint: str | None) -> dict[str, Spec | None]:
+    """The specs that one task needs, without a study.
+
+    Args:
+        name: of a file in config/tasks/.
+        checkpoint: the one whose tokenizer the task's encoding asks for, if it does.
+
+    Returns:
+        `dataset` (None for a generator), `task`, and `tokens` (None when it takes a checkpoint and none is given).
+
+    Raises:
+        UserError: the task is not known, or its config or its files are wrong.
+    """
+    specs: dict[str, Spec] = {}
+
+    def add(spec: Spec) -> Spec:
+        return specs.setdefault(spec["name"], spec)
+
+    task = load_task(name)
+    prepared = specs[_add_task(name, task, add)]
+    weights = {checkpoint: _add_checkpoint(checkpoint, load_checkpoint(checkpoint), add)} if checkpoint else {}
+    tokens = None
+    if checkpoint or getattr(task.encoding, "tokenizer", None) != "checkpoint":
+        tokens = specs[_add_tokens(name, task, prepared["name"], checkpoint or "", weights, add)]
+    dataset = specs[prepared["dataset"]] if prepared["dataset"] else None
+    return {"dataset": dataset, "task": prepared, "tokens": tokens}
+
+
 # --- tasks ------------------------------------------------------------------------------------------------
 
 

@@ -5,17 +5,21 @@ from typing import Any
 
 from crossover.acquire.registry import Acquired
 from crossover.errors import UserError
-from crossover.files import tree_digest, visible_files
+from crossover.files import sha256, tree_digest, visible_files
 
 
 def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
-    """List the visible files below `path`, which must still be those that were planned with.
+    """List the visible files below `path`, or the one that it is; they must still be those that were planned with.
 
     Raises:
         UserError: the files have changed.
     """
-    root = Path(settings["path"])
-    if tree_digest(root) != settings["sha256"]:
+    root, digest = Path(settings["path"]), settings["sha256"]
+    facts = {"origin": settings["path"], "version": digest}
+    if root.is_file():
+        if sha256(root) != digest:
+            raise UserError(f"{root} has changed since this was planned; run snakemake again.")
+        return Acquired(root.parent, [root.name], facts)
+    if tree_digest(root) != digest:
         raise UserError(f"the files in {root} have changed since this was planned; run snakemake again.")
-    files = [path.as_posix() for path in visible_files(root)]
-    return Acquired(root, files, {"origin": settings["path"], "version": settings["sha256"]})
+    return Acquired(root, [path.as_posix() for path in visible_files(root)], facts)

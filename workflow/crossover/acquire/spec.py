@@ -11,7 +11,7 @@ from crossover.acquire.registry import ACQUIRERS
 from crossover.config.datasets import Dataset, DownloadDataset
 from crossover.errors import UserError
 from crossover.files import sha256
-from crossover.identity import code_digests, named, remembered_tree_digest
+from crossover.identity import code_digests, named, remembered_digest, remembered_tree_digest
 
 Spec = dict[str, Any]
 
@@ -43,7 +43,8 @@ def _settings(dataset: Dataset) -> Spec:
         case "python-topics":
             settings["sha256"] = _topics_digest()
         case "folder":
-            settings["sha256"] = remembered_tree_digest(Path(dataset.path))
+            path = Path(dataset.path)
+            settings["sha256"] = remembered_digest(path) if path.is_file() else remembered_tree_digest(path)
         case "hub" if Path(dataset.id).is_dir():
             settings["sha256"] = remembered_tree_digest(Path(dataset.id))
     return settings

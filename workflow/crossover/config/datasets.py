@@ -47,13 +47,13 @@ class PythonTopicsDataset(Model):
 
 
 class FolderDataset(Model):
-    """A folder of your own files, read in place; for MIDI files the sub-folders are the classes."""
+    """A folder of your own files, or one file, read in place; of MIDI files and images, the sub-folders are the classes."""
 
     kind: Literal["folder"]
     name: Name
     """Name of the receipt's folder under resources/downloads/."""
     path: str
-    """The folder, relative to the working directory."""
+    """The folder or file, relative to the working directory."""
 
 
 class RemoteFile(Model):
