@@ -137,7 +137,7 @@ def test_keys_on_the_command_line_are_checked():
 
 def test_a_key_like_no_other_names_all_there_are(config):
     edit(config / "tasks/digits.yaml", "split", "zzz", value=1)
-    assert sentence(read, config / "tasks/digits.yaml").endswith("known: by, seed, test, validation.")
+    assert sentence(read, config / "tasks/digits.yaml").endswith("known: by, identity, seed, stratified, test, tool, validation.")
 
 
 # --- YAML -------------------------------------------------------------------------------------------------------

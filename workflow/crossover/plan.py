@@ -21,7 +21,7 @@ from crossover.config.tasks import Task
 from crossover.errors import UserError
 from crossover.files import read_json, sealed, sha256
 from crossover.identity import code_digests, named, remembered_tree_digest
-from crossover.tasks.registry import READERS
+from crossover.tasks.registry import CLUSTERING, READERS
 
 Spec = dict[str, Any]
 
@@ -90,6 +90,7 @@ def make_plan(study_name: str) -> Plan:
 def _add_task(name: str, task: Task, add: Any) -> Spec:
     """Add the specs of a task's dataset, items and tokens; return that of the tokens."""
     dataset = add(_dataset_spec(task.dataset))["name"] if task.dataset else None
+    splitters = [CLUSTERING] if task.split and task.split.by == "similarity" else []
     prepared = add(
         named(
             name,
@@ -99,9 +100,11 @@ def _add_task(name: str, task: Task, add: Any) -> Spec:
                 "dataset": dataset,
                 "reader": task.reader.model_dump(),
                 "split": task.split.model_dump() if task.split else None,
+                "policy": task.policy.model_dump() if task.dataset else None,
+                "letters": task.domain if task.dataset and task.domain in ("dna", "protein") else None,
                 "target": task.target.model_dump(),
                 "simulated": task.simulated,
-                "code": _code("crossover.tasks.prepare", READERS[task.reader.kind]),
+                "code": _code("crossover.tasks.prepare", READERS[task.reader.kind], *splitters),
             },
         )
     )
