@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_tasks_midi import write_midi
 
 from crossover.acquire.receipt import write_receipt
-from crossover.config.tasks import Target
+from crossover.config.tasks import Policy, Target
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
 from crossover.tasks.card import describe_items
@@ -18,7 +18,8 @@ from crossover.tasks.prepare import prepare_task
 from crossover.tasks.registry import READERS
 from crossover.tasks.splits import assign_splits
 
-SPLIT = {"by": "group", "validation": 0.2, "test": 0.3, "seed": 0}
+SPLIT = {"by": "group", "validation": 0.2, "test": 0.3, "stratified": True, "seed": 0}
+POLICY = Policy().model_dump()
 CLASS = Target(kind="class").model_dump()
 
 
@@ -113,7 +114,7 @@ XOR = {"kind": "bit-xor", "bits": 3, "sizes": {"train": 40, "validation": 4, "te
 
 def spec_of(reader, **changes):
     spec = {"name": "t-0", "task": "t", "reader": reader, "split": None, "target": CLASS, "simulated": False}
-    return spec | changes
+    return spec | {"policy": POLICY, "letters": None} | changes
 
 
 def listops(**changes):

@@ -1,5 +1,8 @@
 """The one error that users meet."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """Something a user can put right.
@@ -7,3 +10,12 @@ class UserError(Exception):
     Its text is one sentence that says where the trouble is, what was expected and what to do. The command
     line prints it without a traceback and exits with status 1.
     """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A half-sentence that names the nearest known name, or all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(known)}." if known else "there are none yet."

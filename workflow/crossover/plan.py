@@ -21,7 +21,7 @@ from crossover.encodings.registry import ENCODERS
 from crossover.errors import UserError
 from crossover.files import read_json, sealed
 from crossover.identity import code_digests, named, remembered_digest, remembered_tree_digest
-from crossover.tasks.registry import READERS
+from crossover.tasks.registry import CLUSTERING, READERS
 
 Spec = dict[str, Any]
 
@@ -123,6 +123,7 @@ def plan_task(name: str, checkpoint: str | None) -> dict[str, Spec | None]:
 def _add_task(name: str, task: Task, add: Any) -> str:
     """Add the specs of a task's dataset and items; return the name of the items."""
     dataset = add(dataset_spec(task.dataset)) if task.dataset else None
+    splitters = [CLUSTERING] if task.split and task.split.by == "similarity" else []
     return add(
         named(
             name,
@@ -132,9 +133,11 @@ def _add_task(name: str, task: Task, add: Any) -> str:
                 "dataset": dataset["name"] if dataset else None,
                 "reader": task.reader.model_dump(),
                 "split": task.split.model_dump() if task.split else None,
+                "policy": task.policy.model_dump() if task.dataset else None,
+                "letters": task.domain if task.dataset and task.domain in ("dna", "protein") else None,
                 "target": task.target.model_dump(),
                 "simulated": task.simulated,
-                "code": _code("crossover.tasks.prepare", READERS[task.reader.kind]),
+                "code": _code("crossover.tasks.prepare", READERS[task.reader.kind], *splitters),
             },
             about={"licence": task.licence},
         )

@@ -9,8 +9,8 @@ from crossover.cluster.findings import Finding, Grade
 from crossover.cluster.profile import Profile
 from crossover.cluster.scheduler import ASK
 from crossover.cluster.slurm import Partition, Scheduler, ask
-from crossover.config.load import CONFIG, load_config, nearest, read_yaml
-from crossover.errors import UserError
+from crossover.config.load import CONFIG, load_config, read_yaml
+from crossover.errors import UserError, nearest
 from crossover.plan import make_plan
 
 RUN, OTHER = "finetune_run", "prepare_task"  # a rule that may use a GPU, and one that does not

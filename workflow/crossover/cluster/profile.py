@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.cluster.findings import Finding
-from crossover.config.load import nearest
+from crossover.errors import nearest
 
 NAME = "slurm"
 DEFAULTS = Path("profiles/default")  # Snakemake reads it after every other profile

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from crossover.config.base import NAME, Name
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.studies import Condition, Config, Study
 from crossover.config.tasks import Task
-from crossover.errors import UserError
+from crossover.errors import UserError, nearest
 
 CONFIG = Path("config")
 
@@ -66,15 +66,6 @@ def read_yaml(path: Path) -> Any:
 def chosen_study(study: str | None) -> str:
     """The study that a command is about: the one that was named, or the one in config/config.yaml."""
     return study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A half-sentence that names the nearest known name, or all of them."""
-    known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"known: {', '.join(known)}." if known else "there are none yet."
 
 
 def parse(shape: Any, value: Any, where: str) -> Any:

@@ -1,8 +1,8 @@
 """Tasks: config/tasks/NAME.yaml."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from crossover.config.base import Described, Model, Share
 from crossover.config.datasets import Dataset
@@ -11,23 +11,58 @@ from crossover.config.readers import Reader
 
 
 class Split(Model):
-    """A random split, stratified by class."""
+    """How items are divided."""
 
-    by: Literal["item", "group"] = "item"
-    """`group` keeps all items of a group (the segments of a piece) on one side."""
+    by: Literal["item", "group", "similarity", "given"] = "item"
+    """`group` keeps all items of a group (the segments of a piece) on one side, `similarity` all that resemble each
+    other; `given` takes the splits from the data."""
     validation: Share = 0.15
-    """Share of the validation split."""
+    """Share of the validation split: of all items, or of the groups; with `given`, what is taken from the training items
+    where the data has no validation split."""
     test: Share = 0.2
-    """Share of the test split."""
+    """Share of the test split; with `given` it comes from the data."""
+    stratified: bool = True
+    """Whether each class is divided by itself, so that all splits hold it in the same shares."""
+    identity: Annotated[float, Field(ge=0.3, lt=1)] = 0.8
+    """With `similarity`: sequences with at least this share of equal letters are kept together."""
+    tool: Literal["minhash", "mmseqs2", "cd-hit"] = "minhash"
+    """With `similarity`: what finds them. `minhash` estimates the share from common words of a few letters; the others
+    align, and must be installed."""
     seed: int = 0
     """Seed of the split."""
 
     @model_validator(mode="after")
-    def leaves_training_items(self) -> "Split":
-        """The two shares must leave something to train on."""
-        if self.validation + self.test >= 1:
+    def consistent(self) -> "Split":
+        """The two shares must leave something to train on, and a setting must mean something."""
+        idle = {"given": ["identity", "test", "tool"], "similarity": []}.get(self.by, ["identity", "tool"])
+        if unused := sorted(set(idle) & self.model_fields_set):
+            raise ValueError(f"{unused[0]} means nothing with by: {self.by}; leave it out")
+        if self.by != "given" and self.validation + self.test >= 1:
             raise ValueError("validation and test together must be less than 1")
         return self
+
+
+class Policy(Model):
+    """What is done with items that are not as they should be. What is done is counted, and the card shows it.
+
+    Lower-case letters of DNA and proteins are read as upper case, and a stop sign at the end is left out.
+    """
+
+    empty: Literal["error", "drop"] = "error"
+    """Items without a sequence."""
+    missing_label: Literal["error", "drop"] = "error"
+    """Items without a label."""
+    gaps: Literal["error", "remove"] = "error"
+    """`-` and `.` in DNA and proteins: aligned sequences."""
+    unknown: Literal["map", "drop", "error"] = "map"
+    """Letters of DNA other than ACGTN, or of proteins other than the twenty and X: read as N or X, the item dropped, or
+    an error."""
+    shortest: PositiveInt | None = None
+    """Items with fewer letters (symbols, notes, values) are dropped."""
+    longest: PositiveInt | None = None
+    """Items with more are dropped; what is only to be cut, the encoding cuts."""
+    rare_class: Literal["error", "drop"] = "error"
+    """Classes that cannot be both learned and scored: not in training, or with fewer items (groups) than splits."""
 
 
 MetricName = Literal["accuracy", "mcc", "f1", "spearman"]
@@ -82,6 +117,8 @@ class Task(Described):
     """How items are read or generated."""
     split: Split | None = None
     """How items are divided; absent for a generated task, which has its own sizes."""
+    policy: Policy = Policy()
+    """What is done with items that are not as they should be; a generated task has none of these."""
     target: Target
     """What is predicted."""
     encoding: Encoding
@@ -91,8 +128,20 @@ class Task(Described):
     def generated_or_read(self) -> "Task":
         """A generator makes its own splits and needs no files; everything else needs both."""
         generated = hasattr(self.reader, "sizes")
-        if generated and (self.dataset or self.split):
-            raise ValueError(f"reader {self.reader.kind} generates its items: leave out dataset and split")
+        if generated and (self.dataset or self.split or "policy" in self.model_fields_set):
+            raise ValueError(f"reader {self.reader.kind} generates its items: leave out dataset, split and policy")
         if not generated and not (self.dataset and self.split):
             raise ValueError(f"reader {self.reader.kind} needs a dataset and a split")
+        return self
+
+    @model_validator(mode="after")
+    def given_or_drawn(self) -> "Task":
+        """Splits that the data gives are not drawn, and none are given where the data has none."""
+        gives = getattr(self.reader, "gives_split", False)
+        if self.split and gives != (self.split.by == "given"):
+            where = f"{self.reader.kind} is told where the splits are" if gives else "the reader is told of no splits"
+            wanted = (
+                "set split.by to given" if gives else "choose another split.by, or name files or a column of splits"
+            )
+            raise ValueError(f"{where}: {wanted}")
         return self

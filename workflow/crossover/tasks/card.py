@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crossover.metrics import score
-from crossover.tasks.items import SPLITS, Floor, Items
+from crossover.tasks.items import SPLITS, Floor, Items, lengths_of
 
 
 def describe_items(items: Items, target: dict[str, Any]) -> dict[str, Any]:
@@ -18,18 +18,18 @@ def describe_items(items: Items, target: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         - `target`: as given;
-        - `unit`, `simulated`, `shape`, `skipped`, `notes`: as the reader gave them;
+        - `unit`, `simulated`, `shape`, `skipped`, `notes`, `counts`: as the reader and the policy gave them;
         - `items`, `groups`: their number by split;
         - `classes`: items by split and class, or None when targets are no classes;
         - `lengths`: by split, minimum, lower quartile, median, upper quartile and maximum, in units;
-        - `duplicates`: by split, items whose sequence another item before them in that split has;
+        - `duplicates`: by split, items whose sequence (or pair) another item before them in that split has;
         - `leakage`: by split, items whose sequence an item of an earlier split has (validation: training;
           test: training and validation);
         - `floor`: `score` (of the task's metric, on the test split) and `rule`, how it is computed.
     """
     table = items.table
     splits = {name: table[table["split"] == name] for name in SPLITS}
-    lengths = _lengths(table["sequence"], items.unit)
+    lengths = lengths_of(table["sequence"], items.unit)
     by_class = target["kind"] == "class"
     duplicates, leakage = _repeated(table)
     floor = items.floor or _floor(splits["train"], splits["test"], target)
@@ -40,6 +40,7 @@ def describe_items(items: Items, target: dict[str, Any]) -> dict[str, Any]:
         "shape": items.shape,
         "skipped": items.skipped,
         "notes": items.notes,
+        "counts": items.counts,
         "items": {name: len(split) for name, split in splits.items()},
         "groups": {name: split["group"].nunique() for name, split in splits.items()},
         "classes": {name: _counts(split["target"]) for name, split in splits.items()} if by_class else None,
@@ -48,10 +49,6 @@ def describe_items(items: Items, target: dict[str, Any]) -> dict[str, Any]:
         "leakage": leakage,
         "floor": {"score": floor.score, "rule": floor.rule},
     }
-
-
-def _lengths(sequences: pd.Series, unit: str) -> pd.Series:
-    return sequences.str.count(" ") + 1 if unit == "symbols" else sequences.map(len)
 
 
 def _counts(targets: pd.Series) -> dict[str, int]:
@@ -65,6 +62,8 @@ def _quartiles(lengths: pd.Series) -> dict[str, float]:
 
 def _repeated(table: pd.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
     keys = table["sequence"].map(lambda sequence: sequence if isinstance(sequence, str) else sequence.tobytes())
+    if "second" in table:
+        keys = keys + "\0" + table["second"]
     seen: set[Any] = set()
     duplicates, leakage = {}, {}
     for name in SPLITS:

@@ -38,6 +38,7 @@ def check_task(name: str, checkpoint: str | None = None) -> str:
     specs = plan_task(name, checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder, "task")
+        assert specs["task"]
         prepare_task(specs["task"], _receipt(specs["dataset"]), task)
         card = read_sealed_json(task / "card.json")
         lines = [f"Task {name}: config/tasks/{name}.yaml", "", *_describe(card)]
@@ -52,7 +53,7 @@ def check_task(name: str, checkpoint: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _receipt(dataset: Facts | None) -> Path | None:
+def _receipt(dataset: Any) -> Path | None:
     if dataset is None:
         return None
     receipt = Path("resources/downloads") / dataset["name"] / "dataset.json"
@@ -62,13 +63,15 @@ def _receipt(dataset: Facts | None) -> Path | None:
 
 
 def _describe(card: Facts) -> list[str]:
-    rows = [("", *SPLITS), ("items", *_counts(card["items"]))]
+    rows: list[tuple[str, ...]] = [("", *SPLITS), ("items", *_counts(card["items"]))]
     if card["groups"] != card["items"]:
         rows.append(("groups", *_counts(card["groups"])))
     if card["classes"]:
         names = list(dict.fromkeys(label for split in SPLITS for label in card["classes"][split]))
-        for label in names[:MOST_CLASSES]:
-            rows.append((f"  {label}", *(f"{card['classes'][split].get(label, 0):,}" for split in SPLITS)))
+        rows += [
+            (f"  {label}", *(f"{card['classes'][split].get(label, 0):,}" for split in SPLITS))
+            for label in names[:MOST_CLASSES]
+        ]
         if len(names) > MOST_CLASSES:
             rows.append((f"  and {len(names) - MOST_CLASSES} more classes", "", "", ""))
     spread = [card["lengths"][split] for split in SPLITS]
@@ -91,11 +94,11 @@ def _describe(card: Facts) -> list[str]:
 
 
 def _describe_encoding(encoding: Facts) -> list[str]:
-    rows = [("", *SPLITS)]
+    rows: list[tuple[str, ...]] = [("", *SPLITS)]
     rows.append(("cut at the end", *(f"{encoding['truncated'][split]:.1%}" for split in SPLITS)))
     rows.append(("unknown symbols", *_counts(encoding["unknown"])))
-    for what in dict.fromkeys(what for split in SPLITS for what in encoding["counts"][split]):
-        rows.append((what, *(f"{encoding['counts'][split].get(what, 0):,}" for split in SPLITS)))
+    kinds = dict.fromkeys(what for split in SPLITS for what in encoding["counts"][split])
+    rows += [(what, *(f"{encoding['counts'][split].get(what, 0):,}" for split in SPLITS)) for what in kinds]
     lines = _aligned(rows)
     if encoding["vocabulary"]:
         symbols = " ".join(map(str, encoding["vocabulary"][:40]))

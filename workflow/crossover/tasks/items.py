@@ -29,11 +29,13 @@ class Items:
 
     Attributes:
         table: columns `item` (unique name), `group` (what must stay in one split), `sequence` and `target`;
-            a generator that makes its own splits adds `split`.
+            optional `second` (the second text of a pair), `split` (where the data says it) and `source` (file and
+            line, for errors).
         unit: what one position of a sequence is, in the plural: letters, symbols, notes, pixels, bits.
         simulated: whether the sequences imitate a real domain.
         shape: rows and columns of each image, or None for sequences.
         skipped: inputs that gave no item, each with `input` and `reason`.
+        counts: what was treated by a policy, in words, and how often.
         floor: a floor that does not follow from the targets alone, or None.
         notes: what a reader of the card should know about how the items came about.
     """
@@ -43,6 +45,7 @@ class Items:
     simulated: bool = False
     shape: tuple[int, int] | None = None
     skipped: list[dict[str, str]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
     floor: Floor | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -65,3 +68,8 @@ def generated_table(sizes: dict[str, int], sequence: Iterable[Any], target: Iter
             "split": np.repeat(SPLITS, [sizes[split] for split in SPLITS]),
         }
     )
+
+
+def lengths_of(sequences: pd.Series, unit: str) -> pd.Series:
+    """The length of each sequence, in units; symbols are separated by spaces."""
+    return sequences.str.count(" ") + 1 if unit == "symbols" else sequences.map(len)

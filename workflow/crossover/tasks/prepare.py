@@ -11,21 +11,24 @@ from crossover.errors import UserError
 from crossover.files import sha256, write_parquet, write_sealed_json
 from crossover.tasks.card import describe_items
 from crossover.tasks.items import SPLITS, Items
-from crossover.tasks.registry import READERS
-from crossover.tasks.splits import assign_splits
+from crossover.tasks.policy import apply_policy
+from crossover.tasks.registry import CLUSTERING, READERS
+from crossover.tasks.splits import assign_splits, drop_rare_classes
+
+COLUMNS = ("item", "group", "sequence", "second", "target")
 
 
 def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> None:
     """Write `train.parquet`, `validation.parquet` and `test.parquet` into `folder`, and `card.json` last.
 
     The columns are `item` (unique), `group` (the piece of a segment, else the item), `sequence` (text, or a
-    list of numbers) and `target` (a class label, or a list of bits). The card holds what `describe_items`
-    measures, the task's name and licence, the origin of its raw files (None for a generator), and the SHA-256 of the
-    three files.
+    list of numbers), `second` (the second text, where items are pairs) and `target` (a class label, a number, or a
+    list of bits). The card holds what `describe_items` measures, the task's name and licence, the origin of its raw files
+    (None for a generator), and the SHA-256 of the three files.
 
     Args:
-        spec: the task's spec, with `name`, `task`, `reader`, `split` (None for a generator), `target`, `simulated` and
-            `about` (the licence).
+        spec: the task's spec, with `name`, `task`, `reader`, `split`, `policy` and `letters` (None for a
+            generator), `target`, `simulated` and `about` (the licence).
         receipt: `dataset.json` of the raw files; None for a generator.
         folder: where the files go.
 
@@ -36,18 +39,32 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
     dataset = read_receipt(receipt) if receipt else None
     items = reader.read(spec["reader"], dataset)
     if spec["split"]:
-        items.table["split"] = assign_splits(items.table, spec["split"])
+        items = _divide(apply_policy(items, spec["policy"], spec["letters"], spec["target"]["kind"]), spec)
     _check(items, spec)
     digests = {}
+    columns = [name for name in COLUMNS if name in items.table]
     for name in SPLITS:
         path = folder / f"{name}.parquet"
-        write_parquet(path, items.table.loc[items.table["split"] == name, ["item", "group", "sequence", "target"]])
+        write_parquet(path, items.table.loc[items.table["split"] == name, columns])
         digests[path.name] = sha256(path)
     origin = {**spec.get("about", {}), "origin": dataset.origin if dataset else None}
     write_sealed_json(
         folder / "card.json",
         {"task": spec["task"], **origin, **describe_items(items, spec["target"]), "sha256": digests},
     )
+
+
+def _divide(items: Items, spec: dict[str, Any]) -> Items:
+    split = spec["split"]
+    if split["by"] == "similarity":
+        clustering = importlib.import_module(CLUSTERING)
+        items.table["cluster"] = clustering.find_clusters(
+            items.table, spec["letters"], split["identity"], split["tool"]
+        )
+    if spec["policy"]["rare_class"] == "drop":
+        items = drop_rare_classes(items, split)
+    items.table["split"] = assign_splits(items.table, split)
+    return items
 
 
 def _check(items: Items, spec: dict[str, Any]) -> None:

@@ -6,6 +6,10 @@ its own reader alone.
 """
 
 READERS = {
+    "table": "crossover.tasks.table",
+    "fasta": "crossover.tasks.fasta",
+    "three-line": "crossover.tasks.three_line",
+    "listops-file": "crossover.tasks.listops_file",
     "midi": "crossover.tasks.midi",
     "digits": "crossover.tasks.digits",
     "listops": "crossover.tasks.listops",
@@ -14,3 +18,6 @@ READERS = {
     "splice-sim": "crossover.tasks.splice",
     "folds-sim": "crossover.tasks.folds",
 }
+
+# What finds similar sequences for the splits that keep them on one side.
+CLUSTERING = "crossover.tasks.similarity"

@@ -1,0 +1,122 @@
+"""Raw text files as records: found, opened, and gathered into items."""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from crossover.acquire.receipt import Receipt
+from crossover.errors import UserError, nearest
+from crossover.tasks.items import SPLITS, Items
+
+# What a reader finds out about one item: `source` (file and line, which errors name), `sequence`, `target` (text, or
+# None where it is missing), and as they apply `item`, `second`, `group` and `split`.
+Record = dict[str, Any]
+
+
+def files_by_split(settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str | None, str]]:
+    """The split (None where the file does not say) and the path in the dataset of each file of a reader.
+
+    Raises:
+        UserError: the dataset has no such file.
+    """
+    named = settings["files"] or {None: settings["file"]}
+    for split in (None, *SPLITS):
+        if split in named:
+            find_file(receipt, named[split])
+            yield split, named[split]
+
+
+def find_file(receipt: Receipt, name: str) -> Path:
+    """The path of a file of the dataset, or of a folder of its files.
+
+    Raises:
+        UserError: the dataset has no such file.
+    """
+    if name in receipt.files or any(file.startswith(f"{name}/") for file in receipt.files):
+        return receipt.root / name
+    raise UserError(f"dataset {receipt.name} has no file {name}; {nearest(name, receipt.files)}")
+
+
+@contextmanager
+def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -> Iterator[TextIO]:
+    """Open a text file, or one packed with gzip; a byte-order mark at its beginning is passed over.
+
+    Args:
+        path: the file.
+        encoding: its character set.
+        newline: as for `open`; None reads Windows line ends as plain ones.
+
+    Raises:
+        UserError: within the block: the file is cut off, or is not text of that character set.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
+    try:
+        with opener(path, "rt", encoding=codec, newline=newline) as stream:
+            yield stream
+    except UnicodeDecodeError as error:
+        raise UserError(_undecodable(path, opener, encoding)) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is not a whole gzip file ({error}); download it again.") from error
+
+
+def _undecodable(path: Path, opener: Any, encoding: str) -> str:
+    """Say where the first byte lies that is not in the character set."""
+    before = 0
+    with opener(path, "rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError as error:
+                where = f"line {number}: byte {before + error.start} is 0x{line[error.start]:02x}"
+                break
+            before += len(line)
+        else:
+            where = "the end: it is cut off within a character"
+    return f"{path}, {where}, which is not {encoding}; save the file as UTF-8, or set reader.encoding to latin-1."
+
+
+def gather(records: Iterable[Record], settings: dict[str, Any], unit: str) -> Items:
+    """Make items of records.
+
+    Args:
+        records: from the reader; without `item` the source names the item, without `group` the item is its own.
+        settings: of the reader, with `labels` (label in the file to name of the class).
+        unit: what one position of a sequence is.
+
+    Raises:
+        UserError: there are no records, two have the same name, or a label or split is unknown.
+    """
+    table = pd.DataFrame.from_records([_complete(record, settings["labels"]) for record in records])
+    if table.empty:
+        raise UserError(f"{settings['file'] or settings['files']} holds no items; check that it is the right file.")
+    repeated = table[table["item"].duplicated(keep=False)]
+    if len(repeated):
+        first, second, *_ = repeated.loc[repeated["item"] == repeated["item"].iloc[0], "source"]
+        raise UserError(
+            f"{second}: the name {repeated['item'].iloc[0]!r} is also that of {first}; "
+            "names must be unique: correct one, or remove the record that is there twice."
+        )
+    return Items(table, unit)
+
+
+def _complete(record: Record, labels: dict[str, str]) -> Record:
+    item = record.get("item") or record["source"]
+    complete = {**record, "item": item, "group": record.get("group") or item}
+    if labels and record["target"] is not None:
+        if record["target"] not in labels:
+            raise UserError(
+                f"{record['source']}: the label {record['target']!r} is not among reader.labels; "
+                f"{nearest(record['target'], labels)}"
+            )
+        complete["target"] = labels[record["target"]]
+    if record.get("split", "train") not in SPLITS:
+        raise UserError(
+            f"{record['source']}: the split {record['split']!r} is unknown; {nearest(record['split'], SPLITS)}"
+        )
+    return complete

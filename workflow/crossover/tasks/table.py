@@ -1,0 +1,47 @@
+"""Tables: one item per row."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from crossover.acquire.receipt import Receipt
+from crossover.tasks.items import Items
+from crossover.tasks.raw import Record, files_by_split, gather
+from crossover.tasks.rows import read_rows
+
+
+def read(settings: dict[str, Any], receipt: Receipt) -> Items:
+    """Read the rows of csv, tsv, JSON, JSON Lines, Parquet or LMDB files.
+
+    Args:
+        settings: `file` or `files`, `format`, `header`, `quoting`, `encoding`, `columns`, `labels`.
+        receipt: the files.
+
+    Returns:
+        One item per row; `sequence` (and `second`) are text without white space around it.
+
+    Raises:
+        UserError: a file cannot be read, or lacks a column.
+    """
+    return gather(_records(settings, receipt), settings, unit="characters")
+
+
+def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
+    columns = {key: column for key, column in settings["columns"].items() if column is not None}
+    for split, file in files_by_split(settings, receipt):
+        for number, values in read_rows(receipt.root / file, list(columns.values()), settings):
+            record = {"source": f"{file}:{number}", **dict(zip(columns, map(_text, values), strict=True))}
+            record["sequence"] = record["sequence"] or ""
+            if "second" in columns:
+                record["second"] = record["second"] or ""
+            yield record | ({"split": split} if split else {})
+
+
+def _text(value: Any) -> str | None:
+    """A value as text; a list or array of one is that one, and what is empty is missing."""
+    if hasattr(value, "tolist"):  # numpy, in LMDB files
+        value = value.tolist()
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bytes):
+        value = value.decode()
+    return None if value is None else str(value).strip() or None
