@@ -19,7 +19,7 @@ from crossover.config.load import CONFIG
 from crossover.errors import UserError
 from crossover.files import write_text
 
-LOOKED_AT = 2000  # records that a guess is made from
+LOOKED_AT = 100_000  # records that a guess is made from
 MOST_CLASSES = 100
 FASTA = (".fa", ".fasta", ".faa", ".fna", ".ffn")
 TABLES = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".jsonl": "jsonl", ".json": "json", ".parquet": "parquet"}
@@ -30,11 +30,14 @@ SPLITS = {"train", "training", "valid", "validation", "val", "dev", "test"}
 TARGET_NAMES = ("label", "labels", "class", "target", "y", "category", "score", "value")
 ITEM_NAMES = ("id", "item", "name", "accession", "idx", "index")
 GROUP_NAMES = ("group", "cluster", "family", "superfamily", "piece", "patient", "subject")
+WORD = r"^\S+\s+(\S+)"
+SUPERFAMILY = r"^\S+ ([a-z]\.\d+\.\d+)\.\d+"  # in the headers of SCOP
+SPLIT_IN_HEADER = r"\b(train|valid|validation|dev|test)\s*$"
 # What may be a label in a FASTA header: where it stands, and the pattern that finds it.
 LABELS_IN_HEADERS = (
-    ("the SCOP fold", r"^\S+ ([a-z]\.\d+)\.\d+\.\d+"),
+    ("the SCOP class", r"^\S+ ([a-z])\.\d+\.\d+\.\d+"),
     ("what follows the last |", r"\|([^|\s]+)\s*$"),
-    ("the second word", r"^\S+\s+(\S+)"),
+    ("the second word", WORD),
     ("the last word", r"\s(\S+)\s*$"),
     ("what follows the first - or _ of the last word", r"[-_]([^\s_-]+)\s*$"),
 )
@@ -138,8 +141,14 @@ def _fasta(path: Path, name: str) -> Guess:
     headers = [header for header, _ in records]
     label, values, reason = _label_in(headers)
     found.settings["reader"]["label"] = label
-    _predict(found, values)
     found.remarks["reader"] = f"label: a regular expression whose group is the label.\n{reason}"
+    if all(re.search(SUPERFAMILY, header) for header in headers):
+        found.settings["reader"]["group"] = SUPERFAMILY
+        found.remarks["reader"] += "\ngroup: the SCOP superfamily, so that relatives stay in one split."
+    if any(re.search(SPLIT_IN_HEADER, header) for header in headers):
+        found.settings["reader"]["split"] = SPLIT_IN_HEADER
+        found.remarks["reader"] += "\nsplit: some headers end in the name of a split; the others are for training."
+    _predict(found, values)
     return _finish(found)
 
 
@@ -151,7 +160,11 @@ def _label_in(headers: list[str]) -> tuple[str, list[str], str]:
         found = [match[1] for header in headers if (match := re.search(pattern, header))]
         if len(found) == len(headers) and (_are_classes(found) or _are_numbers(found)):
             return pattern, found, f"Taken: {words}, as in {headers[0]!r}."
-    return r"^\S+\s+(\S+)", [], f"No label was found in headers such as {headers[0]!r}: correct the pattern, or give a table of labels."  # fmt: skip
+    return (
+        WORD,
+        [],
+        f"No label was found in headers such as {headers[0]!r}: correct the pattern, or give a table of labels.",
+    )
 
 
 def _letters(texts: list[str], name: str, path: Path, reader: dict[str, Any]) -> Guess:
@@ -276,7 +289,7 @@ def _finish(found: Guess) -> Guess:
     if "files" in reader or "split" in columns or "split" in reader:
         split: dict[str, Any] = {"by": "given", "validation": 0.15}
         why = "The data say which split an item belongs to; validation is taken from training if they name none."
-    elif "group" in columns or reader["kind"] == "midi":
+    elif "group" in columns or "group" in reader or reader["kind"] == "midi":
         split, why = {"by": "group", "validation": 0.15, "test": 0.2, "seed": 0}, "Items of one group stay together."
     else:
         split = {"by": "item", "validation": 0.15, "test": 0.2, "seed": 0}

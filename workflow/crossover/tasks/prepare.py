@@ -106,5 +106,5 @@ def _check_classes(items: Items, target: dict[str, Any], task: str) -> None:
     absent = set(classes) - set(targets[split == "train"])
     if absent:
         raise UserError(
-            f"{task}: no training item is of the class {min(absent)!r}, so it cannot be learned; add items, or leave it out."
+            f"{task}: no training item is of the class {min(absent)!r}, so it cannot be learned; add items, leave it out, or set policy.rare_class to drop."
         )

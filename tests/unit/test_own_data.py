@@ -1,0 +1,201 @@
+"""A user's own files: what `new-task` guesses of them, and what `check-task` says."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from test_tasks_midi import write_midi
+
+from crossover.config.load import load_task
+from crossover.errors import UserError
+from crossover.tasks.check import check_task
+from crossover.tasks.guess import guess, new_task
+
+LETTERS = list("ACGT")
+SENTENCES = [
+    f"The {thing} is {what}!" for thing in ("sea", "sky", "old house", "road") for what in ("blue", "far", "ä 1")
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("config/tasks").mkdir(parents=True)
+    return tmp_path
+
+
+def dna(number: int) -> list[str]:
+    rng = np.random.default_rng(0)
+    return ["".join(rng.choice(LETTERS, 20)) for _ in range(number)]
+
+
+def written(source: str) -> dict:
+    """What the file that new-task writes says, once it has been read back as a task."""
+    return load_task(new_task(source).stem).model_dump()
+
+
+# --- guesses ----------------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_understood_by_names_and_contents():
+    rows = pd.DataFrame({"id": range(60), "dna": dna(60), "class": ["x", "y", "z"] * 20, "set": (["train"] * 4 + ["test"]) * 12})  # fmt: skip
+    rows.to_csv("genes.csv", index=False)
+    task = written("genes.csv")
+    columns = {key: value for key, value in task["reader"]["columns"].items() if value is not None}
+    assert columns == {"sequence": "dna", "target": "class", "item": "id", "split": "set"}
+    assert (task["domain"], task["split"]["by"], task["target"]["kind"]) == ("dna", "given", "class")
+    assert task["encoding"]["alphabet"] == "dna"
+    text = check_task("genes")
+    assert "floor     0.3333" in text
+    assert text.count("decoded") == 3
+
+
+@pytest.mark.parametrize("form", ["tsv", "jsonl", "json", "parquet"])
+def test_every_form_of_table_is_read(form):
+    table = pd.DataFrame({"text": SENTENCES * 5, "score": np.arange(60) / 7})
+    save = {
+        "tsv": lambda path: table.to_csv(path, sep="\t", index=False),
+        "jsonl": lambda path: table.to_json(path, orient="records", lines=True),
+        "json": lambda path: table.to_json(path, orient="records"),
+        "parquet": table.to_parquet,
+    }
+    save[form](Path(f"marks.{form}"))
+    task = written(f"marks.{form}")
+    assert (task["domain"], task["encoding"]["kind"]) == ("text", "subwords")
+    assert (task["target"]["kind"], task["target"]["metric"]) == ("number", "spearman")
+    text = check_task("marks")
+    assert "a correlation is 0 when all answers are the same" in text
+    assert "add --checkpoint NAME" in text
+
+
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [
+        ("p{n} class={c} other=1", "class={c}"),
+        ("p{n} {c}", "{c}"),
+        ("p{n}|swiss|{c}", "{c}"),
+        ("p{n} of some thing {c}", "{c}"),
+        ("p{n}_{c}", "{c}"),
+    ],
+)
+def test_the_label_is_found_in_fasta_headers(header, label):
+    lines = [
+        f">{header.format(n=number, c='left' if number % 3 else 'right')}\nMKVLAAGW{'LKE' * (number % 5)}"
+        for number in range(40)
+    ]
+    Path("own.fa").write_text("\n".join(lines) + "\n")
+    assert written("own.fa")["domain"] == "protein"
+    text = check_task("own")
+    assert "left" in text
+    assert "right" in text
+    assert "TOTAL" not in text
+
+
+def test_numbers_in_fasta_headers_are_regressed():
+    Path("own.fa").write_text(
+        "".join(f">p{number} {number / 7:.3f}\nMKVLAAGWLKE{'A' * number}\n" for number in range(40))
+    )
+    assert written("own.fa")["target"]["kind"] == "number"
+
+
+def test_scope_keeps_superfamilies_together(mirrored):
+    source = mirrored("scope/astral-scopedom-seqres-gd-sel-gs-bib-20-2.08.fa")
+    path = new_task(str(source), "scop")
+    assert load_task("scop").split.by == "group"
+    text = check_task("scop")
+    assert "treated   7,943 x items with lower-case letters" in text
+    assert "SCOP superfamily" in path.read_text()
+
+
+def test_a_folder_of_midi_files():
+    for label in ("one", "two"):
+        for number in range(6):
+            write_midi(
+                Path(f"tunes/{label}/{number}.mid"), [(step, 60 + (step * (number + 2)) % 12) for step in range(300)]
+            )
+    task = written("tunes")
+    assert (task["reader"]["kind"], task["split"]["by"], task["target"]["vote"]) == ("midi", "group", True)
+    text = check_task("tunes")
+    assert "groups" in text
+    assert "groups of test items" in text
+
+
+def test_a_folder_of_images():
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        Path("pets", label).mkdir(parents=True)
+        for number in range(6):
+            Image.fromarray(rng.integers(0, 255, (32, 24, 3), dtype=np.uint8)).save(f"pets/{label}/{number}.png")
+    task = written("pets")
+    assert (task["reader"]["kind"], task["encoding"]["patch"]) == ("image-folder", [2, 2])
+    text = check_task("pets")
+    assert "patches   of 12 numbers" in text
+    assert "longest   192 positions" in text
+
+
+def test_a_dataset_of_the_hub_is_a_form_to_fill_in():
+    found = guess("hub:someone/reviews", "reviews")
+    assert found.settings["dataset"]["id"] == "someone/reviews"
+    assert found.settings["dataset"]["revision"] == "FILL-IN"
+
+
+# --- what cannot be guessed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("absent.csv", None, "absent.csv is not there; give the path of a file or folder, or hub:OWNER/NAME"),
+        ("song.mp3", b"ID3", "files that end in .mp3 are not known; expected .fa"),
+        ("empty.fa", b"", "empty.fa has no FASTA record"),
+        ("cut.fa.gz", b"\x1f\x8b\x08\x00", "cut.fa.gz is not a readable FASTA file"),
+        ("latin.fa", b">p M\xfcller\nMKV\n", "latin.fa is not a readable FASTA file"),
+        ("broken.jsonl", b'{"a": 1\n', "broken.jsonl cannot be read as jsonl"),
+        ("fake.parquet", b"<html>", "fake.parquet cannot be read as parquet"),
+        ("empty.csv", b"", "empty.csv cannot be read as csv"),
+        ("numbers.csv", b"a,b\n1,2\n", "no column holds text of several letters"),
+        ("§.csv", b"a,b\n1,2\n", "give --name with lower-case letters"),
+    ],
+)
+def test_a_file_that_cannot_be_understood_is_one_sentence(name, content, words):
+    if content is not None:
+        Path(name).write_bytes(content)
+    with pytest.raises(UserError, match=words.replace(".", r"\.")):
+        new_task(name, None if name.startswith("§") else "own")
+    assert not list(Path("config/tasks").iterdir())
+
+
+def test_folders_that_are_no_task_are_named(tmp_path):
+    Path("data/one").mkdir(parents=True)
+    Path("data/one/a.csv").write_text("x")
+    with pytest.raises(UserError, match=r"data holds \.csv, but neither MIDI files nor images; name one file instead"):
+        new_task("data")
+    write_midi(Path("data/one/a.mid"), [(step, 60) for step in range(20)])
+    with pytest.raises(UserError, match="data needs a sub-folder for each class, with its files in it, but has 1"):
+        new_task("data")
+
+
+def test_a_task_that_exists_is_not_overwritten():
+    Path("config/tasks/own.yaml").write_text("mine")
+    Path("own.fa").write_text(">p a\nMKV\n")
+    with pytest.raises(UserError, match=r"own\.yaml exists already; give another --name"):
+        new_task("own.fa")
+    assert Path("config/tasks/own.yaml").read_text() == "mine"
+
+
+def test_a_file_that_changes_is_another_dataset(folder):
+    """The file is read in place, and its digest is part of the dataset's name."""
+    pd.DataFrame({"dna": dna(60), "class": ["x", "y"] * 30}).to_csv("genes.csv", index=False)
+    new_task("genes.csv")
+    check_task("genes")
+    [receipt] = folder.glob("resources/downloads/genes-*/dataset.json")
+    assert [entry["path"] for entry in json.loads(receipt.read_text())["files"]] == ["genes.csv"]
+    shutil.copy("genes.csv", "more.csv")
+    with Path("genes.csv").open("a") as stream:
+        stream.write("ACGTACGT,x\n")
+    check_task("genes")
+    assert len(list(folder.glob("resources/downloads/genes-*/dataset.json"))) == 2
