@@ -115,7 +115,7 @@ def test_the_next_run_goes_on_too(web, monkeypatch):
     assert "broke off" in refusal(file)
     assert (acquire(file) / "a").read_bytes() == CONTENT
     assert web.requests[-1].sent == 1_000_000
-    assert not [path for path in Path().rglob(".a*")], "no partial file is left"
+    assert not list(Path().rglob(".a*")), "no partial file is left"
 
 
 @pytest.mark.parametrize("tag", ['"1"', "", 'W/"weak"'])

@@ -26,6 +26,7 @@ pooch.get_logger().setLevel("WARNING")
 
 ATTEMPTS = 5  # of a request, and of a transfer that breaks off
 PAUSE = 1.0  # seconds before the second attempt; each further pause is twice as long
+LONGEST_PAUSE = 60  # seconds, whatever a busy server asks for
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 BUSY = (408, 429, 500, 502, 503, 504)
 CHUNK = 1 << 20
@@ -69,7 +70,7 @@ def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | N
         except requests.RequestException as error:
             reasons.append(f"{place} cannot be reached ({_cause(error)})")
         except (OSError, EOFError) as error:
-            if isinstance(error, OSError) and error.errno in NOT_WRITTEN:
+            if isinstance(error, OSError) and error.errno in NOT_WRITTEN and error.filename != place:
                 raise not_written(target, error) from error
             reasons.append(f"{place} cannot be read ({error})")
         log.warning("%s", reasons[-1])
@@ -125,7 +126,13 @@ def _mark(target: Path) -> Path:
 def _download(url: str, target: Path, size: int | None) -> None:
     """Download to the partial file, going on with what is there of the same version."""
     with requests.Session() as session:
-        retry = Retry(ATTEMPTS - 1, backoff_factor=PAUSE, status_forcelist=BUSY, raise_on_status=False)
+        retry = Retry(
+            ATTEMPTS - 1,
+            backoff_factor=PAUSE,
+            status_forcelist=BUSY,
+            raise_on_status=False,
+            retry_after_max=LONGEST_PAUSE,
+        )
         session.mount("http://", HTTPAdapter(max_retries=retry))
         session.mount("https://", HTTPAdapter(max_retries=retry))
         for attempt in range(ATTEMPTS):
