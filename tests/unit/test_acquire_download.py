@@ -5,12 +5,14 @@ import subprocess
 import sys
 import termios
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 from tiny_runs import environment
-from web import serving
+from web import serving, serving_ftp
 
 from crossover.acquire import transfer
 from crossover.acquire.checksums import record_checksum, recorded_checksum
@@ -179,6 +181,13 @@ def test_when_no_place_has_it_each_says_why(web):
     assert "http://127.0.0.1:9/a cannot be reached (" in text
     assert "Connection refused" in text
     assert f"{web.url}/b gives a web page (HTML) instead of the file. Check the addresses" in text
+
+
+def test_a_file_can_come_by_ftp(web, monkeypatch):
+    with serving_ftp(CONTENT) as port:
+        monkeypatch.setattr(pooch, "FTPDownloader", partial(pooch.FTPDownloader, port=port))  # not that of the system
+        places = {"url": f"{web.url}/gone/a", "mirrors": ["ftp://127.0.0.1/pub/a"]}
+        assert (acquire(places) / "a").read_bytes() == CONTENT
 
 
 # --- what is not the file ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tiny_runs import ROOT, environment
 from crossover import identity, plan
 from crossover.errors import UserError
 from crossover.files import tree_digest
-from crossover.identity import code_digests, hash8, remembered_tree_digest
+from crossover.identity import code_digests, hash8, is_named_rightly, named, remembered_tree_digest
 from crossover.plan import make_plan
 
 PACKAGE = ROOT / "workflow" / "crossover"
@@ -52,6 +52,14 @@ def test_the_hash_is_that_of_the_canonical_json():
     # printf '{"a":[1,0.001,null],"b":"é"}' | sha256sum
     assert hash8({"b": "é", "a": [1, 1e-3, None]}) == "4ca4cc6c"
     assert hash8({}) == "44136fa3"
+
+
+def test_what_a_spec_is_about_enters_no_name():
+    spec = named("a", {"x": 1}, about={"licence": "CC0"})
+    assert spec["name"] == named("a", {"x": 1})["name"]
+    assert is_named_rightly(spec)
+    assert is_named_rightly(spec | {"about": {"licence": "MIT"}})
+    assert not is_named_rightly(spec | {"x": 2})
 
 
 # --- code -------------------------------------------------------------------------------------------------------
