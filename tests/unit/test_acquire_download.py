@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import termios
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from crossover.acquire.spec import dataset_spec
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.errors import UserError
-from crossover.files import read_json
+from crossover.files import read_json, write_json
 
 CONTENT = np.random.Generator(np.random.PCG64(0)).bytes(3_000_000)
 PAGE = b"\n<!DOCTYPE html>\n<html><body>Please sign in</body></html>"
@@ -118,6 +119,32 @@ def test_the_next_run_goes_on_too(web, monkeypatch):
     assert (acquire(file) / "a").read_bytes() == CONTENT
     assert web.requests[-1].sent == 1_000_000
     assert not list(Path().rglob(".a*")), "no partial file is left"
+
+
+def test_what_a_killed_process_left_is_cleared_away_and_gone_on_with(web):
+    file = {"url": web.put("/a", CONTENT, breaks=[1_000_000], pause=30), "sha256": digest(CONTENT)}
+    spec = spec_of(file)
+    write_json(Path("spec.json"), spec)
+    folder = Path("resources/downloads", spec["name"])
+    command = [
+        sys.executable,
+        "-m",
+        "crossover",
+        "acquire-dataset",
+        "--spec",
+        "spec.json",
+        "--output",
+        folder / "dataset.json",
+    ]
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as process:
+        while not web.requests or (web.requests[0].sent and not (folder / ".a.part").stat().st_size):
+            time.sleep(0.01)
+        process.kill()
+    assert len(list(folder.iterdir())) == 3, "a partial file, what it is of, and a temporary folder"
+    web.files["/a"].pause = 0
+    assert (acquire(file) / "a").read_bytes() == CONTENT
+    assert web.requests[-1].sent < len(CONTENT)
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "dataset.json"]
 
 
 @pytest.mark.parametrize("tag", ['"1"', "", 'W/"weak"'])

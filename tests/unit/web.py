@@ -24,6 +24,7 @@ class File:
         breaks: how many bytes of the answer are sent before the connection ends, one for each request.
         kind: content type.
         hangs: never answers.
+        pause: seconds between the body and the end of the connection.
     """
 
     content: bytes
@@ -33,6 +34,7 @@ class File:
     breaks: list[int] = field(default_factory=list)
     kind: str = "application/octet-stream"
     hangs: bool = False
+    pause: float = 0
 
 
 @dataclass
@@ -89,6 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         request.sent = file.breaks.pop(0) if file.breaks else len(body)
         self.wfile.write(body[: request.sent])
+        time.sleep(file.pause)
         return None
 
     def _start(self, file: File) -> int | None:

@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from crossover.acquire.registry import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written
 
@@ -80,7 +81,7 @@ def unpack(archive: Path, folder: Path, room: Room, only: Iterable[str], taken: 
     """
     patterns, names = list(only), set[str]()
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking.") as temporary:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as temporary:
             for member, content in _members(archive):
                 name = _checked(archive, member)
                 if name in names or name in taken:

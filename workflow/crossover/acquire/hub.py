@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from crossover.acquire.registry import Acquired
+from crossover.acquire.registry import UNFINISHED, Acquired
 from crossover.errors import UserError
 from crossover.files import replacing
 
@@ -25,7 +25,7 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
     files = []
     for name, split in settings["splits"].items():
         where = f"{settings['id']}{', ' + settings['config'] if settings['config'] else ''}"
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".hub.") as cache:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as cache:
             try:
                 table = datasets.load_dataset(
                     settings["id"], settings["config"], split=split, revision=settings["revision"], cache_dir=cache

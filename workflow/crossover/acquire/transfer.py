@@ -7,6 +7,7 @@ words for what went wrong.
 import errno
 import logging
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
+from crossover.acquire.registry import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written, read_json, sha256, write_json
 
@@ -29,7 +31,7 @@ PAUSE = 1.0  # seconds before the second attempt; each further pause is twice as
 LONGEST_PAUSE = 60  # seconds, whatever a busy server asks for
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 BUSY = (408, 429, 500, 502, 503, 504)
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # what a slow line brings within seconds, so that the bar moves
 NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
@@ -54,6 +56,8 @@ def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | N
     Raises:
         UserError: no place has it, each with its reason; or it could not be written.
     """
+    if target.is_file() and (not digest or sha256(target) == digest):
+        return
     reasons = []
     for place in places:
 
@@ -62,7 +66,9 @@ def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | N
             _check(Path(output), target.name, digest, size)
 
         try:
-            pooch.retrieve(place, digest, fname=target.name, path=target.parent, downloader=download)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=UNFINISHED) as folder:
+                found = pooch.retrieve(place, digest, fname=target.name, path=folder, downloader=download)
+                Path(found).replace(target)
             _partial(target).unlink(missing_ok=True)
             return
         except PlaceError as error:
