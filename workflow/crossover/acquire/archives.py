@@ -137,7 +137,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 def _zip_members(archive: Path, stream: Any) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(stream) as content:
         for info in content.infolist():
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise _refused(archive, info.filename, "is a link or a device")
