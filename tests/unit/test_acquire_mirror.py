@@ -25,6 +25,7 @@ URL = "https://data.org/sets/one.csv"
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CROSSOVER_MIRROR", raising=False)
     monkeypatch.setattr(transfer, "PAUSE", 0.01)
 
 

@@ -286,6 +286,19 @@ def test_a_setting_changes_the_names_of_what_it_changes_and_of_nothing_else(path
     assert names() == before
 
 
+def test_a_mirror_with_a_part_of_the_data_renames_the_task_and_the_study_says_so(config, tmp_path, monkeypatch):
+    download = {"kind": "download", "name": "digits", "files": [{"url": "https://data.org/digits.csv.gz"}]}
+    edit(config / "tasks/digits.yaml", "dataset", value=download)
+    before, task = names(), make_plan("demo").specs["study-demo"]["tasks"]["digits"]
+    assert task["subset"] is None
+    entry = {"file": "d", "upstream": "https://data.org/digits.csv.gz", "bytes": 1, "sha256": "0" * 64}
+    manifest = {"files": [entry | {"status": "subset", "rows": "9 of 99"}]}
+    (tmp_path / "MANIFEST.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("CROSSOVER_MIRROR", str(tmp_path))
+    assert {name.split("-")[0].split(".")[0] for name in names() - before} == {"digits"}
+    assert make_plan("demo").specs["study-demo"]["tasks"]["digits"]["subset"] == "digits.csv.gz: 9 of 99"
+
+
 KINDS = ["dataset", "task", "tokens", "checkpoint", "run"]
 
 

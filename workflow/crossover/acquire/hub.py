@@ -7,7 +7,7 @@ from typing import Any
 
 from crossover.acquire.registry import UNFINISHED, Acquired
 from crossover.errors import UserError
-from crossover.files import replacing
+from crossover.files import replacing, tree_digest
 
 
 def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
@@ -20,6 +20,8 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
     """
     import datasets
 
+    if "sha256" in settings and tree_digest(Path(settings["id"])) != settings["sha256"]:
+        raise UserError(f"the files in {settings['id']} have changed since this was planned; run snakemake again.")
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     files = []
