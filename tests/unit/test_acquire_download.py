@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 import termios
@@ -215,6 +216,18 @@ def test_a_file_can_come_by_ftp(web, monkeypatch):
         monkeypatch.setattr(pooch, "FTPDownloader", partial(pooch.FTPDownloader, port=port))  # not that of the system
         places = {"url": f"{web.url}/gone/a", "mirrors": ["ftp://127.0.0.1/pub/a"]}
         assert (acquire(places) / "a").read_bytes() == CONTENT
+
+
+def test_a_disk_that_is_full_is_told(web):
+    """A limit on the size of files does what a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        text = refusal({"url": web.put("/a", CONTENT), "mirrors": [f"{web.url}/b"]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "a could not be written: File too large; free space" in text
+    assert len(web.requests) == 1, "another place would not help"
 
 
 # --- what is not the file ---------------------------------------------------------------------------------------

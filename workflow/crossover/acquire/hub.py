@@ -25,8 +25,8 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     files = []
+    where = f"{settings['id']}{', ' + settings['config'] if settings['config'] else ''}"
     for name, split in settings["splits"].items():
-        where = f"{settings['id']}{', ' + settings['config'] if settings['config'] else ''}"
         with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as cache:
             try:
                 table = datasets.load_dataset(
@@ -41,6 +41,5 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
             with replacing(folder / f"{name}.parquet") as temporary:
                 table.to_parquet(temporary)
         files.append(f"{name}.parquet")
-    return Acquired(
-        folder, files, {"origin": f"https://huggingface.co/datasets/{where}", "version": settings["revision"]}
-    )
+    origin = where if "sha256" in settings else f"https://huggingface.co/datasets/{where}"
+    return Acquired(folder, files, {"origin": origin, "version": settings["revision"]})

@@ -32,7 +32,7 @@ LONGEST_PAUSE = 60  # seconds, whatever a busy server asks for
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 BUSY = (408, 429, 500, 502, 503, 504)
 CHUNK = 1 << 16  # what a slow line brings within seconds, so that the bar moves
-NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 
 
 class PlaceError(Exception):
@@ -142,12 +142,13 @@ def _download(url: str, target: Path, size: int | None) -> None:
         session.mount("http://", HTTPAdapter(max_retries=retry))
         session.mount("https://", HTTPAdapter(max_retries=retry))
         for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE * 2 ** (attempt - 1))
             try:
                 return _request(session, url, target, size)
             except BrokenTransferError as error:
                 log.info("%s broke off (attempt %d): %s", url, attempt + 1, error)
                 last = error
-            time.sleep(PAUSE * 2**attempt)
     raise PlaceError(
         f"broke off {ATTEMPTS} times ({last}); what was received is kept, and the next run goes on from there"
     )
@@ -159,7 +160,7 @@ def _request(session: requests.Session, url: str, target: Path, size: int | None
     with session.get(url, headers={"Accept-Encoding": "identity", **headers}, stream=True, timeout=TIMEOUT) as response:
         goes_on = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if response.status_code == 416 or (response.status_code == 206 and not goes_on):
-            part.unlink()
+            part.unlink(missing_ok=True)
             raise BrokenTransferError("it has no such range")
         if not response.ok:
             raise PlaceError(f"answers {response.status_code} {response.reason}")
@@ -170,6 +171,9 @@ def _request(session: requests.Session, url: str, target: Path, size: int | None
             _refuse_page(response.raw.read(1024), target.name)
             raise PlaceError(f"has {total} bytes, not {size}")
         if not goes_on:
+            part.unlink(
+                missing_ok=True
+            )  # before the mark is changed: an old part under a new mark would be gone on with
             write_json(_mark(target), {"url": url, "validator": _validator(response)})
         try:
             with (
