@@ -70,6 +70,9 @@ def test_a_study_that_cannot_be_planned_is_one_sentence(finished):
 def test_prune_lists_what_an_edit_left_behind_and_deletes_it_when_told(finished):
     old = finished.run_folder("tunes.tiny.random-all", 0).parent
     shutil.move(finished.study, finished.root / "config/studies/tiny.yaml")
+    (finished.root / "resources/downloads/checksums.json").write_text(
+        "{}"
+    )  # of downloads, whichever study asks for them
     assert "Nothing to delete" in crossover(finished, "prune").stdout
     before = sorted(finished.root.rglob("*"))
     finished.edit("config/studies/tiny.yaml", "random-all]", "random-frozen]")

@@ -108,8 +108,11 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
     spread = dict(
         zip(("minimum", "lower_quartile", "median", "upper_quartile", "maximum"), (8, 20, 32, 40, 64), strict=True)
     )
+    origin = {"name": f"{name}-0", "kind": "download", "origin": "https://data.org/a&b", "version": None, "files": []}
     card = {
         "task": name,
+        "licence": "CC BY 4.0",
+        "origin": None if simulated else origin,
         "unit": "symbols",
         "simulated": simulated,
         "shape": [8, 8] if name == "digits" else None,

@@ -89,6 +89,12 @@ def test_simulated_tasks_are_named_as_such_everywhere(study):
                     assert "(simulated)" in row["label"]
 
 
+def test_a_task_with_a_part_of_its_data_is_named_as_such_everywhere(page):
+    assert page.text.count("Handwritten digits (subset)") == page.text.count("Handwritten digits") > 4
+    assert "only a part of the data: 1,000 of 1,797 items" in page.text
+    assert "Computed on a part of the data (see the task cards): Handwritten digits (subset)." in page.text
+
+
 def test_figures_stand_alone(study):
     paths = sorted((study.root / study.folder / "figures").glob("*.svg"))
     assert {

@@ -134,6 +134,12 @@ def test_names_that_no_file_should_have_are_refused(make, name):
     assert "name" in refusal(make([*TWO, (name, b"x")]))
 
 
+def test_a_member_without_a_name_is_refused(tmp_path):
+    archive = zipped(tmp_path / "a.zip", [("QQ", b"x")])
+    archive.write_bytes(archive.read_bytes().replace(b"QQ", b"\0Q"))
+    assert "leads out of the folder" in refusal(archive)
+
+
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     assert "not plain UTF-8" in refusal(tarred(tmp_path / "a.tar", [("caf\udce9", b"x")]))
 

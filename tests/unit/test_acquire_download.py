@@ -1,16 +1,20 @@
 import gzip
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 import termios
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 from tiny_runs import environment
-from web import serving
+from web import serving, serving_ftp
 
 from crossover.acquire import transfer
 from crossover.acquire.checksums import record_checksum, recorded_checksum
@@ -20,7 +24,7 @@ from crossover.acquire.spec import dataset_spec
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.errors import UserError
-from crossover.files import read_json
+from crossover.files import read_json, write_json
 
 CONTENT = np.random.Generator(np.random.PCG64(0)).bytes(3_000_000)
 PAGE = b"\n<!DOCTYPE html>\n<html><body>Please sign in</body></html>"
@@ -118,6 +122,32 @@ def test_the_next_run_goes_on_too(web, monkeypatch):
     assert not list(Path().rglob(".a*")), "no partial file is left"
 
 
+def test_what_a_killed_process_left_is_cleared_away_and_gone_on_with(web):
+    file = {"url": web.put("/a", CONTENT, breaks=[1_000_000], pause=30), "sha256": digest(CONTENT)}
+    spec = spec_of(file)
+    write_json(Path("spec.json"), spec)
+    folder = Path("resources/downloads", spec["name"])
+    command = [
+        sys.executable,
+        "-m",
+        "crossover",
+        "acquire-dataset",
+        "--spec",
+        "spec.json",
+        "--output",
+        folder / "dataset.json",
+    ]
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as process:
+        while not web.requests or (web.requests[0].sent and not (folder / ".a.part").stat().st_size):
+            time.sleep(0.01)
+        process.kill()
+    assert len(list(folder.iterdir())) == 3, "a partial file, what it is of, and a temporary folder"
+    web.files["/a"].pause = 0
+    assert (acquire(file) / "a").read_bytes() == CONTENT
+    assert web.requests[-1].sent < len(CONTENT)
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "dataset.json"]
+
+
 @pytest.mark.parametrize("tag", ['"1"', "", 'W/"weak"'])
 def test_a_server_without_ranges_is_asked_for_all_of_it_again(web, tag):
     url = web.put("/a", CONTENT, tag=tag, ranges=tag != '"1"', breaks=[1_000_000])
@@ -179,6 +209,25 @@ def test_when_no_place_has_it_each_says_why(web):
     assert "http://127.0.0.1:9/a cannot be reached (" in text
     assert "Connection refused" in text
     assert f"{web.url}/b gives a web page (HTML) instead of the file. Check the addresses" in text
+
+
+def test_a_file_can_come_by_ftp(web, monkeypatch):
+    with serving_ftp(CONTENT) as port:
+        monkeypatch.setattr(pooch, "FTPDownloader", partial(pooch.FTPDownloader, port=port))  # not that of the system
+        places = {"url": f"{web.url}/gone/a", "mirrors": ["ftp://127.0.0.1/pub/a"]}
+        assert (acquire(places) / "a").read_bytes() == CONTENT
+
+
+def test_a_disk_that_is_full_is_told(web):
+    """A limit on the size of files does what a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        text = refusal({"url": web.put("/a", CONTENT), "mirrors": [f"{web.url}/b"]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "a could not be written: File too large; free space" in text
+    assert len(web.requests) == 1, "another place would not help"
 
 
 # --- what is not the file ---------------------------------------------------------------------------------------

@@ -50,10 +50,12 @@ def test_a_csv_file_becomes_a_parquet_file_too():
 
 
 def test_another_commit_or_other_files_are_another_dataset():
-    before = spec_of()["name"]
-    assert spec_of(revision=COMMIT[::-1])["name"] != before
+    before = spec_of()
+    assert spec_of(revision=COMMIT[::-1])["name"] != before["name"]
     TABLE[:1].to_parquet("data/validation-00000-of-00001.parquet")
-    assert spec_of()["name"] != before
+    assert spec_of()["name"] != before["name"]
+    with pytest.raises(UserError, match="have changed since this was planned"):
+        acquire_dataset(before, Path("out"))
 
 
 @pytest.mark.parametrize("changes", [{"splits": {"train": "nonsense"}}, {"config": "nonsense"}])

@@ -9,8 +9,10 @@ import sklearn.datasets
 
 from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import read_receipt
+from crossover.acquire.registry import ACQUIRERS
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, tree_digest, write_sealed_json
+from crossover.identity import code_digests
 from crossover.tasks.corpora import read_documents
 
 
@@ -135,3 +137,9 @@ def test_digests_are_those_of_the_bytes(scores):
     for entry in read_json(scores / "dataset.json")["files"]:
         content = (scores / entry["path"]).read_bytes()
         assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("module", sorted(set(ACQUIRERS.values())))
+def test_a_dataset_depends_on_the_code_of_its_own_kind_alone(module):
+    assert module in code_digests(module)
+    assert not code_digests(module).keys() & (set(ACQUIRERS.values()) - {module})

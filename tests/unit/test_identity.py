@@ -16,7 +16,7 @@ from tiny_runs import ROOT, environment
 from crossover import identity, plan
 from crossover.errors import UserError
 from crossover.files import tree_digest
-from crossover.identity import code_digests, hash8, remembered_tree_digest
+from crossover.identity import code_digests, hash8, is_named_rightly, named, remembered_tree_digest
 from crossover.plan import make_plan
 
 PACKAGE = ROOT / "workflow" / "crossover"
@@ -52,6 +52,14 @@ def test_the_hash_is_that_of_the_canonical_json():
     # printf '{"a":[1,0.001,null],"b":"é"}' | sha256sum
     assert hash8({"b": "é", "a": [1, 1e-3, None]}) == "4ca4cc6c"
     assert hash8({}) == "44136fa3"
+
+
+def test_what_a_spec_is_about_enters_no_name():
+    spec = named("a", {"x": 1}, about={"licence": "CC0"})
+    assert spec["name"] == named("a", {"x": 1})["name"]
+    assert is_named_rightly(spec)
+    assert is_named_rightly(spec | {"about": {"licence": "MIT"}})
+    assert not is_named_rightly(spec | {"x": 2})
 
 
 # --- code -------------------------------------------------------------------------------------------------------
@@ -276,6 +284,19 @@ def test_a_setting_changes_the_names_of_what_it_changes_and_of_nothing_else(path
     assert gone == expected
     assert gone
     assert names() == before
+
+
+def test_a_mirror_with_a_part_of_the_data_renames_the_task_and_the_study_says_so(config, tmp_path, monkeypatch):
+    download = {"kind": "download", "name": "digits", "files": [{"url": "https://data.org/digits.csv.gz"}]}
+    edit(config / "tasks/digits.yaml", "dataset", value=download)
+    before, task = names(), make_plan("demo").specs["study-demo"]["tasks"]["digits"]
+    assert task["subset"] is None
+    entry = {"file": "d", "upstream": "https://data.org/digits.csv.gz", "bytes": 1, "sha256": "0" * 64}
+    manifest = {"files": [entry | {"status": "subset", "rows": "9 of 99"}]}
+    (tmp_path / "MANIFEST.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("CROSSOVER_MIRROR", str(tmp_path))
+    assert {name.split("-")[0].split(".")[0] for name in names() - before} == {"digits"}
+    assert make_plan("demo").specs["study-demo"]["tasks"]["digits"]["subset"] == "digits.csv.gz: 9 of 99"
 
 
 KINDS = ["dataset", "task", "tokens", "checkpoint", "run"]

@@ -1,6 +1,8 @@
-"""A web server that answers as it is told: with ranges or without, busy, broken off, with pages instead of files."""
+"""A web server that answers as it is told: with ranges or without, busy, broken off; and an FTP server of one file."""
 
 import re
+import socket
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ class File:
         breaks: how many bytes of the answer are sent before the connection ends, one for each request.
         kind: content type.
         hangs: never answers.
+        pause: seconds between the body and the end of the connection.
     """
 
     content: bytes
@@ -31,6 +34,7 @@ class File:
     breaks: list[int] = field(default_factory=list)
     kind: str = "application/octet-stream"
     hangs: bool = False
+    pause: float = 0
 
 
 @dataclass
@@ -87,6 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         request.sent = file.breaks.pop(0) if file.breaks else len(body)
         self.wfile.write(body[: request.sent])
+        time.sleep(file.pause)
         return None
 
     def _start(self, file: File) -> int | None:
@@ -106,3 +111,40 @@ def serving() -> Iterator[Web]:
         yield web
         web.shutdown()
         thread.join()
+
+
+class FileOverFtp(socketserver.StreamRequestHandler):
+    """As much of FTP as fetching a file takes; the server has its `content` at any path."""
+
+    def handle(self) -> None:
+        self._say("220 ready")
+        for line in self.rfile:
+            match line.split()[0].upper():
+                case b"USER" | b"PASS" | b"TYPE":
+                    self._say("230 yes")
+                case b"PASV":
+                    passive = socket.create_server(("127.0.0.1", 0))
+                    high, low = divmod(passive.getsockname()[1], 256)
+                    self._say(f"227 (127,0,0,1,{high},{low})")
+                case b"RETR":
+                    self._say("150 here it comes")
+                    with passive, passive.accept()[0] as data:
+                        data.sendall(self.server.content)
+                    self._say("226 done")
+                case b"QUIT":
+                    self._say("221 bye")
+                case _:
+                    self._say("500 what?")
+
+    def _say(self, line: str) -> None:
+        self.wfile.write(f"{line}\r\n".encode())
+
+
+@contextmanager
+def serving_ftp(content: bytes) -> Iterator[int]:
+    """The port of an FTP server that has one file."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), FileOverFtp) as server:
+        server.daemon_threads, server.content = True, content
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()

@@ -16,12 +16,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from crossover.acquire.registry import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written
 
 MEMBERS = 200_000
 NAME_BYTES, PATH_BYTES = 255, 1000  # the first is what file systems take
 CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"  # its first bytes
+ADVICE = "run again to fetch it anew, or get it from elsewhere."
 HEADER_BYTES = 1 << 20  # of a tar: a longer header, such as a name, is meant to fill the memory
 # What the libraries raise for content that is not as it should be.
 DAMAGED = (
@@ -78,7 +81,7 @@ def unpack(archive: Path, folder: Path, room: Room, only: Iterable[str], taken: 
     """
     patterns, names = list(only), set[str]()
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking.") as temporary:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as temporary:
             for member, content in _members(archive):
                 name = _checked(archive, member)
                 if name in names or name in taken:
@@ -92,9 +95,7 @@ def unpack(archive: Path, folder: Path, room: Room, only: Iterable[str], taken: 
                 Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
                 Path(temporary, name).replace(folder / name)
     except DAMAGED as error:
-        raise UserError(
-            f"{archive} is damaged, cut off, or no zip or tar archive ({error}); run again to fetch it anew."
-        ) from error
+        raise UserError(f"{archive} is damaged, cut off, or no zip or tar archive ({error}); {ADVICE}") from error
     except OSError as error:
         raise not_written(folder, error) from error
     if not names:
@@ -104,6 +105,24 @@ def unpack(archive: Path, folder: Path, room: Room, only: Iterable[str], taken: 
     return sorted(names)
 
 
+def require_whole(path: Path) -> None:
+    """Make sure that a gzip file, which has a checksum of its own, is whole; other files cannot tell.
+
+    Raises:
+        UserError: it is damaged or cut off.
+    """
+    with path.open("rb") as stream:
+        if stream.read(len(GZIP)) != GZIP:
+            return
+        stream.seek(0)
+        try:
+            with gzip.open(stream) as content:
+                while content.read(CHUNK):
+                    pass
+        except DAMAGED as error:
+            raise UserError(f"{path} is damaged or cut off ({error}); {ADVICE}") from error
+
+
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with archive.open("rb") as stream:
         start = stream.read(2)
@@ -111,14 +130,14 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
         if start == b"PK":
             yield from _zip_members(archive, stream)
         else:
-            with gzip.open(stream) if start == b"\x1f\x8b" else stream as content:
+            with gzip.open(stream) if start == GZIP else stream as content:
                 yield from _tar_members(archive, content)
 
 
 def _zip_members(archive: Path, stream: Any) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(stream) as content:
         for info in content.infolist():
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise _refused(archive, info.filename, "is a link or a device")

@@ -1,11 +1,12 @@
 """Acquire the raw files of a dataset, and write the receipt that vouches for them."""
 
 import importlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 from crossover.acquire.receipt import write_receipt
-from crossover.acquire.registry import ACQUIRERS
+from crossover.acquire.registry import ACQUIRERS, UNFINISHED
 
 
 def acquire_dataset(spec: dict[str, Any], folder: Path, workers: int = 1) -> None:
@@ -21,6 +22,8 @@ def acquire_dataset(spec: dict[str, Any], folder: Path, workers: int = 1) -> Non
     """
     settings = spec["dataset"]
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{UNFINISHED}*"):  # by a process that was killed
+        shutil.rmtree(left)
     module = importlib.import_module(ACQUIRERS[settings["kind"]])
     acquired = module.acquire({**settings, **spec.get("about", {})}, folder, workers)
     facts = {"name": spec["name"], "kind": settings["kind"], **acquired.facts}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from crossover.acquire.archives import Room, unpack
+from crossover.acquire.archives import Room, require_whole, unpack
 from crossover.acquire.checksums import CHECKSUMS, record_checksum, recorded_checksum
 from crossover.acquire.registry import Acquired
 from crossover.acquire.transfer import fetch
@@ -28,7 +28,7 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
         path, source = folder / file["name"], settings["sources"][file["name"]]
         _fetch(file, source, path, folder.parent / CHECKSUMS)
         sources.append({"name": path.name, "url": source["url"], "bytes": path.stat().st_size, "sha256": sha256(path)})
-        files += _unpacked(path, file, room, taken.union(files)) if file["unpack"] else [path.name]
+        files += _content(path, file, room, taken.union(files))
         if "sha256" not in file:
             record_checksum(folder.parent / CHECKSUMS, source["url"], sources[-1]["sha256"])
     for file in settings["files"]:
@@ -54,10 +54,15 @@ def _fetch(file: dict[str, Any], source: dict[str, Any], path: Path, checksums: 
     fetch(source["places"], path, digest, source["bytes"], hint)
 
 
-def _unpacked(archive: Path, file: dict[str, Any], room: Room, taken: set[str]) -> list[str]:
+def _content(path: Path, file: dict[str, Any], room: Room, taken: set[str]) -> list[str]:
+    """The files that a download is or holds."""
     try:
-        return unpack(archive, archive.parent, room, file["only"], taken)
+        if file["unpack"]:
+            return unpack(path, path.parent, room, file["only"], taken)
+        if "sha256" not in file:
+            require_whole(path)
+        return [path.name]
     except UserError:
         if "sha256" not in file:  # it may be to blame, and would be taken for good by the next run
-            archive.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         raise

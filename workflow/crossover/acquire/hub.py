@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from crossover.acquire.registry import Acquired
+from crossover.acquire.registry import UNFINISHED, Acquired
 from crossover.errors import UserError
-from crossover.files import replacing
+from crossover.files import replacing, tree_digest
 
 
 def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
@@ -20,12 +20,14 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
     """
     import datasets
 
+    if "sha256" in settings and tree_digest(Path(settings["id"])) != settings["sha256"]:
+        raise UserError(f"the files in {settings['id']} have changed since this was planned; run snakemake again.")
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     files = []
+    where = f"{settings['id']}{', ' + settings['config'] if settings['config'] else ''}"
     for name, split in settings["splits"].items():
-        where = f"{settings['id']}{', ' + settings['config'] if settings['config'] else ''}"
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".hub.") as cache:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as cache:
             try:
                 table = datasets.load_dataset(
                     settings["id"], settings["config"], split=split, revision=settings["revision"], cache_dir=cache
@@ -39,6 +41,5 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
             with replacing(folder / f"{name}.parquet") as temporary:
                 table.to_parquet(temporary)
         files.append(f"{name}.parquet")
-    return Acquired(
-        folder, files, {"origin": f"https://huggingface.co/datasets/{where}", "version": settings["revision"]}
-    )
+    origin = where if "sha256" in settings else f"https://huggingface.co/datasets/{where}"
+    return Acquired(folder, files, {"origin": origin, "version": settings["revision"]})

@@ -18,6 +18,8 @@ ACQUIRERS = {
     "hub": "crossover.acquire.hub",
 }
 
+UNFINISHED = ".unfinished."  # how the temporary folders in a dataset's folder begin
+
 
 @dataclass(frozen=True)
 class Acquired:

@@ -7,6 +7,7 @@ words for what went wrong.
 import errno
 import logging
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
+from crossover.acquire.registry import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written, read_json, sha256, write_json
 
@@ -26,10 +28,11 @@ pooch.get_logger().setLevel("WARNING")
 
 ATTEMPTS = 5  # of a request, and of a transfer that breaks off
 PAUSE = 1.0  # seconds before the second attempt; each further pause is twice as long
+LONGEST_PAUSE = 60  # seconds, whatever a busy server asks for
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 BUSY = (408, 429, 500, 502, 503, 504)
-CHUNK = 1 << 20
-NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+CHUNK = 1 << 16  # what a slow line brings within seconds, so that the bar moves
+NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 
 
 class PlaceError(Exception):
@@ -53,6 +56,8 @@ def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | N
     Raises:
         UserError: no place has it, each with its reason; or it could not be written.
     """
+    if target.is_file() and (not digest or sha256(target) == digest):
+        return
     reasons = []
     for place in places:
 
@@ -61,7 +66,9 @@ def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | N
             _check(Path(output), target.name, digest, size)
 
         try:
-            pooch.retrieve(place, digest, fname=target.name, path=target.parent, downloader=download)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=UNFINISHED) as folder:
+                found = pooch.retrieve(place, digest, fname=target.name, path=folder, downloader=download)
+                Path(found).replace(target)
             _partial(target).unlink(missing_ok=True)
             return
         except PlaceError as error:
@@ -69,7 +76,7 @@ def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | N
         except requests.RequestException as error:
             reasons.append(f"{place} cannot be reached ({_cause(error)})")
         except (OSError, EOFError) as error:
-            if isinstance(error, OSError) and error.errno in NOT_WRITTEN:
+            if isinstance(error, OSError) and error.errno in NOT_WRITTEN and error.filename != place:
                 raise not_written(target, error) from error
             reasons.append(f"{place} cannot be read ({error})")
         log.warning("%s", reasons[-1])
@@ -125,16 +132,23 @@ def _mark(target: Path) -> Path:
 def _download(url: str, target: Path, size: int | None) -> None:
     """Download to the partial file, going on with what is there of the same version."""
     with requests.Session() as session:
-        retry = Retry(ATTEMPTS - 1, backoff_factor=PAUSE, status_forcelist=BUSY, raise_on_status=False)
+        retry = Retry(
+            ATTEMPTS - 1,
+            backoff_factor=PAUSE,
+            status_forcelist=BUSY,
+            raise_on_status=False,
+            retry_after_max=LONGEST_PAUSE,
+        )
         session.mount("http://", HTTPAdapter(max_retries=retry))
         session.mount("https://", HTTPAdapter(max_retries=retry))
         for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE * 2 ** (attempt - 1))
             try:
                 return _request(session, url, target, size)
             except BrokenTransferError as error:
                 log.info("%s broke off (attempt %d): %s", url, attempt + 1, error)
                 last = error
-            time.sleep(PAUSE * 2**attempt)
     raise PlaceError(
         f"broke off {ATTEMPTS} times ({last}); what was received is kept, and the next run goes on from there"
     )
@@ -146,7 +160,7 @@ def _request(session: requests.Session, url: str, target: Path, size: int | None
     with session.get(url, headers={"Accept-Encoding": "identity", **headers}, stream=True, timeout=TIMEOUT) as response:
         goes_on = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if response.status_code == 416 or (response.status_code == 206 and not goes_on):
-            part.unlink()
+            part.unlink(missing_ok=True)
             raise BrokenTransferError("it has no such range")
         if not response.ok:
             raise PlaceError(f"answers {response.status_code} {response.reason}")
@@ -157,6 +171,9 @@ def _request(session: requests.Session, url: str, target: Path, size: int | None
             _refuse_page(response.raw.read(1024), target.name)
             raise PlaceError(f"has {total} bytes, not {size}")
         if not goes_on:
+            part.unlink(
+                missing_ok=True
+            )  # before the mark is changed: an old part under a new mark would be gone on with
             write_json(_mark(target), {"url": url, "validator": _validator(response)})
         try:
             with (
