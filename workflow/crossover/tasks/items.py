@@ -32,7 +32,7 @@ class Items:
             a generator that makes its own splits adds `split`.
         unit: what one position of a sequence is, in the plural: letters, symbols, notes, pixels, bits.
         simulated: whether the sequences imitate a real domain.
-        shape: rows and columns of each image, or None for sequences.
+        shape: rows and columns of each image, for colours channels too, or None for sequences.
         skipped: inputs that gave no item, each with `input` and `reason`.
         floor: a floor that does not follow from the targets alone, or None.
         notes: what a reader of the card should know about how the items came about.
@@ -41,7 +41,7 @@ class Items:
     table: pd.DataFrame
     unit: str
     simulated: bool = False
-    shape: tuple[int, int] | None = None
+    shape: tuple[int, ...] | None = None
     skipped: list[dict[str, str]] = field(default_factory=list)
     floor: Floor | None = None
     notes: list[str] = field(default_factory=list)

@@ -7,6 +7,10 @@ its own reader alone.
 
 READERS = {
     "midi": "crossover.tasks.midi",
+    "maestro": "crossover.tasks.maestro",
+    "idx": "crossover.tasks.idx",
+    "cifar-batches": "crossover.tasks.cifar",
+    "image-folder": "crossover.tasks.images",
     "digits": "crossover.tasks.digits",
     "listops": "crossover.tasks.listops",
     "bit-memory": "crossover.tasks.bits",
