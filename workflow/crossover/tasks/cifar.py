@@ -113,6 +113,7 @@ class _Kind:
 
 
 STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # how Python 3 writes bytes for Python 2
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Kind,
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),

@@ -77,8 +77,8 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
             f"with {axes} axes; fetch it again."
         )
     head = 4 + 4 * axes
-    shape = tuple(np.frombuffer(content[4:head], dtype=">u4").tolist())
-    if len(shape) != axes or len(content) != head + prod(shape):
+    shape = [int.from_bytes(content[4 * axis : 4 * axis + 4]) for axis in range(1, axes + 1)]
+    if len(content) != head + prod(shape):
         raise UserError(
             f"{path} has {len(content)} bytes, but its head says {' x '.join(map(str, shape))} values; fetch it again."
         )
