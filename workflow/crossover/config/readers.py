@@ -18,7 +18,7 @@ class Sizes(Model):
     """Test items."""
 
 
-class LabelTable(Model):
+class FileLabels(Model):
     """A table that gives the label of each file."""
 
     table: str
@@ -46,7 +46,7 @@ class MidiReader(Pieces):
     """MIDI files, cut into segments of notes."""
 
     kind: Literal["midi"]
-    labels: LabelTable | None = None
+    labels: FileLabels | None = None
     """Where the labels are; by default each folder is a class."""
 
 
@@ -74,7 +74,7 @@ class ImageFolderReader(Model):
     """Image files of any format that Pillow reads."""
 
     kind: Literal["image-folder"]
-    labels: LabelTable | None = None
+    labels: FileLabels | None = None
     """Where the labels are; by default each folder is a class."""
     colour: bool = True
     """Whether images are read in colour (red, green, blue) or in gray."""
