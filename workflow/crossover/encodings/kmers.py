@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
-from crossover.encodings.encoder import Encoded, Settings, column, id_type, positions_within, require_type
+from crossover.encodings.encoder import Encoded, Settings, column, id_type, positions_within, require_type, truncate
 from crossover.encodings.letters import ALPHABETS, code_points, letter_ids
 
 UNKNOWN = "<unknown>"
@@ -51,31 +51,44 @@ class KmerEncoder:
         return {"kind": "kmers", "vocabulary": self.vocabulary, "width": None}
 
     def encode(self, table: pa.Table) -> Encoded:
-        """Ids of the k-mers."""
+        """Ids of the k-mers: numbers of k digits, one digit for each letter."""
         points, letters = code_points(column(table, "sequence"))
-        step = 1 if self.overlapping else self.k
-        counts = np.maximum((letters - self.k) // step + 1, 1)
-        kept = np.minimum(counts, self.longest)
-        starts = np.repeat(np.cumsum(letters) - letters, kept) + positions_within(kept) * step
-        ids = np.take(self._ids_at_every_letter(points), starts)
-        ids[np.repeat(letters < self.k, kept)] = self.unknown
-        left_over = int(np.where(letters < self.k, 0, (letters - self.k) % step).sum())
-        unknown = int((ids == self.unknown).sum())
-        return Encoded(ids, kept, int((counts > self.longest).sum()), unknown, {LEFT_OVER: left_over})
+        digits = letter_ids(points, self.letters, len(self.letters), fold_case=True)
+        short = letters < self.k
+        left_over = np.where(short, letters, self.k - 1 if self.overlapping else letters % self.k)
+        starts_kmer = np.ones(len(digits), dtype=bool)  # or lies in one, where they do not overlap
+        starts_kmer[np.repeat(np.cumsum(letters) - left_over, left_over) + positions_within(left_over)] = False
+        ids = self._overlapping_ids(digits)[starts_kmer] if self.overlapping else self._ids(digits[starts_kmer])
+        counts = np.where(short, 1, letters - left_over if self.overlapping else letters // self.k)
+        if short.any():
+            known, ids = ids, np.full(counts.sum(), self.unknown, dtype=ids.dtype)
+            ids[np.repeat(~short, counts)] = known
+        truncated = int((counts > self.longest).sum())
+        ids, kept = truncate(ids, counts, self.longest)
+        lost = 0 if self.overlapping else int(left_over[~short].sum())
+        return Encoded(ids, kept, truncated, int((ids == self.unknown).sum()), {LEFT_OVER: lost})
 
-    def _ids_at_every_letter(self, points: np.ndarray) -> np.ndarray:
-        """The id of the k-mer that starts at each letter, and at the end: a number of k digits, one for each letter."""
-        base = len(self.letters)
-        digits = np.append(letter_ids(points, self.letters, base, fold_case=True), np.full(self.k, base, np.uint16))
-        count = len(points) + 1
-        ids, known = np.zeros(count, dtype=np.uint32), np.ones(count, dtype=bool)
-        for place in range(self.k):
-            digit = digits[place : place + count]
-            ids *= np.uint32(base)
+    def _overlapping_ids(self, digits: np.ndarray) -> np.ndarray:
+        """The id of the k-mer that starts at each letter; of the last ones, which reach beyond the end, any."""
+        padded = np.append(digits, np.zeros(self.k - 1, digits.dtype))
+        ids = self._number([padded[place : place + len(digits)] for place in range(self.k)])
+        foreign = np.flatnonzero(digits == len(self.letters))
+        reached = foreign[:, None] - np.arange(self.k)
+        ids[reached[reached >= 0]] = self.unknown
+        return ids
+
+    def _ids(self, digits: np.ndarray) -> np.ndarray:
+        """The ids of k-mers one after the other."""
+        ids = self._number(list(digits.reshape(-1, self.k).T))
+        ids[np.flatnonzero(digits == len(self.letters)) // self.k] = self.unknown
+        return ids
+
+    def _number(self, digits: list[np.ndarray]) -> np.ndarray:
+        ids = digits[0].astype(id_type(self.unknown + 1))
+        for digit in digits[1:]:
+            ids *= len(self.letters)
             ids += digit
-            known &= digit != base
-        ids[~known] = self.unknown
-        return ids.astype(id_type(self.unknown + 1))
+        return ids
 
     def decode(self, values: np.ndarray) -> str:
         """The letters of one item; those of an unknown k-mer as N or X."""

@@ -22,7 +22,7 @@ def code_points(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def letter_ids(points: np.ndarray, letters: str, unknown: int, fold_case: bool) -> np.ndarray:
-    """The place of each code point in `letters`, uint16; `unknown` for all others.
+    """The place of each code point in `letters`, uint8 or uint16; `unknown` for all others.
 
     Args:
         points: as `code_points` gives them.
@@ -30,9 +30,12 @@ def letter_ids(points: np.ndarray, letters: str, unknown: int, fold_case: bool) 
         unknown: the id of what is not in it.
         fold_case: whether lower case is read as upper case.
     """
-    ids = np.full(int(points.max(initial=127)) + 1, unknown, dtype=np.uint16)
+    as_bytes = points.dtype == np.uint8 and unknown < 256
+    ids = np.full(256 if as_bytes else int(points.max(initial=0)) + 1, unknown, np.uint8 if as_bytes else np.uint16)
     for case in (letters, letters.lower()) if fold_case else (letters,):
         known = np.frombuffer(case.encode("utf-32-le"), dtype=np.uint32)
         held = known < len(ids)
         ids[known[held]] = np.flatnonzero(held)
+    if as_bytes:  # several times as fast as to take them by number
+        return np.frombuffer(points.tobytes().translate(ids.tobytes()), dtype=np.uint8)
     return np.take(ids, points)

@@ -47,7 +47,7 @@ class Letters:
             raise UserError(
                 f"a sequence has a character that is no ASCII letter; expected only {self.letters}: correct it in the raw files."
             )
-        return letter_ids(points, self.letters, self.unknown, fold_case=True), lengths
+        return letter_ids(points, self.letters, self.unknown, fold_case=True).astype(np.uint16), lengths
 
     def decode(self, ids: np.ndarray) -> str:
         """The text of one item."""
@@ -79,7 +79,7 @@ class Characters:
     def encode(self, sequences: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
         """Ids and lengths of text."""
         points, lengths = code_points(sequences)
-        return letter_ids(points, self.letters, self.unknown, fold_case=False), lengths
+        return letter_ids(points, self.letters, self.unknown, fold_case=False).astype(np.uint16), lengths
 
     def decode(self, ids: np.ndarray) -> str:
         """The text of one item."""

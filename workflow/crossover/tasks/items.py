@@ -33,7 +33,7 @@ class Items:
             line, for errors).
         unit: what one position of a sequence is, in the plural: letters, symbols, notes, pixels, bits.
         simulated: whether the sequences imitate a real domain.
-        shape: rows and columns of each image, or None for sequences.
+        shape: rows and columns of each image, for colours channels too, or None for sequences.
         skipped: inputs that gave no item, each with `input` and `reason`.
         counts: what was treated by a policy, in words, and how often.
         floor: a floor that does not follow from the targets alone, or None.
@@ -43,7 +43,7 @@ class Items:
     table: pd.DataFrame
     unit: str
     simulated: bool = False
-    shape: tuple[int, int] | None = None
+    shape: tuple[int, ...] | None = None
     skipped: list[dict[str, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     floor: Floor | None = None

@@ -1,0 +1,73 @@
+"""Readers of music and images."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from crossover.config.base import Model
+
+
+class FileLabels(Model):
+    """A table that gives the label of each file."""
+
+    table: str
+    """A .csv or .tsv among the files, by its path below their folder."""
+    file: str = "file"
+    """Column of the files, by their paths relative to the table."""
+    label: str = "label"
+    """Column of the labels."""
+
+
+class Pieces(Model):
+    """How MIDI files are cut into segments of notes in the order of (onset, pitch)."""
+
+    segment: PositiveInt = 48
+    """Notes in a segment; those left over at the end of a piece are dropped."""
+    maximum_segments: PositiveInt | Literal["all"] = 6
+    """Segments taken from one piece at most."""
+    content: Literal["pitches", "notes"] = "pitches"
+    """Pitches alone, or for encoding.kind events whole notes: time shift, pitch, duration and velocity."""
+    damaged: Literal["skip", "refuse"] = "skip"
+    """What is done with a file that is no whole MIDI file; what is skipped is named on the task's card."""
+
+
+class MidiReader(Pieces):
+    """MIDI files, cut into segments of notes."""
+
+    kind: Literal["midi"]
+    labels: FileLabels | None = None
+    """Where the labels are; by default each folder is a class."""
+
+
+class MaestroReader(Pieces):
+    """MAESTRO's performances by composer, in its own splits, cut into segments of notes."""
+
+    kind: Literal["maestro"]
+    minimum_pieces: PositiveInt = 1
+    """Composers with fewer performances are left out, as are those without any in training."""
+
+
+class IdxReader(Model):
+    """MNIST's four IDX files, or others of such names, in their own splits."""
+
+    kind: Literal["idx"]
+
+
+class CifarReader(Model):
+    """CIFAR-10's Python batches, in their own splits."""
+
+    kind: Literal["cifar-batches"]
+
+
+class ImageFolderReader(Model):
+    """Image files of any format that Pillow reads."""
+
+    kind: Literal["image-folder"]
+    labels: FileLabels | None = None
+    """Where the labels are; by default each folder is a class."""
+    colour: bool = True
+    """Whether images are read in colour (red, green, blue) or in gray."""
+    resize: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = None
+    """[rows, columns] to which all are brought; without it they must be of one size."""
+    damaged: Literal["refuse", "skip"] = "refuse"
+    """What is done with a file that is no whole image; what is skipped is named on the task's card."""

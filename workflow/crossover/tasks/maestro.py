@@ -1,0 +1,58 @@
+"""MAESTRO: piano performances with their composers (Hawthorne et al. 2019)."""
+
+from typing import Any
+
+import pandas as pd
+
+from crossover.acquire.receipt import Receipt
+from crossover.errors import UserError
+from crossover.tasks.items import Items
+from crossover.tasks.labels import files_of, read_table
+from crossover.tasks.pieces import cut_pieces, rows_of, unit_of
+
+COMPOSER, SPLIT, FILE = "canonical_composer", "split", "midi_filename"
+
+
+def read(settings: dict[str, Any], receipt: Receipt) -> Items:
+    """The composer of segments of performances, in the splits of the data; versions 1 to 3 name their columns alike.
+
+    Args:
+        settings: those of `cut_pieces`, and `minimum_pieces` (performances of a composer, in all splits).
+        receipt: the unpacked zip: maestro-v*.csv, and the MIDI files that it names.
+
+    Returns:
+        One item per segment, grouped by performance, with the column `split`. Performances of a composer who has fewer than
+        `minimum_pieces` of them, or none in training, are skipped.
+
+    Raises:
+        UserError: the table is not there or names files that are not.
+    """
+    tables = [file for file in receipt.files if file.endswith(".csv")]
+    if len(tables) != 1:
+        raise UserError(
+            f"{receipt.root} has {len(tables)} csv files; MAESTRO comes with one: unpack its MIDI zip there."
+        )
+    table = read_table(receipt, tables[0], [COMPOSER, SPLIT, FILE])
+    table = table.set_index(pd.Index(files_of(receipt, tables[0], table[FILE]), dtype=object))
+    reasons = _reasons(table, settings["minimum_pieces"])
+    pieces, skipped = cut_pieces(receipt, table.index[reasons == ""], settings)
+    left_out = [{"input": file, "reason": reason} for file, reason in reasons.items() if reason]
+    items = pd.DataFrame(rows_of(pieces, table[COMPOSER].to_dict()), columns=["item", "group", "sequence", "target"])
+    items["split"] = items["group"].map(table[SPLIT].to_dict())
+    return Items(items, unit=unit_of(settings), skipped=left_out + skipped)
+
+
+def _reasons(table: pd.DataFrame, minimum: int) -> pd.Series:
+    """Why each performance is left out, or nothing."""
+    training = set(table.loc[table[SPLIT] == "train", COMPOSER])
+    counts = table[COMPOSER].value_counts()
+    reasons = table[COMPOSER].map(
+        lambda name: (
+            f"{name} has {counts[name]} performances, fewer than {minimum}"
+            if counts[name] < minimum
+            else ""
+            if name in training
+            else f"no performance of {name} is for training"
+        )
+    )
+    return reasons.astype(object)
