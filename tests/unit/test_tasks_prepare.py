@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from test_tasks_midi import write_midi
 
 from crossover.acquire.receipt import write_receipt
+from crossover.config.media_readers import MidiReader
 from crossover.config.tasks import Policy, Target
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
@@ -19,6 +20,7 @@ from crossover.tasks.registry import READERS
 from crossover.tasks.splits import assign_splits
 
 SPLIT = {"by": "group", "validation": 0.2, "test": 0.3, "stratified": True, "seed": 0}
+MIDI = MidiReader(kind="midi", segment=10).model_dump()
 POLICY = Policy().model_dump()
 CLASS = Target(kind="class").model_dump()
 
@@ -162,7 +164,7 @@ def test_preparing_again_gives_the_same_bytes(tmp_path):
 
 def test_music_is_split_by_piece(tmp_path):
     receipt = music_receipt(tmp_path / "midi", {"a": 8, "b": 6})
-    reader = {"kind": "midi", "segment": 10, "maximum_segments": 6}
+    reader = MIDI
     prepare_task(spec_of(reader, split=SPLIT), receipt, tmp_path / "task")
     tables = [pd.read_parquet(tmp_path / "task" / f"{split}.parquet") for split in SPLITS]
     groups = [set(table["group"]) for table in tables]
@@ -189,9 +191,7 @@ def test_digits_are_images_of_8_by_8(tmp_path):
 def test_one_class_alone_is_refused(tmp_path):
     receipt = music_receipt(tmp_path / "midi", {"a": 5})
     with pytest.raises(UserError, match="all items are of the class 'a'"):
-        prepare_task(
-            spec_of({"kind": "midi", "segment": 10, "maximum_segments": 6}, split=SPLIT), receipt, tmp_path / "t"
-        )
+        prepare_task(spec_of(MIDI, split=SPLIT), receipt, tmp_path / "t")
     assert not (tmp_path / "t").exists()
 
 

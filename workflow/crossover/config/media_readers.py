@@ -1,6 +1,6 @@
 """Readers of music and images."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -43,6 +43,7 @@ class MaestroReader(Pieces):
     """MAESTRO's performances by composer, in its own splits, cut into segments of notes."""
 
     kind: Literal["maestro"]
+    gives_split: ClassVar[bool] = True
     minimum_pieces: PositiveInt = 1
     """Composers with fewer performances are left out, as are those without any in training."""
 
@@ -51,12 +52,14 @@ class IdxReader(Model):
     """MNIST's four IDX files, or others of such names, in their own splits."""
 
     kind: Literal["idx"]
+    gives_split: ClassVar[bool] = True
 
 
 class CifarReader(Model):
     """CIFAR-10's Python batches, in their own splits."""
 
     kind: Literal["cifar-batches"]
+    gives_split: ClassVar[bool] = True
 
 
 class ImageFolderReader(Model):
