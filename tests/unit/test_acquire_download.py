@@ -5,7 +5,6 @@ import resource
 import subprocess
 import sys
 import termios
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -122,7 +121,7 @@ def test_the_next_run_goes_on_too(web, monkeypatch):
     assert not list(Path().rglob(".a*")), "no partial file is left"
 
 
-def test_what_a_killed_process_left_is_cleared_away_and_gone_on_with(web):
+def test_what_a_killed_process_left_is_cleared_away_and_gone_on_with(web, eventually):
     file = {"url": web.put("/a", CONTENT, breaks=[1_000_000], pause=30), "sha256": digest(CONTENT)}
     spec = spec_of(file)
     write_json(Path("spec.json"), spec)
@@ -137,9 +136,9 @@ def test_what_a_killed_process_left_is_cleared_away_and_gone_on_with(web):
         "--output",
         folder / "dataset.json",
     ]
+    part = folder / ".a.part"
     with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as process:
-        while not web.requests or (web.requests[0].sent and not (folder / ".a.part").stat().st_size):
-            time.sleep(0.01)
+        eventually(lambda: part.is_file() and part.stat().st_size)
         process.kill()
     assert len(list(folder.iterdir())) == 3, "a partial file, what it is of, and a temporary folder"
     web.files["/a"].pause = 0

@@ -8,7 +8,7 @@ import pytest
 import sklearn.datasets
 
 from crossover.acquire.dataset import acquire_dataset
-from crossover.acquire.receipt import read_receipt
+from crossover.acquire.receipt import read_receipt, write_receipt
 from crossover.acquire.registry import ACQUIRERS
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, tree_digest, write_sealed_json
@@ -108,6 +108,20 @@ def test_a_folder_is_read_in_place(tmp_path, monkeypatch):
     Path("mine/a/1.mid").write_text("other")
     with pytest.raises(UserError, match="changed since this was planned"):
         acquire_dataset(spec, Path("downloads"))
+
+
+@pytest.mark.parametrize(("number", "listed"), [(20, True), (21, False)])
+def test_a_card_lists_few_files_and_counts_many(tmp_path, number, listed):
+    names = [f"{index}" for index in range(number)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    origins = []
+    for _ in range(2):
+        write_receipt(tmp_path / "dataset.json", tmp_path, names, {"name": "many", "kind": "folder"})
+        origins.append(read_receipt(tmp_path / "dataset.json").origin["files"])
+        (tmp_path / "0").write_text("other")
+    assert origins[0] != origins[1]
+    assert len(origins[0]) == number if listed else origins[0].keys() == {"number", "sha256"}
 
 
 def test_versions_that_are_not_installed_are_refused(tmp_path):

@@ -146,10 +146,10 @@ def test_a_mirror_that_is_not_there_is_told(monkeypatch, root):
         spec_of({})
 
 
-@pytest.mark.parametrize("text", ["{", '{"files": [{"file": "x"}]}', '{"files": 3}', "[3]"])
+@pytest.mark.parametrize("text", ["{", "\xe9", '{"files": [{"file": "x"}]}', '{"files": 3}', "[3]"])
 def test_a_damaged_manifest_is_told(mirror, text):
     (mirror({}, *()) / ".").mkdir(exist_ok=True)
-    Path("mirror/MANIFEST.json").write_text(text)
+    Path("mirror/MANIFEST.json").write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=r"mirror/MANIFEST\.json"):
         spec_of({})
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from crossover.config.datasets import RemoteFile
 from crossover.config.load import parse
 from crossover.errors import UserError
-from crossover.files import read_json, write_json
+from crossover.files import write_json
 from crossover.identity import hash8
 
 VARIABLE = "CROSSOVER_MIRROR"
@@ -107,9 +107,16 @@ def read_mirror() -> Mirror | None:
         raise UserError(f"{VARIABLE} names {root}, which is no folder; correct the variable, or unset it.")
     else:
         path = Path(root, MANIFEST)
-    manifest = read_json(path) if path.is_file() else {}
+    manifest = _read_manifest(path) if path.is_file() else {}
     files = manifest.get("files", []) if isinstance(manifest, dict) else manifest
     return Mirror(root, parse(list[Entry], files, str(path)))
+
+
+def _read_manifest(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); correct it, or unset {VARIABLE}.") from error
 
 
 def _fetch_manifest(root: str) -> Any:
