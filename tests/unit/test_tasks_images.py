@@ -233,9 +233,11 @@ def test_a_corrupt_image_is_fatal_unless_it_is_to_be_skipped(pictures):
 
 def test_labels_of_images_come_from_a_table(pictures):
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
-    lines = ["file\tlabel", *(f"{name}\tclass {number % 2}" for number, name in enumerate(names))]
+    lines = ["path\tclass", *(f"{name}\tclass {number % 2}" for number, name in enumerate(names))]
     (pictures / "labels.tsv").write_text("\n".join(lines))
-    settings = ImageFolderReader(kind="image-folder", labels={"table": "labels.tsv"}).model_dump()
+    settings = ImageFolderReader(
+        kind="image-folder", labels={"file": "labels.tsv", "item": "path", "target": "class"}
+    ).model_dump()
     items = images.read(settings, receipt_of(pictures))
     assert items.table["item"].tolist() == names
     assert items.table["target"].tolist() == [f"class {number % 2}" for number in range(12)]

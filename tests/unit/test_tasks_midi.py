@@ -208,7 +208,7 @@ def test_corrupt_pieces_and_empty_ones_are_named_among_good_ones(pieces, tmp_pat
 # --- labels in a table ------------------------------------------------------------------------------------------
 
 TABLED = MidiReader(
-    kind="midi", segment=10, labels={"table": "who.csv", "file": "midi", "label": "composer"}
+    kind="midi", segment=10, labels={"file": "who.csv", "item": "midi", "target": "composer"}
 ).model_dump()
 
 
@@ -271,17 +271,18 @@ def small_maestro(folder: Path, *rows: tuple[str, str]) -> Path:
     return folder
 
 
-def test_composers_who_cannot_be_learned_or_are_too_rare_are_named(tmp_path):
+def test_rare_composers_are_kept_unless_told(tmp_path):
     rows = [("Bach", "train"), ("Bach", "test"), ("Satie", "test"), ("Berg", "train")]
     receipt = receipt_of(small_maestro(tmp_path, *rows))
     items = maestro.read(MAESTRO, receipt)
-    assert items.table["target"].tolist() == ["Bach", "Bach", "Berg"]
-    assert items.skipped == [
-        {"input": "maestro-v1.0.0/2018/2.midi", "reason": "no performance of Satie is for training"}
-    ]
+    assert items.table["target"].tolist() == ["Bach", "Bach", "Satie", "Berg"]
+    assert items.table["split"].tolist() == ["train", "test", "test", "train"]
     items = maestro.read({**MAESTRO, "minimum_pieces": 2}, receipt)
     assert items.table["target"].tolist() == ["Bach", "Bach"]
-    assert "Satie has 1 performances, fewer than 2" in [entry["reason"] for entry in items.skipped]
+    assert items.skipped == [
+        {"input": f"maestro-v1.0.0/2018/{number}.midi", "reason": f"{composer} has fewer than 2 performances"}
+        for number, composer in ((2, "Satie"), (3, "Berg"))
+    ]
 
 
 def test_maestro_without_its_table_is_refused(tmp_path):

@@ -1,21 +1,20 @@
 """Readers of music and images."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from crossover.config.base import Model
+from crossover.config.text_readers import LabelTable
 
 
-class FileLabels(Model):
-    """A table that gives the label of each file."""
+class OwnSplits(Model):
+    """A reader of data that comes in splits."""
 
-    table: str
-    """A .csv or .tsv among the files, by its path below their folder."""
-    file: str = "file"
-    """Column of the files, by their paths relative to the table."""
-    label: str = "label"
-    """Column of the labels."""
+    @property
+    def gives_split(self) -> bool:
+        """The data says which split an item belongs to."""
+        return True
 
 
 class Pieces(Model):
@@ -35,39 +34,36 @@ class MidiReader(Pieces):
     """MIDI files, cut into segments of notes."""
 
     kind: Literal["midi"]
-    labels: FileLabels | None = None
-    """Where the labels are; by default each folder is a class."""
+    labels: LabelTable | None = None
+    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
 
 
-class MaestroReader(Pieces):
+class MaestroReader(Pieces, OwnSplits):
     """MAESTRO's performances by composer, in its own splits, cut into segments of notes."""
 
     kind: Literal["maestro"]
-    gives_split: ClassVar[bool] = True
     minimum_pieces: PositiveInt = 1
-    """Composers with fewer performances are left out, as are those without any in training."""
+    """Composers with fewer performances are left out."""
 
 
-class IdxReader(Model):
+class IdxReader(OwnSplits):
     """MNIST's four IDX files, or others of such names, in their own splits."""
 
     kind: Literal["idx"]
-    gives_split: ClassVar[bool] = True
 
 
-class CifarReader(Model):
+class CifarReader(OwnSplits):
     """CIFAR-10's Python batches, in their own splits."""
 
     kind: Literal["cifar-batches"]
-    gives_split: ClassVar[bool] = True
 
 
 class ImageFolderReader(Model):
     """Image files of any format that Pillow reads."""
 
     kind: Literal["image-folder"]
-    labels: FileLabels | None = None
-    """Where the labels are; by default each folder is a class."""
+    labels: LabelTable | None = None
+    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
     colour: bool = True
     """Whether images are read in colour (red, green, blue) or in gray."""
     resize: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = None

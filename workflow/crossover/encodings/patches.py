@@ -32,8 +32,10 @@ def cut_images(pixels: np.ndarray, patch: list[int]) -> np.ndarray:
             f"a patch of {_size(patch)} does not divide images of {height} x {width}; "
             "set encoding.patch to [rows, columns] that do."
         )
-    grid = pixels.reshape(images, height // patch[0], patch[0], width // patch[1], patch[1], channels)
-    return np.ascontiguousarray(grid.swapaxes(2, 3)).reshape(-1, prod(patch) * channels)
+    # A row of a patch is moved as one piece: several times as fast as pixel by pixel.
+    row = np.dtype(f"V{patch[1] * channels * pixels.itemsize}")
+    grid = np.ascontiguousarray(pixels).reshape(images, height // patch[0], patch[0], width * channels).view(row)
+    return np.ascontiguousarray(grid.swapaxes(2, 3)).view(pixels.dtype).reshape(-1, prod(patch) * channels)
 
 
 def paste_images(patches: np.ndarray, shape: list[int], patch: list[int]) -> np.ndarray:

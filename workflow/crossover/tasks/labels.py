@@ -16,21 +16,21 @@ def read_labels(receipt: Receipt, settings: dict[str, Any] | None) -> tuple[dict
 
     Args:
         receipt: the files.
-        settings: None for labels by sub-folder; else `table` (one of the files, .csv or .tsv), and its columns `file`
-            (paths relative to the table's folder) and `label`.
+        settings: None for labels by sub-folder; else `file` (one of the files, .csv or .tsv), and its columns `item`
+            (paths relative to the table's folder) and `target`.
 
     Raises:
         UserError: a file lies beside the class folders, or the table does not fit the files.
     """
     if settings is None:
         return {file: _folder_of(receipt, file) for file in receipt.files}, []
-    path = settings["table"]
-    table = read_table(receipt, path, [settings["file"], settings["label"]])
-    labels = dict(zip(files_of(receipt, path, table[settings["file"]]), table[settings["label"]], strict=True))
+    path = settings["file"]
+    table = read_table(receipt, path, [settings["item"], settings["target"]])
+    labels = dict(zip(files_of(receipt, path, table[settings["item"]]), table[settings["target"]], strict=True))
     for number, label in enumerate(labels.values(), start=2):
         if not label.strip():
             raise UserError(
-                f"{receipt.root / path}, line {number}: no {settings['label']}; give a label, or remove the line."
+                f"{receipt.root / path}, line {number}: no {settings['target']}; give a label, or remove the line."
             )
     unlisted = [file for file in receipt.files if file not in labels and file != path]
     return labels, [{"input": file, "reason": f"not in {path}"} for file in unlisted]

@@ -22,7 +22,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
 
     Returns:
         One item per segment, grouped by performance, with the column `split`. Performances of a composer who has fewer than
-        `minimum_pieces` of them, or none in training, are skipped.
+        `minimum_pieces` of them are skipped.
 
     Raises:
         UserError: the table is not there or names files that are not.
@@ -34,25 +34,13 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
         )
     table = read_table(receipt, tables[0], [COMPOSER, SPLIT, FILE])
     table = table.set_index(pd.Index(files_of(receipt, tables[0], table[FILE]), dtype=object))
-    reasons = _reasons(table, settings["minimum_pieces"])
-    pieces, skipped = cut_pieces(receipt, table.index[reasons == ""], settings)
-    left_out = [{"input": file, "reason": reason} for file, reason in reasons.items() if reason]
+    counts = table[COMPOSER].map(table[COMPOSER].value_counts())
+    rare = counts < settings["minimum_pieces"]
+    pieces, skipped = cut_pieces(receipt, table.index[~rare], settings)
+    left_out = [
+        {"input": file, "reason": f"{row[COMPOSER]} has fewer than {settings['minimum_pieces']} performances"}
+        for file, row in table[rare].iterrows()
+    ]
     items = pd.DataFrame(rows_of(pieces, table[COMPOSER].to_dict()), columns=["item", "group", "sequence", "target"])
     items["split"] = items["group"].map(table[SPLIT].to_dict())
     return Items(items, unit=unit_of(settings), skipped=left_out + skipped)
-
-
-def _reasons(table: pd.DataFrame, minimum: int) -> pd.Series:
-    """Why each performance is left out, or nothing."""
-    training = set(table.loc[table[SPLIT] == "train", COMPOSER])
-    counts = table[COMPOSER].value_counts()
-    reasons = table[COMPOSER].map(
-        lambda name: (
-            f"{name} has {counts[name]} performances, fewer than {minimum}"
-            if counts[name] < minimum
-            else ""
-            if name in training
-            else f"no performance of {name} is for training"
-        )
-    )
-    return reasons.astype(object)
