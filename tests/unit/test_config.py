@@ -137,7 +137,9 @@ def test_keys_on_the_command_line_are_checked():
 
 def test_a_key_like_no_other_names_all_there_are(config):
     edit(config / "tasks/digits.yaml", "split", "zzz", value=1)
-    assert sentence(read, config / "tasks/digits.yaml").endswith("known: by, identity, seed, stratified, test, tool, validation.")
+    assert sentence(read, config / "tasks/digits.yaml").endswith(
+        "known: by, identity, seed, stratified, test, tool, validation."
+    )
 
 
 # --- YAML -------------------------------------------------------------------------------------------------------
@@ -233,7 +235,12 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
         ("tasks/listops.yaml", ["reader"], {"seed": 0}, "the key kind is missing in reader;"),
         ("tasks/listops.yaml", ["reader", "sizes", "test"], 1.5, "sizes.test: input should be a valid integer"),
         ("tasks/listops.yaml", ["encoding"], "symbols", "encoding: input should be a valid dictionary"),
-        ("tasks/listops.yaml", ["split"], {}, "reader listops generates its items: leave out dataset and split."),
+        (
+            "tasks/listops.yaml",
+            ["split"],
+            {},
+            "reader listops generates its items: leave out dataset, split and policy.",
+        ),
         ("tasks/digits.yaml", ["split"], None, "reader digits needs a dataset and a split."),
         ("tasks/digits.yaml", ["split", "test"], 0.9, "validation and test together must be less than 1"),
         ("tasks/digits.yaml", ["encoding", "patch"], [2, 2, 2], "patch: list should have at most 2 items"),

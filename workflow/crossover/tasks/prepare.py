@@ -36,7 +36,7 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
     reader = importlib.import_module(READERS[spec["reader"]["kind"]])
     items = reader.read(spec["reader"], read_receipt(receipt) if receipt else None)
     if spec["split"]:
-        items = _divide(apply_policy(items, spec["policy"], spec["letters"], spec["target"]["kind"]), spec)
+        items = divide(apply_policy(items, spec["policy"], spec["letters"], spec["target"]["kind"]), spec)
     _check(items, spec)
     digests = {}
     columns = [name for name in COLUMNS if name in items.table]
@@ -47,7 +47,16 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
     write_sealed_json(folder / "card.json", {"task": spec["task"], **describe_items(items), "sha256": digests})
 
 
-def _divide(items: Items, spec: dict[str, Any]) -> Items:
+def divide(items: Items, spec: dict[str, Any]) -> Items:
+    """Give every item its split: the column `split` of the table that is returned.
+
+    Args:
+        items: from the reader, the policy applied.
+        spec: `split`, `policy` and `letters`.
+
+    Raises:
+        UserError: the items cannot be divided like that.
+    """
     split = spec["split"]
     if split["by"] == "similarity":
         clustering = importlib.import_module(CLUSTERING)
