@@ -1,12 +1,16 @@
 """The generators: their labels are checked by independent means, their draws against the published numbers."""
 
 import re
+from itertools import islice
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
 
+import published_listops
 from crossover.errors import UserError
 from crossover.tasks import bits, folds, listops, splice
 
@@ -51,6 +55,60 @@ def test_listops_targets_are_the_values_of_the_expressions(seed, depth, args):
         assert 4 <= len(text.split(" ")) <= 60
         nesting = np.cumsum([symbol.startswith("[") - (symbol == "]") for symbol in text.split(" ")])
         assert nesting.max() < depth
+
+
+def traits(texts):
+    """What a distribution of expressions is made of: lengths, depths, arguments, symbols and values."""
+    found = {"length": [], "depth": [], "arguments": [], "symbol": [], "value": []}
+    for text in texts:
+        symbols = text.split(" ")
+        found["length"].append(len(symbols))
+        found["symbol"] += [symbol for symbol in symbols if symbol != "]"]
+        found["value"].append(evaluate_by_rewriting(text))
+        open_lists, deepest = [0], 1
+        for symbol in symbols:
+            if symbol == "]":
+                found["arguments"].append(open_lists.pop())
+                continue
+            open_lists[-1] += 1
+            if symbol.startswith("["):
+                open_lists.append(0)
+                deepest = max(deepest, len(open_lists))
+        found["depth"].append(deepest)
+    return found
+
+
+def two_sample(one, other):
+    """The p-value of a chi-squared test that two samples are of one distribution; rare values count together."""
+    counts = pd.crosstab(np.repeat([0, 1], [len(one), len(other)]), np.array([*one, *other]))
+    expected = counts.sum() * counts.sum(axis=1).min() / counts.to_numpy().sum()
+    rare = counts.columns[expected < 5]
+    table = counts.drop(columns=rare).assign(**({"rare": counts[rare].sum(axis=1)} if len(rare) else {}))
+    return chi2_contingency(table.loc[:, table.sum() > 0]).pvalue
+
+
+PUBLISHED = {"max_depth": 5, "max_args": 5, "min_length": 10, "max_length": 80}
+
+
+@pytest.mark.parametrize("trait", ["length", "depth", "arguments", "symbol", "value"])
+def test_listops_are_distributed_as_the_published_algorithm_draws_them(trait, samples):
+    assert two_sample(samples["ours"][trait], samples["published"][trait]) > 0.001
+
+
+def test_the_comparison_sees_a_generator_with_one_argument_more(samples):
+    assert two_sample(samples["other"]["arguments"], samples["published"]["arguments"]) < 1e-6
+
+
+@pytest.fixture(scope="module")
+def samples():
+    count = 3000
+    sizes = {"train": count - 2, "validation": 1, "test": 1}
+    plain = islice(published_listops.expressions(1, **PUBLISHED), count)
+    return {
+        "ours": traits(listops.read(LISTOPS | PUBLISHED | {"sizes": sizes}, None).table["sequence"]),
+        "other": traits(listops.read(LISTOPS | PUBLISHED | {"sizes": sizes, "max_args": 6}, None).table["sequence"]),
+        "published": traits(text for text, _ in plain),
+    }
 
 
 def test_listops_never_repeats_an_expression():

@@ -21,12 +21,23 @@ def _pattern(text: str) -> str:
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
+class SplitFiles(Model):
+    """One file for each split."""
+
+    train: str
+    """Training items."""
+    validation: str | None = None
+    """Validation items; by default they are taken from training."""
+    test: str
+    """Test items; they must have labels."""
+
+
 class Files(Model):
     """Text files of a dataset, named by their paths in it; those that end in .gz are unpacked while they are read."""
 
     file: str | None = None
     """The one file; give this or `files`."""
-    files: dict[Literal["train", "validation", "test"], str] | None = None
+    files: SplitFiles | None = None
     """One file for each split; the split is then `by: given`."""
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
     """Character set of the files."""
@@ -36,14 +47,14 @@ class Files(Model):
     @model_validator(mode="after")
     def one_or_several(self) -> "Files":
         """Either one file or one for each split."""
-        if (self.file is None) == (not self.files):
+        if (self.file is None) == (self.files is None):
             raise ValueError("give either file, or files with one for each split")
         return self
 
     @property
     def gives_split(self) -> bool:
         """Whether the files say which split an item belongs to."""
-        return bool(self.files)
+        return self.files is not None
 
 
 Column = str | NonNegativeInt
@@ -82,7 +93,7 @@ class TableReader(Files):
     @property
     def gives_split(self) -> bool:
         """Whether the files, or a column, say which split an item belongs to."""
-        return bool(self.files) or self.columns.split is not None
+        return self.files is not None or self.columns.split is not None
 
     @model_validator(mode="after")
     def named_or_numbered(self) -> "TableReader":
@@ -119,7 +130,7 @@ class FastaReader(Files):
     @property
     def gives_split(self) -> bool:
         """Whether the files, or the headers, say which split an item belongs to."""
-        return bool(self.files) or self.split is not None
+        return self.files is not None or self.split is not None
 
 
 class ThreeLineReader(Files):

@@ -39,7 +39,7 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
     dataset = read_receipt(receipt) if receipt else None
     items = reader.read(spec["reader"], dataset)
     if spec["split"]:
-        items = _divide(apply_policy(items, spec["policy"], spec["letters"], spec["target"]["kind"]), spec)
+        items = divide(apply_policy(items, spec["policy"], spec["letters"], spec["target"]["kind"]), spec)
     _check(items, spec)
     digests = {}
     columns = [name for name in COLUMNS if name in items.table]
@@ -54,7 +54,16 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
     )
 
 
-def _divide(items: Items, spec: dict[str, Any]) -> Items:
+def divide(items: Items, spec: dict[str, Any]) -> Items:
+    """Give every item its split: the column `split` of the table that is returned.
+
+    Args:
+        items: from the reader, the policy applied.
+        spec: `split`, `policy` and `letters`.
+
+    Raises:
+        UserError: the items cannot be divided like that.
+    """
     split = spec["split"]
     if split["by"] == "similarity":
         clustering = importlib.import_module(CLUSTERING)

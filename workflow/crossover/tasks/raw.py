@@ -26,9 +26,9 @@ def files_by_split(settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple
     """
     named = settings["files"] or {None: settings["file"]}
     for split in (None, *SPLITS):
-        if split in named:
-            find_file(receipt, named[split])
-            yield split, named[split]
+        if name := named.get(split):
+            find_file(receipt, name)
+            yield split, name
 
 
 def find_file(receipt: Receipt, name: str) -> Path:
@@ -94,7 +94,9 @@ def gather(records: Iterable[Record], settings: dict[str, Any], unit: str) -> It
     """
     table = pd.DataFrame.from_records([_complete(record, settings["labels"]) for record in records])
     if table.empty:
-        raise UserError(f"{settings['file'] or settings['files']} holds no items; check that it is the right file.")
+        raise UserError(
+            f"{settings['file'] or settings['files']['train']} holds no items; check that it is the right file."
+        )
     repeated = table[table["item"].duplicated(keep=False)]
     if len(repeated):
         first, second, *_ = repeated.loc[repeated["item"] == repeated["item"].iloc[0], "source"]

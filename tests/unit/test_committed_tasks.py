@@ -1,0 +1,77 @@
+"""The tasks of config/tasks/ as a newcomer would read them."""
+
+import pytest
+from committed_tasks import TASKS
+from pydantic import TypeAdapter
+
+from crossover.config.load import parse, read_yaml
+from crossover.config.readers import Reader
+from crossover.config.tasks import Policy, Split
+from crossover.errors import UserError
+from crossover.identity import code_digests
+from crossover.tasks.registry import READERS
+
+NAMES = sorted(path.stem for path in TASKS.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_committed_task_says_all_that_a_newcomer_asks(name):
+    task = read_yaml(TASKS / f"{name}.yaml")
+    reader = TypeAdapter(Reader).validate_python(task["reader"])
+    assert all(task[key] for key in ("title", "description", "licence", "citation"))
+    Policy(**task.get("policy", {}))
+    if "dataset" in task:
+        split = Split(**task["split"])
+        assert getattr(reader, "gives_split", False) == (split.by == "given")
+    else:
+        assert reader.sizes
+
+
+def test_what_is_damaged_or_simulated_is_named_so():
+    for name in NAMES:
+        task = read_yaml(TASKS / f"{name}.yaml")
+        assert ("damaged" in task["title"]) == bool(task["reader"].get("damaged"))
+        assert ("simulated" in task["description"].lower()) == task["simulated"]
+
+
+def test_a_new_reader_recomputes_no_task():
+    for module in READERS.values():
+        assert "crossover.tasks.registry" not in code_digests("crossover.tasks.prepare", module)
+    others = {name for name in code_digests("crossover.tasks.prepare", READERS["fasta"]) if name in READERS.values()}
+    assert others == {READERS["fasta"]}
+
+
+@pytest.mark.parametrize(
+    ("reader", "expected"),
+    [
+        (
+            {"kind": "table", "columns": {"sequence": "a", "target": "b"}},
+            "give either file, or files with one for each",
+        ),
+        (
+            {"kind": "table", "file": "t.csv", "header": False, "columns": {"sequence": "a", "target": 1}},
+            "columns.sequence must be a number, since there is no header",
+        ),
+        ({"kind": "fasta", "file": "f", "label": "x("}, "is not a regular expression"),
+        (
+            {"kind": "fasta", "file": "f", "label": "x"},
+            "needs one group in parentheses, which is what it finds, but has 0",
+        ),
+    ],
+)
+def test_a_reader_that_cannot_work_is_refused(reader, expected):
+    with pytest.raises(UserError, match=expected.replace("(", r"\(")):
+        parse(Reader, reader, "config/tasks/t.yaml")
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ({"by": "given", "test": 0.1}, "test means nothing with by: given; leave it out"),
+        ({"by": "item", "identity": 0.9}, "identity means nothing with by: item"),
+        ({"by": "similarity", "validation": 0.6, "test": 0.5}, "together must be less than 1"),
+    ],
+)
+def test_a_split_that_cannot_work_is_refused(split, expected):
+    with pytest.raises(UserError, match=expected):
+        parse(Split, split, "config/tasks/t.yaml")
