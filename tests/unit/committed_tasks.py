@@ -4,9 +4,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from crossover.tasks.receipt import Receipt
 from pydantic import TypeAdapter
 
+from crossover.acquire.receipt import Receipt
 from crossover.config.load import read_yaml
 from crossover.config.readers import Reader
 from crossover.config.tasks import Policy, Split

@@ -15,6 +15,7 @@ from crossover.acquire.receipt import read_receipt
 from crossover.acquire.spec import dataset_spec, subset_of
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
+from crossover.config.tasks import Policy, Split, Target
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.tasks.prepare import prepare_task
@@ -199,9 +200,10 @@ def test_a_task_of_a_subset_has_it_on_its_card_with_the_licence(mirror):
     part = gzip.compress(b"".join(gzip.decompress(digits.read_bytes()).splitlines(keepends=True)[:300]))
     mirror({"d.subset": part}, {"file": "d.subset", "status": "subset", "rows": "300 of 1797"})
     folder = acquire(spec_of({"name": "digits.csv.gz"}))
-    split = {"by": "item", "validation": 0.2, "test": 0.2, "seed": 0}
-    spec = {"task": "d", "reader": {"kind": "digits"}, "split": split, "simulated": False, "about": {"licence": "CC0"}}
-    prepare_task(spec | {"target": {"kind": "class", "metric": "accuracy"}}, folder / "dataset.json", Path("task"))
+    models = {"split": Split(by="item"), "policy": Policy(), "target": Target(kind="class")}
+    settings = {name: model.model_dump() for name, model in models.items()} | {"letters": None, "simulated": False}
+    spec = {"task": "d", "reader": {"kind": "digits"}, **settings, "about": {"licence": "CC0"}}
+    prepare_task(spec, folder / "dataset.json", Path("task"))
     card = read_json(Path("task/card.json"))
     assert card["licence"] == "CC0"
     assert card["origin"]["subset"] == "digits.csv.gz: 300 of 1797"

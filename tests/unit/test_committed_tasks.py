@@ -30,8 +30,8 @@ def test_a_committed_task_says_all_that_a_newcomer_asks(name):
 def test_what_is_damaged_or_simulated_is_named_so():
     for name in NAMES:
         task = read_yaml(TASKS / f"{name}.yaml")
-        assert ("damaged" in task["title"]) == bool(task["reader"].get("damaged"))
-        assert ("simulated" in task["description"].lower()) == task["simulated"]
+        assert ("damaged" in task["title"]) == (task["reader"].get("damaged") == "lu2021")
+        assert ("simulated" in task["description"].lower()) == task.get("simulated", False)
 
 
 def test_a_new_reader_recomputes_no_task():

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 from committed_tasks import TASKS, prepared, read, receipt_of
-from crossover.tasks.receipt import write_receipt
 
+from crossover.acquire.receipt import write_receipt
 from crossover.config.load import read_yaml
-from crossover.config.tasks import Policy
+from crossover.config.tasks import Policy, Target
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.tasks.policy import apply_policy
@@ -78,7 +78,7 @@ def test_a_label_that_occurs_only_in_the_test_split(mirrored, tmp_path):
         "split": {"by": "given", "validation": 0.15, "stratified": True, "seed": 0},
         "policy": Policy().model_dump(),
         "letters": "dna",
-        "target": {"kind": "class", "metric": "accuracy"},
+        "target": Target(kind="class").model_dump(),
         "simulated": False,
     }
     with pytest.raises(UserError, match="no training item is of the class '2', so it cannot be learned"):

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Hashable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def parse(shape: Any, value: Any, where: str) -> Any:
         UserError: the first thing that is wrong, with the nearest known name for an unknown key.
     """
     try:
-        return TypeAdapter(shape).validate_python(value)
+        return _adapter(shape).validate_python(value)
     except ValidationError as error:
         raise UserError(_sentence(error, shape, where)) from error
 
@@ -121,9 +122,19 @@ def _kind_sentence(problem: Any, location: list[str], shape: Any) -> str:
     return f"the key kind is missing{inside}; it says which of the settings apply."
 
 
+@cache
+def _schema(shape: Any) -> dict[str, Any]:
+    return TypeAdapter(shape).json_schema()
+
+
+@cache
+def _adapter(shape: Any) -> TypeAdapter:
+    return TypeAdapter(shape)
+
+
 def _keys_at(shape: Any, location: tuple[Any, ...]) -> set[str]:
     """The keys that are known at one place of a model, found through its JSON Schema."""
-    schema = TypeAdapter(shape).json_schema()
+    schema = _schema(shape)
     definitions = schema.get("$defs", {})
 
     def options(node: dict[str, Any]) -> list[dict[str, Any]]:
