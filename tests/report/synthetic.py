@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crossover.config.tasks import Target
 from crossover.files import sha256, write_json, write_parquet, write_sealed_json, write_text
 from crossover.results import write_provenance
 
@@ -118,6 +119,8 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
         "shape": [8, 8] if name == "digits" else None,
         "skipped": [{"file": "odd.mid", "reason": "no notes"}] if name == "composer" else [],
         "notes": [],
+        "counts": {"letters other than ACGTN, read as N": 7} if name == "splice-sim" else {},
+        "target": Target(kind="class" if classes else "bits").model_dump(),
         "items": sizes,
         "groups": {split: size // per_group for split, size in sizes.items()},
         "classes": {split: {label: size // len(classes) for label in classes} for split, size in sizes.items()} if classes else None,

@@ -18,6 +18,7 @@ from crossover.errors import UserError
 
 PITCHES = 128  # MIDI numbers
 UNKNOWN = "<unknown>"
+ITEMS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,11 @@ class Words:
     @classmethod
     def of(cls, training: pa.LargeStringArray) -> "Words":
         """The words of the training sequences, sorted."""
-        return cls(sorted(pc.unique(pc.split_pattern(training, " ").flatten()).to_pylist()))
+        words: set[str] = set()
+        for start in range(0, len(training), ITEMS_AT_ONCE):  # split words take several times the space of the text
+            part = training.slice(start, ITEMS_AT_ONCE)
+            words.update(pc.unique(pc.split_pattern(part, " ").flatten()).to_pylist())
+        return cls(sorted(words))
 
     @property
     def vocabulary(self) -> list[str]:

@@ -12,6 +12,7 @@ import vl_convert
 from markupsafe import Markup
 
 from crossover.files import write_text
+from crossover.metrics import METRICS
 from crossover.report import answer, facts, numbers
 from crossover.report.charts import VL_VERSION, Chart, draw_charts, draw_pretraining, stamped
 from crossover.report.palette import css_variables, make_series, metric_words, task_labels, unique_labels
@@ -87,6 +88,7 @@ def _page(
         series=series,
         labels=task_labels(part.whole),
         metric_words=metric_words(part.whole),
+        metrics=METRICS,
         checkpoint_labels=unique_labels(spec["checkpoints"]),
         headline=answer.headline(part.whole, comparisons),
         comparisons=comparisons,
