@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from workflow_copy import WorkflowCopy, fresh_copy
+from workflow_copy import ROOT, WorkflowCopy, fresh_copy
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,14 @@ def require() -> Callable[[bool, str], None]:
         pytest.skip(message)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def mirror(require) -> Path:
+    """The folder of a mirror of the downloads."""
+    folder = Path(os.environ.get("CROSSOVER_MIRROR", ROOT / "../shared/mirror")).resolve()
+    require(folder.is_dir(), "no mirror of the downloads is there: set CROSSOVER_MIRROR to its folder")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,60 @@
+"""Tasks of the papers, from files in their published formats to the report."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+STUDY = """\
+title: Published tasks
+question: Does every kind of task reach the report?
+tasks: [splice, fluorescence, scop-class, sst2, cola, cifar10, composer-maestro]
+checkpoints: [books]
+conditions: [random-all]
+seeds: [0]
+learning_rates: [1e-3]
+training: {batch_size: 8, max_steps: 2, evaluate_every: 2}
+hardware: {gpu: 0, threads: 1}
+"""
+CHECKPOINT = "title: Books\nkind: folder\nlicence: public domain\npath: models/books\n"
+KINDS = {
+    "splice": ("class", "accuracy"),
+    "fluorescence": ("number", "spearman"),
+    "scop-class": ("class", "accuracy"),
+    "sst2": ("class", "accuracy"),
+    "cola": ("class", "mcc"),
+    "cifar10": ("class", "accuracy"),
+    "composer-maestro": ("class", "accuracy"),
+}
+SUBSETS = {"fluorescence", "cifar10", "composer-maestro"}
+
+
+@pytest.fixture
+def published(fresh, mirror):
+    """The workflow where downloads come from the mirror, with a study of real tasks and a real checkpoint."""
+    (fresh.root / "published.yaml").write_text(STUDY)
+    (fresh.root / "config/checkpoints/books.yaml").write_text(CHECKPOINT)
+    shutil.copytree(mirror / "models/bert-l2-h128-books", fresh.root / "models/books")
+    return replace(fresh, environment={"CROSSOVER_MIRROR": str(mirror)})
+
+
+def test_published_tasks_reach_the_report(published):
+    """Downloads, archives, every kind of target and encoding, and what part of the data was there."""
+    published.finish("--cores", "2", study="published.yaml")
+    study = published.root / "results/studies/published"
+    cells = pd.read_csv(study / "cells.csv").set_index("task")
+    assert dict(cells["metric"]) == {task: metric for task, (_, metric) in KINDS.items()}
+    assert cells["score"].between(-1, 1).all()
+    cards = {path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text()) for path in published.root.glob("results/tasks/*/card.json")}  # fmt: skip
+    assert {task for task, card in cards.items() if card["origin"]["subset"]} == SUBSETS
+    assert {task: card["target"]["kind"] for task, card in cards.items()} == {task: kind for task, (kind, _) in KINDS.items()}  # fmt: skip
+    assert sum(cards["splice"]["items"].values()) == 3190
+    assert cards["sst2"]["items"]["test"] == 872
+    text = (study / "report.html").read_text()
+    assert "Computed on a part of the data" in text
+    assert "Spearman correlation" in text
+    [votes] = published.root.glob("results/runs/composer-maestro.*/seed-0/predictions.parquet")
+    assert len(pd.read_parquet(votes)) == cards["composer-maestro"]["groups"]["test"]
+    assert "Nothing to be done" in published.finish("--dry-run", study="published.yaml")
