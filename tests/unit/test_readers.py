@@ -9,8 +9,9 @@ import lmdb
 import numpy as np
 import pandas as pd
 import pytest
-from committed_tasks import read
+from committed_tasks import TASKS, read
 
+from crossover.config.load import read_yaml
 from crossover.errors import UserError
 
 ROWS = [
@@ -84,6 +85,23 @@ def test_splits_come_from_a_column_or_from_files(tmp_path):
     (tmp_path / "u.csv").write_text("text,label\nc,x\n")
     table = read(tmp_path, kind="table", files={"test": "t.csv", "train": "u.csv"}, columns=columns).table
     assert table[["sequence", "split"]].to_numpy().tolist() == [["c", "train"], ["a", "test"], ["b", "test"]]
+
+
+PAIRS = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n" + '1\t70\t71\tHe said "no.\tNo.\n' + "0\t72\t73\tb\tc\n"
+
+
+def test_pairs_are_divided_by_a_list_of_their_ids_as_mrpc_has_it(tmp_path):
+    (tmp_path / "msr_paraphrase_train.txt").write_text(PAIRS, encoding="utf-8")
+    (tmp_path / "mrpc_dev_ids.tsv").write_text("72\t73\n")
+    reader = read_yaml(TASKS / "mrpc.yaml")["reader"]
+    table = read(tmp_path, **reader).table
+    assert table[["item", "sequence", "second", "target", "split"]].to_numpy().tolist() == [
+        ["70\t71", 'He said "no.', "No.", "paraphrase", "train"],
+        ["72\t73", "b", "c", "different", "test"],
+    ]
+    (tmp_path / "mrpc_dev_ids.tsv").write_text("72\t74\n")
+    with pytest.raises(UserError, match=r"mrpc_dev_ids.tsv:1: there is no item '72\\t74'; did you mean 72\t73\?"):
+        read(tmp_path, **reader)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

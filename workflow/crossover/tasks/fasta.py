@@ -25,7 +25,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: a file is not FASTA, or the table of labels cannot be read or has a name twice.
     """
-    return gather(_records(settings, receipt), settings, unit="letters")
+    return gather(_records(settings, receipt), settings, receipt, unit="letters")
 
 
 def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:

@@ -81,12 +81,14 @@ def _undecodable(path: Path, opener: Any, encoding: str) -> str:
     return f"{path}, {where}, which is not {encoding}; save the file as UTF-8, or set reader.encoding to latin-1."
 
 
-def gather(records: Iterable[Record], settings: dict[str, Any], unit: str) -> Items:
+def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt, unit: str) -> Items:
     """Make items of records.
 
     Args:
         records: from the reader; without `item` the source names the item, without `group` the item is its own.
-        settings: of the reader, with `labels` (label in the file to name of the class).
+        settings: of the reader, with `labels` (label in the file to name of the class) and `split_names` (files that
+            list the items of a split).
+        receipt: the files.
         unit: what one position of a sequence is.
 
     Raises:
@@ -104,6 +106,8 @@ def gather(records: Iterable[Record], settings: dict[str, Any], unit: str) -> It
             f"{second}: the name {repeated['item'].iloc[0]!r} is also that of {first}; "
             "names must be unique: correct one, or remove the record that is there twice."
         )
+    if settings["split_names"]:
+        table["split"] = _listed_splits(table["item"], settings, receipt)
     return Items(table, unit)
 
 
@@ -122,3 +126,21 @@ def _complete(record: Record, labels: dict[str, str]) -> Record:
             f"{record['source']}: the split {record['split']!r} is unknown; {nearest(record['split'], SPLITS)}"
         )
     return complete
+
+
+def _listed_splits(items: pd.Series, settings: dict[str, Any], receipt: Receipt) -> pd.Series:
+    """The split of each item, from the files that list them."""
+    known = set(items)
+    listed: dict[str, str] = {}
+    for split, file in settings["split_names"].items():
+        if not file:
+            continue
+        with open_text(find_file(receipt, file), settings["encoding"]) as stream:
+            for number, name in enumerate(map(str.strip, stream), start=1):
+                if name and name not in known:
+                    raise UserError(f"{file}:{number}: there is no item {name!r}; {nearest(name, known)}")
+                if listed.setdefault(name, split) != split:
+                    raise UserError(
+                        f"{file}:{number}: {name!r} is listed for {listed[name]} too; remove one of the two."
+                    )
+    return items.map(listed).fillna("train")
