@@ -99,7 +99,7 @@ class Columns(Model):
     group: Column | None = None
     """What must stay in one split; by default the item."""
     split: Column | None = None
-    """train, validation or test; the split is then `by: given`."""
+    """train, validation (or valid, val, dev) or test; the split is then `by: given`."""
 
 
 class TableReader(Files):

@@ -41,10 +41,6 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
                 "target": find_label(header),
                 **{key: find(header) for key, find in finders.items()},
             }
-            if "group" in finders and not record["group"]:
-                raise UserError(
-                    f"{source}: reader.group finds nothing in {header!r}; correct the pattern or the header."
-                )
             if "split" in finders:
                 record["split"] = record["split"] or "train"
             yield record | ({"split": split} if split else {})

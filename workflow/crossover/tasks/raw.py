@@ -16,6 +16,7 @@ from crossover.tasks.receipt import Receipt
 # What a reader finds out about one item: `source` (file and line, which errors name), `sequence`, `target` (text, or
 # None where it is missing), and as they apply `item`, `second`, `group` and `split`.
 Record = dict[str, Any]
+SPLIT_NAMES = {"training": "train", "dev": "validation", "val": "validation", "valid": "validation"}
 
 
 def files_by_split(settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str | None, str]]:
@@ -121,10 +122,13 @@ def _complete(record: Record, labels: dict[str, str]) -> Record:
                 f"{nearest(record['target'], labels)}"
             )
         complete["target"] = labels[record["target"]]
-    if record.get("split", "train") not in SPLITS:
-        raise UserError(
-            f"{record['source']}: the split {record['split']!r} is unknown; {nearest(record['split'], SPLITS)}"
-        )
+    if "group" in record and not record["group"]:
+        raise UserError(f"{record['source']}: the item has no group; add it, or correct how reader finds the group.")
+    if "split" in record:
+        split = (record["split"] or "").lower()
+        complete["split"] = SPLIT_NAMES.get(split, split)
+        if complete["split"] not in SPLITS:
+            raise UserError(f"{record['source']}: the split {record['split']!r} is unknown; {nearest(split, SPLITS)}")
     return complete
 
 
@@ -138,7 +142,7 @@ def _listed_splits(items: pd.Series, settings: dict[str, Any], receipt: Receipt)
         with open_text(find_file(receipt, file), settings["encoding"]) as stream:
             for number, name in enumerate(map(str.strip, stream), start=1):
                 if name and name not in known:
-                    raise UserError(f"{file}:{number}: there is no item {name!r}; {nearest(name, known)}")
+                    raise UserError(f"{file}:{number}: no item has the name {name!r}; correct the list.")
                 if listed.setdefault(name, split) != split:
                     raise UserError(
                         f"{file}:{number}: {name!r} is listed for {listed[name]} too; remove one of the two."
