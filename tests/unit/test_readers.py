@@ -178,7 +178,7 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
         (
             "t.csv",
             "text,label,part\na,x,tst\n",
-            {"split": "part"},
+            {"columns": {"split": "part"}},
             r"t.csv:2: the split 'tst' is unknown; did you mean te",
         ),
         ("t.csv", "text,label,part\na,x,\n", {"columns": {"group": "part"}}, r"t.csv:2: the item has no group"),
