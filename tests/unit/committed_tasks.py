@@ -29,6 +29,11 @@ def read(root: Path, **settings: Any) -> Items:
     return import_module(READERS[reader.kind]).read(reader.model_dump(), receipt_of(root))
 
 
+def settings_of_reader(task: dict[str, Any]) -> dict[str, Any]:
+    """The reader of a task with its defaults, as a spec has it."""
+    return TypeAdapter(Reader).validate_python(task["reader"]).model_dump()
+
+
 def prepared(name: str, root: Path) -> Items:
     """The items of a committed task, its policy applied and divided."""
     task = read_yaml(TASKS / f"{name}.yaml")

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from crossover.config.load import parse, read_yaml
 from crossover.config.readers import Reader
-from crossover.config.tasks import Policy, Split
+from crossover.config.tasks import Policy, Split, Task
 from crossover.errors import UserError
 from crossover.identity import code_digests
 from crossover.tasks.registry import READERS
@@ -75,3 +75,36 @@ def test_a_reader_that_cannot_work_is_refused(reader, expected):
 def test_a_split_that_cannot_work_is_refused(split, expected):
     with pytest.raises(UserError, match=expected):
         parse(Split, split, "config/tasks/t.yaml")
+
+
+OWN = {
+    "title": "Mine",
+    "domain": "dna",
+    "licence": "mine",
+    "citation": "me",
+    "dataset": {"kind": "folder", "name": "mine", "path": "data"},
+    "reader": {"kind": "table", "file": "t.csv", "columns": {"sequence": "a", "target": "b"}},
+    "split": {"by": "similarity"},
+    "target": {"kind": "class"},
+    "encoding": {"kind": "symbols", "alphabet": "dna", "max_length": 9},
+}
+FILES = {"train": "a.csv", "test": "b.csv"}
+XOR = {"kind": "bit-xor", "bits": 3, "sizes": {"train": 4, "validation": 4, "test": 4}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"split": {"by": "given"}}, "reader table is told of no splits: choose another split.by, or name files"),
+        (
+            {"reader": OWN["reader"] | {"file": None, "files": FILES}},
+            "reader table is told where the splits are: set split.by",
+        ),
+        ({"reader": XOR, "dataset": None, "split": None, "policy": {}}, "leave out dataset, split and policy"),
+        ({"policy": {"unknown": "ignore"}}, "policy.unknown: input should be 'map', 'drop' or 'error', not 'ignore'"),
+    ],
+)
+def test_parts_of_a_task_that_contradict_each_other_are_refused(changes, expected):
+    assert parse(Task, OWN, "config/tasks/t.yaml")
+    with pytest.raises(UserError, match=expected):
+        parse(Task, OWN | changes, "config/tasks/t.yaml")

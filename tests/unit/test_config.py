@@ -15,7 +15,7 @@ from crossover.plan import make_plan
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*.yaml"))
 # Mappings whose keys are the user's own names.
-FREE = {("reader", "labels"), ("dataset", "classes"), ("training_by_task",)}
+FREE = {("dataset", "classes"), ("reader", "labels"), ("training_by_task",)}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import gzip
 import shutil
 
 import pytest
-from committed_tasks import TASKS, prepared, read, receipt_of
+from committed_tasks import TASKS, prepared, read, receipt_of, settings_of_reader
 
 from crossover.acquire.receipt import write_receipt
 from crossover.config.load import read_yaml
@@ -67,14 +67,7 @@ def test_a_label_that_occurs_only_in_the_test_split(mirrored, tmp_path):
     task = read_yaml(TASKS / "gue-promoter-tata.yaml")
     spec = {
         "task": "gue",
-        "reader": {
-            **task["reader"],
-            "encoding": "utf-8",
-            "labels": {},
-            "format": None,
-            "header": True,
-            "quoting": "standard",
-        },
+        "reader": settings_of_reader(task),
         "split": {"by": "given", "validation": 0.15, "stratified": True, "seed": 0},
         "policy": Policy().model_dump(),
         "letters": "dna",

@@ -9,8 +9,9 @@ import lmdb
 import numpy as np
 import pandas as pd
 import pytest
-from committed_tasks import read
+from committed_tasks import TASKS, read
 
+from crossover.config.load import read_yaml
 from crossover.errors import UserError
 
 ROWS = [
@@ -77,13 +78,35 @@ def test_pairs_lists_of_one_and_named_labels(tmp_path):
 
 
 def test_splits_come_from_a_column_or_from_files(tmp_path):
-    (tmp_path / "t.csv").write_text("text,label,part\na,x,train\nb,y,test\n")
+    (tmp_path / "t.csv").write_text("text,label,part\na,x,train\nb,y,test\nc,y,Dev\n")
     columns = {"sequence": "text", "target": "label"}
     table = read(tmp_path, kind="table", file="t.csv", columns=columns | {"split": "part"}).table
-    assert table["split"].tolist() == ["train", "test"]
+    assert table["split"].tolist() == ["train", "test", "validation"]
     (tmp_path / "u.csv").write_text("text,label\nc,x\n")
     table = read(tmp_path, kind="table", files={"test": "t.csv", "train": "u.csv"}, columns=columns).table
-    assert table[["sequence", "split"]].to_numpy().tolist() == [["c", "train"], ["a", "test"], ["b", "test"]]
+    assert table[["sequence", "split"]].to_numpy().tolist() == [
+        ["c", "train"],
+        ["a", "test"],
+        ["b", "test"],
+        ["c", "test"],
+    ]
+
+
+PAIRS = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n" + '1\t70\t71\tHe said "no.\tNo.\n' + "0\t72\t73\tb\tc\n"
+
+
+def test_pairs_are_divided_by_a_list_of_their_ids_as_mrpc_has_it(tmp_path):
+    (tmp_path / "msr_paraphrase_train.txt").write_text(PAIRS, encoding="utf-8")
+    (tmp_path / "mrpc_dev_ids.tsv").write_text("72\t73\n")
+    reader = read_yaml(TASKS / "mrpc.yaml")["reader"]
+    table = read(tmp_path, **reader).table
+    assert table[["item", "sequence", "second", "target", "split"]].to_numpy().tolist() == [
+        ["70\t71", 'He said "no.', "No.", "paraphrase", "train"],
+        ["72\t73", "b", "c", "different", "test"],
+    ]
+    (tmp_path / "mrpc_dev_ids.tsv").write_text("72\t74\n")
+    with pytest.raises(UserError, match=r"mrpc_dev_ids.tsv:1: no item has the name '72\\t74'; correct the list"):
+        read(tmp_path, **reader)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -151,6 +174,14 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
         ("t.csv", "text,label\na,b,x\n", {}, r"t.csv, line 2: 3 values, but the header has 2 columns"),
         ("t.csv", 'text,label\n"a,x\n', {}, r"t.csv, line 2: unexpected end of data"),
         ("t.csv", "text,label\n", {}, r"t.csv holds no items"),
+        ("t.csv", "text,label,text\na,x,b\n", {}, r"t.csv has 2 columns 'text'; rename all but one"),
+        (
+            "t.csv",
+            "text,label,part\na,x,tst\n",
+            {"columns": {"split": "part"}},
+            r"t.csv:2: the split 'tst' is unknown; did you mean te",
+        ),
+        ("t.csv", "text,label,part\na,x,\n", {"columns": {"group": "part"}}, r"t.csv:2: the item has no group"),
         ("t.csv", "text,label\na,q\n", {"labels": {"x": "X"}}, r"t.csv:2: the label 'q' is not among reader.labels"),
         ("t.json", "[{]", {}, r"t.json, line 1 is not JSON"),
         ("t.json", '{"text": "a"}', {}, r"t.json holds no list of objects; set reader.format to jsonl"),
@@ -162,7 +193,8 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
 def test_a_table_that_cannot_be_read_is_one_sentence(tmp_path, name, content, settings, expected):
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=expected):
-        read(tmp_path, kind="table", file=name, columns={"sequence": "text", "target": "label"}, **settings)
+        columns = {"sequence": "text", "target": "label"} | settings.get("columns", {})
+        read(tmp_path, kind="table", file=name, **settings | {"columns": columns})
 
 
 def test_a_file_that_the_dataset_lacks_is_named_with_its_neighbour(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from crossover.acquire.receipt import Receipt
-from crossover.config.readers import ImageFolderReader
+from crossover.config.media_readers import ImageFolderReader
 from crossover.errors import UserError
 from crossover.tasks import cifar, idx, images
 

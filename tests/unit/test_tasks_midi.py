@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossover.acquire.receipt import Receipt
-from crossover.config.readers import MaestroReader, MidiReader
+from crossover.config.media_readers import MaestroReader, MidiReader
 from crossover.errors import UserError
 from crossover.tasks import maestro
 from crossover.tasks.midi import read

@@ -11,6 +11,7 @@ from test_tasks_midi import write_midi
 from crossover.acquire.receipt import write_receipt
 from crossover.config.media_readers import MidiReader
 from crossover.config.tasks import Policy, Target
+from crossover.config.text_readers import TableReader
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
 from crossover.tasks.card import describe_items
@@ -186,6 +187,22 @@ def test_digits_are_images_of_8_by_8(tmp_path):
     pixels = np.stack(pd.read_parquet(tmp_path / "task" / "train.parquet")["sequence"])
     assert pixels.dtype == np.float32
     assert 0 <= pixels.min() < pixels.max() == 1
+
+
+def test_pairs_have_a_second_text_and_repeat_only_as_pairs(tmp_path):
+    rows = [f"t{number % 6},h{number % 5},{number % 2}\n" for number in range(30)]
+    (tmp_path / "t.csv").write_text("text,hypothesis,label\n" + "".join(rows) + "t0,h0,0\n,x,0\n")
+    write_receipt(tmp_path / "dataset.json", tmp_path, ["t.csv"], {"name": "pairs"})
+    columns = {"sequence": "text", "second": "hypothesis", "target": "label"}
+    reader = TableReader(kind="table", file="t.csv", columns=columns).model_dump()
+    spec = spec_of(reader, split=SPLIT, policy=POLICY | {"empty": "drop"})
+    prepare_task(spec, tmp_path / "dataset.json", tmp_path / "task")
+    card = read_json(tmp_path / "task" / "card.json")
+    tables = [pd.read_parquet(tmp_path / "task" / f"{split}.parquet") for split in SPLITS]
+    assert all(list(table) == ["item", "group", "sequence", "second", "target"] for table in tables)
+    assert sum(map(len, tables)) == 31
+    assert card["counts"] == {"items dropped that have an empty sequence": 1}
+    assert sum(card["duplicates"].values()) + sum(card["leakage"].values()) == 1
 
 
 def test_one_class_alone_is_refused(tmp_path):

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+MANY = 24
+
 
 class UserError(Exception):
     """Something a user can put right.
@@ -13,9 +15,11 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A half-sentence that names the nearest known name, or all of them."""
+    """A half-sentence that names the nearest known name, or all of them (the first, where there are many)."""
     known = sorted(known)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]}?"
+    if len(known) > MANY:
+        return f"known: {', '.join(known[:MANY])} and {len(known) - MANY} more."
     return f"known: {', '.join(known)}." if known else "there are none yet."

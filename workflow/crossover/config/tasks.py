@@ -139,9 +139,9 @@ class Task(Described):
         """Splits that the data gives are not drawn, and none are given where the data has none."""
         gives = getattr(self.reader, "gives_split", False)
         if self.split and gives != (self.split.by == "given"):
-            where = f"{self.reader.kind} is told where the splits are" if gives else "the reader is told of no splits"
+            told = "where the splits are" if gives else "of no splits"
             wanted = (
                 "set split.by to given" if gives else "choose another split.by, or name files or a column of splits"
             )
-            raise ValueError(f"{where}: {wanted}")
+            raise ValueError(f"reader {self.reader.kind} is told {told}: {wanted}")
         return self

@@ -32,6 +32,15 @@ class SplitFiles(Model):
     """Test items; they must have labels."""
 
 
+class SplitNames(Model):
+    """Files that list the names of the items of a split, one on each line; all other items are training."""
+
+    validation: str | None = None
+    """Names of the validation items; by default they are taken from training."""
+    test: str
+    """Names of the test items."""
+
+
 class Files(Model):
     """Text files of a dataset, named by their paths in it; those that end in .gz are unpacked while they are read."""
 
@@ -39,6 +48,8 @@ class Files(Model):
     """The one file; give this or `files`."""
     files: SplitFiles | None = None
     """One file for each split; the split is then `by: given`."""
+    split_names: SplitNames | None = None
+    """With `file`: lists of the items of each split; the split is then `by: given`."""
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
     """Character set of the files."""
     labels: dict[str, str] = Field({})
@@ -49,12 +60,14 @@ class Files(Model):
         """Either one file or one for each split."""
         if (self.file is None) == (self.files is None):
             raise ValueError("give either file, or files with one for each split")
+        if self.split_names and self.files:
+            raise ValueError("split_names divides the items of one file; leave it out, or give file instead of files")
         return self
 
     @property
     def gives_split(self) -> bool:
         """Whether the files say which split an item belongs to."""
-        return self.files is not None
+        return self.files is not None or self.split_names is not None
 
 
 Column = str | NonNegativeInt
@@ -69,12 +82,13 @@ class Columns(Model):
     """The second text of a pair."""
     target: Column
     """Class label or number; a list of one value is taken as that value."""
-    item: Column | None = None
-    """A unique name of the item; by default file and line."""
+    item: Column | list[Column] | None = None
+    """A unique name of the item, or several columns that together make one (with tabs between); by default file and
+    line."""
     group: Column | None = None
     """What must stay in one split; by default the item."""
     split: Column | None = None
-    """train, validation or test; the split is then `by: given`."""
+    """train, validation (or valid, val, dev) or test; the split is then `by: given`."""
 
 
 class TableReader(Files):
@@ -93,15 +107,16 @@ class TableReader(Files):
     @property
     def gives_split(self) -> bool:
         """Whether the files, or a column, say which split an item belongs to."""
-        return self.files is not None or self.columns.split is not None
+        return super().gives_split or self.columns.split is not None
 
     @model_validator(mode="after")
     def named_or_numbered(self) -> "TableReader":
         """Columns are named by the header, and numbered where there is none."""
-        for key, column in self.columns:
-            if isinstance(column, int) == self.header and column is not None:
-                wanted = "a name, since there is a header" if self.header else "a number, since there is no header"
-                raise ValueError(f"columns.{key} must be {wanted}")
+        wanted = "a name, since there is a header" if self.header else "a number, since there is no header"
+        for key, value in self.columns:
+            for column in value if isinstance(value, list) else [value]:
+                if isinstance(column, int) == self.header and column is not None:
+                    raise ValueError(f"columns.{key} must be {wanted}")
         return self
 
 
@@ -130,7 +145,7 @@ class FastaReader(Files):
     @property
     def gives_split(self) -> bool:
         """Whether the files, or the headers, say which split an item belongs to."""
-        return self.files is not None or self.split is not None
+        return super().gives_split or self.split is not None
 
 
 class ThreeLineReader(Files):

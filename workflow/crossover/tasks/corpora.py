@@ -1,23 +1,78 @@
 """Text to pretrain on."""
 
 import ast
+import re
 from pathlib import Path
 
 from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
+from crossover.tasks.raw import open_text
+
+ARTICLE = re.compile(r"= [^=].* =")  # WikiText: a heading of the first level; those below have more signs
 
 
 def read_documents(receipt: Path) -> list[str]:
-    """The documents of a text dataset: Python's documentation topics, in the order of their names.
+    """The documents of a text dataset, file by file in the order of names.
+
+    - `topics.py`: Python's documentation topics, in the order of their names;
+    - `.tokens`: WikiText (Merity et al. 2017), one document per article; its test file is left for tests;
+    - `.txt` and `.md`: one document per file, such as a book.
 
     Args:
-        receipt: `dataset.json` of a dataset of kind `python-topics`.
+        receipt: `dataset.json` of the dataset.
 
     Raises:
-        UserError: the file is not the one that was acquired, or holds no topics.
+        UserError: a file is not the one that was acquired, is no UTF-8, or there is no text.
     """
     content = read_receipt(receipt)
-    source = content.root / content.files[0]
+    documents: list[str] = []
+    for file in content.files:
+        path = content.root / file
+        match path.suffix:
+            case ".py" if path.name == "topics.py":
+                documents += _topics(path)
+            case ".tokens" if ".test." not in path.name:
+                documents += read_wikitext(path)
+            case ".txt" | ".md":
+                with open_text(path) as stream:
+                    documents.append(stream.read().strip())
+    documents = [document for document in documents if document]
+    if not documents:
+        raise UserError(
+            f"dataset {content.name} has no text in {content.root}; expected files that end in .txt, .md or .tokens."
+        )
+    return documents
+
+
+def read_wikitext(path: Path) -> list[str]:
+    """The articles of a WikiText file, its tokens as they are, separated by spaces; headings begin lines of their own."""
+    articles: list[list[str]] = []
+    before = ""
+    with open_text(path) as stream:
+        for line in map(str.strip, stream):
+            if not before and ARTICLE.fullmatch(line):  # within an article, such a line is an equation
+                articles.append([])
+            if line and articles:
+                articles[-1].append(line)
+            before = line
+    return ["\n".join(lines) for lines in articles]
+
+
+def read_sequences(task_folder: Path) -> list[str]:
+    """The training sequences of a prepared task, without their labels: letters, words, or numbers with spaces between.
+
+    Only the training split, so that a model which learns from them has not seen what it will be tested on.
+
+    Args:
+        task_folder: where `train.parquet` lies.
+    """
+    import pyarrow.parquet as pq
+
+    sequences = pq.read_table(task_folder / "train.parquet", columns=["sequence"]).column("sequence").to_pylist()
+    return [text if isinstance(text, str) else " ".join(map(str, text)) for text in sequences]
+
+
+def _topics(source: Path) -> list[str]:
     # Read as data, not imported: nothing that a file says is run.
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and [ast.unparse(name) for name in node.targets] == ["topics"]:

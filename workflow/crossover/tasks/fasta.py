@@ -25,7 +25,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: a file is not FASTA, or the table of labels cannot be read or has a name twice.
     """
-    return gather(_records(settings, receipt), settings, unit="letters")
+    return gather(_records(settings, receipt), settings, receipt, unit="letters")
 
 
 def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
@@ -41,10 +41,6 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
                 "target": find_label(header),
                 **{key: find(header) for key, find in finders.items()},
             }
-            if "group" in finders and not record["group"]:
-                raise UserError(
-                    f"{source}: reader.group finds nothing in {header!r}; correct the pattern or the header."
-                )
             if "split" in finders:
                 record["split"] = record["split"] or "train"
             yield record | ({"split": split} if split else {})

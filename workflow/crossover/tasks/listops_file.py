@@ -36,7 +36,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: an expression is not whole, or its value is not the one in the file.
     """
-    items = gather(_records(settings, receipt), settings, unit="symbols")
+    items = gather(_records(settings, receipt), settings, receipt, unit="symbols")
     items.notes.append("the value of every expression was computed again and equals the one in the file")
     if settings["damaged"]:
         items.notes.append("damaged on purpose: the brackets are lost, as in the published code of Lu et al. (2021)")

@@ -16,6 +16,7 @@ from crossover.tasks.items import SPLITS, Items
 # What a reader finds out about one item: `source` (file and line, which errors name), `sequence`, `target` (text, or
 # None where it is missing), and as they apply `item`, `second`, `group` and `split`.
 Record = dict[str, Any]
+SPLIT_NAMES = {"training": "train", "dev": "validation", "val": "validation", "valid": "validation"}
 
 
 def files_by_split(settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str | None, str]]:
@@ -81,12 +82,14 @@ def _undecodable(path: Path, opener: Any, encoding: str) -> str:
     return f"{path}, {where}, which is not {encoding}; save the file as UTF-8, or set reader.encoding to latin-1."
 
 
-def gather(records: Iterable[Record], settings: dict[str, Any], unit: str) -> Items:
+def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt, unit: str) -> Items:
     """Make items of records.
 
     Args:
         records: from the reader; without `item` the source names the item, without `group` the item is its own.
-        settings: of the reader, with `labels` (label in the file to name of the class).
+        settings: of the reader, with `labels` (label in the file to name of the class) and `split_names` (files that
+            list the items of a split).
+        receipt: the files.
         unit: what one position of a sequence is.
 
     Raises:
@@ -104,6 +107,8 @@ def gather(records: Iterable[Record], settings: dict[str, Any], unit: str) -> It
             f"{second}: the name {repeated['item'].iloc[0]!r} is also that of {first}; "
             "names must be unique: correct one, or remove the record that is there twice."
         )
+    if settings["split_names"]:
+        table["split"] = _listed_splits(table["item"], settings, receipt)
     return Items(table, unit)
 
 
@@ -117,8 +122,29 @@ def _complete(record: Record, labels: dict[str, str]) -> Record:
                 f"{nearest(record['target'], labels)}"
             )
         complete["target"] = labels[record["target"]]
-    if record.get("split", "train") not in SPLITS:
-        raise UserError(
-            f"{record['source']}: the split {record['split']!r} is unknown; {nearest(record['split'], SPLITS)}"
-        )
+    if "group" in record and not record["group"]:
+        raise UserError(f"{record['source']}: the item has no group; add it, or correct how reader finds the group.")
+    if "split" in record:
+        split = (record["split"] or "").lower()
+        complete["split"] = SPLIT_NAMES.get(split, split)
+        if complete["split"] not in SPLITS:
+            raise UserError(f"{record['source']}: the split {record['split']!r} is unknown; {nearest(split, SPLITS)}")
     return complete
+
+
+def _listed_splits(items: pd.Series, settings: dict[str, Any], receipt: Receipt) -> pd.Series:
+    """The split of each item, from the files that list them."""
+    known = set(items)
+    listed: dict[str, str] = {}
+    for split, file in settings["split_names"].items():
+        if not file:
+            continue
+        with open_text(find_file(receipt, file), settings["encoding"]) as stream:
+            for number, name in enumerate(map(str.strip, stream), start=1):
+                if name and name not in known:
+                    raise UserError(f"{file}:{number}: no item has the name {name!r}; correct the list.")
+                if listed.setdefault(name, split) != split:
+                    raise UserError(
+                        f"{file}:{number}: {name!r} is listed for {listed[name]} too; remove one of the two."
+                    )
+    return items.map(listed).fillna("train")

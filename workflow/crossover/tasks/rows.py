@@ -58,7 +58,10 @@ def _picked(path: Path, columns: Sequence[Any], records: Iterable[tuple[int, Any
 
 
 def _require_columns(path: Path, columns: Iterable[Any], known: Iterable[Any]) -> None:
+    known = list(known)
     for column in columns:
+        if known.count(column) > 1:
+            raise UserError(f"{path} has {known.count(column)} columns {column!r}; rename all but one.")
         if column not in known:
             raise UserError(f"{path} has no column {column!r}; {nearest(str(column), map(str, known))}")
 

@@ -22,17 +22,21 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: a file cannot be read, or lacks a column.
     """
-    return gather(_records(settings, receipt), settings, unit="characters")
+    return gather(_records(settings, receipt), settings, receipt, unit="characters")
 
 
 def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
     columns = {key: column for key, column in settings["columns"].items() if column is not None}
+    named_by = columns.pop("item", [])
+    named_by = named_by if isinstance(named_by, list) else [named_by]
     for split, file in files_by_split(settings, receipt):
-        for number, values in read_rows(receipt.root / file, list(columns.values()), settings):
-            record = {"source": f"{file}:{number}", **dict(zip(columns, map(_text, values), strict=True))}
-            record["sequence"] = record["sequence"] or ""
-            if "second" in columns:
-                record["second"] = record["second"] or ""
+        for number, row in read_rows(receipt.root / file, [*columns.values(), *named_by], settings):
+            values = [_text(value) for value in row]
+            record: Record = {"source": f"{file}:{number}", **dict(zip(columns, values, strict=False))}
+            record["item"] = "\t".join(value or "" for value in values[len(columns) :])
+            for key in ("sequence", "second"):
+                if key in columns:
+                    record[key] = record[key] or ""
             yield record | ({"split": split} if split else {})
 
 

@@ -22,7 +22,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: a record has no `>`, or the last one is not whole.
     """
-    return gather(_records(settings, receipt), settings, unit="letters")
+    return gather(_records(settings, receipt), settings, receipt, unit="letters")
 
 
 def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
