@@ -61,24 +61,6 @@ def _checked_split(folder: Path, card: Settings, split: str) -> Path:
     return check_file(folder / name, card["sha256"][name], f"{folder / 'card.json'} describes")
 
 
-@dataclass(frozen=True)
-class _Split:
-    """One split of a prepared task: its sequences are never in memory as a whole."""
-
-    path: Path
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and types of the columns."""
-        return pq.read_schema(self.path)
-
-    def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """Some thousand items after the other."""
-        names = [name for name in ("sequence", "second") if name in self.schema.names]
-        with pq.ParquetFile(self.path) as file:
-            yield from file.iter_batches(ITEMS_AT_ONCE, columns=names)
-
-
 # --- targets ----------------------------------------------------------------------------------------------
 
 
@@ -111,6 +93,24 @@ def _bits_per_position(settings: Settings, total: int) -> int:
 
 
 # --- files ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Split:
+    """One split of a prepared task: its sequences are never in memory as a whole."""
+
+    path: Path
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return pq.read_schema(self.path)
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """Some thousand items after the other."""
+        names = [name for name in ("sequence", "second") if name in self.schema.names]
+        with pq.ParquetFile(self.path) as file:
+            yield from file.iter_batches(ITEMS_AT_ONCE, columns=names)
 
 
 def _write_values(path: Path, source: Path, encoder: Encoder) -> Encoded:
