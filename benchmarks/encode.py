@@ -4,7 +4,7 @@ python benchmarks/encode.py [FOLDER]    MIDI files are those below FOLDER; by de
 
 Both ways are measured in this one run, on one core, and their results are compared before any figure is printed.
 The obvious ways: a Hugging Face tokenizer that splits text into characters; a Python loop over k-mers; a loop over images
-that cuts each by reshaping; pretty_midi, and music21.
+that cuts each by reshaping; pretty_midi, and music21; the published ListOps generators' algorithm.
 """
 
 import os
@@ -16,6 +16,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ import pyarrow as pa
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow"))
+sys.path[:0] = [str(ROOT / part) for part in ("workflow", "tests")]
 
+import published_listops  # noqa: E402
 from crossover.encodings.kmers import KmerEncoder  # noqa: E402
 from crossover.encodings.letters import DNA, PROTEIN  # noqa: E402
 from crossover.encodings.patches import ImageEncoder  # noqa: E402
 from crossover.encodings.symbols import Letters, SymbolEncoder  # noqa: E402
+from crossover.tasks import listops  # noqa: E402
 from crossover.tasks.midi_notes import read_notes  # noqa: E402
 
 REPEATS = 3  # the best time counts
@@ -154,6 +157,24 @@ def midi(files: list[Path]) -> None:
     report(f"notes of {len(files)} MIDI files", size(files), own, others)
 
 
+def generated_listops(items: int) -> None:
+    """ListOps of the Long Range Arena's sizes, beside the published algorithm."""
+    limits = {"max_depth": 10, "max_args": 10, "min_length": 500, "max_length": 2000}
+    settings = {**limits, "sizes": {"train": items - 2, "validation": 1, "test": 1}, "seed": 0}
+    start = time.perf_counter()
+    own_letters = listops.read(settings, None).table["sequence"].str.len().sum()
+    middle = time.perf_counter()
+    letters = sum(len(text) for text, _ in islice(published_listops.expressions(0, **limits), items))
+    end = time.perf_counter()
+    # The two draw other expressions, so each is measured by what it made.
+    report(
+        "ListOps, generated",
+        own_letters / 1e6,
+        middle - start,
+        {"published algorithm": (end - middle) * own_letters / letters},
+    )
+
+
 def size(files: list[Path]) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
@@ -185,6 +206,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         given = sorted(Path(sys.argv[1]).rglob("*.mid*"))[:8] if len(sys.argv) > 1 else made_midi(Path(folder))
         midi(given)
+    generated_listops(3000)
 
 
 if __name__ == "__main__":

@@ -204,6 +204,14 @@ def test_a_statement_of_a_reader_plans_its_task_alone(finished, reader, task, en
     assert finished.plan() == {("prepare_task", task), ("tokenize_task", encoding)} | runs(cells) | REPORT
 
 
+@pytest.mark.parametrize(
+    ("encoder", "tokens", "cells"), [("symbols", "tunes-symbols", TUNES), ("patches", "tiny-xor-patches", XOR)]
+)
+def test_a_statement_of_an_encoder_plans_its_tokens_alone(finished, encoder, tokens, cells):
+    finished.append(f"workflow/crossover/encodings/{encoder}.py", "\nX = 1\n")
+    assert finished.plan() == {("tokenize_task", tokens)} | runs(cells) | REPORT
+
+
 def test_a_statement_of_the_statistics_plans_the_tables(finished):
     finished.append("workflow/crossover/statistics/intervals.py", "\nX = 1\n")
     assert finished.plan() == REPORT

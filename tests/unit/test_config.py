@@ -416,3 +416,14 @@ def test_a_checkpoint_without_a_tokenizer_is_told_in_a_sentence(two_checkpoints)
         "config/tasks/listops.yaml: encoding.tokenizer needs weights/tokenizer.json, which is missing; save the tokenizer "
         "there in the form of the Hugging Face tokenizers library, or choose another encoding."
     )
+
+
+def test_runs_on_changed_images_depend_on_the_code_that_changes_them_and_others_do_not(config):
+    def code_of(task: str) -> set[str]:
+        plan = make_plan("demo")
+        return {module for cell in plan.cells if cell["task"] == task for module in plan.specs[cell["run"]]["code"]}
+
+    assert "crossover.encodings.augment" not in code_of("digits")
+    edit(config / "tasks/digits.yaml", "encoding", "augment", value="lu2021")
+    assert "crossover.encodings.augment" in code_of("digits")
+    assert "crossover.encodings.augment" not in code_of("listops")

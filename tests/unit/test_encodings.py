@@ -59,13 +59,13 @@ def test_pitches_round_trip(sequences, longest):
 @given(sequences=st.lists(WORDS, min_size=1), longest=st.integers(1, 9))
 def test_words_round_trip(sequences, longest):
     column = pa.array(sequences, TEXT)
-    check_round_trip(Words.of(column), sequences, column, longest)
+    check_round_trip(Words.of([column]), sequences, column, longest)
 
 
 @given(sequences=st.lists(st.text(min_size=1, max_size=12), min_size=1), longest=st.integers(1, 12))
 def test_characters_round_trip(sequences, longest):
     column = pa.array(sequences, TEXT)
-    check_round_trip(Characters.of(column), sequences, column, longest)
+    check_round_trip(Characters.of([column]), sequences, column, longest)
 
 
 @given(text=st.text(string.ascii_letters + "*-", min_size=1))
@@ -104,7 +104,7 @@ def test_what_no_alphabet_can_hold_is_refused():
 
 def test_more_symbols_than_fit_into_two_bytes_take_four():
     column = pa.array([" ".join(map(str, range(70_000)))], TEXT)
-    alphabet = Words.of(column)
+    alphabet = Words.of([column])
     ids, _ = alphabet.encode(column)
     assert ids.dtype == np.uint32
     assert alphabet.decode(ids) == column[0].as_py()

@@ -20,9 +20,11 @@ from torch.nn import functional
 from transformers import BertModel, GPT2Model
 
 from crossover import cli
+from crossover.config.encodings import PatchesEncoding
+from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.files import read_json, tree_digest, write_json, write_sealed_json
+from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet, write_sealed_json
 from crossover.models.sequence import build_model, derived_seed
 from crossover.results import write_provenance
 from crossover.training import finetune as stage
@@ -598,6 +600,47 @@ def test_a_run_with_a_damaged_state_ends_as_if_nothing_had_happened(damaged, tin
     assert metrics["steps"] == 20
     assert results(tmp_path / "stopped") == results(tmp_path / "whole")
     assert read_json(tmp_path / "stopped/provenance.json")["resumed"] == 2 - len(damaged)
+
+
+def write_pictures(root: Path, augment: str | None) -> str:
+    """Tokens of images of two classes below `root`; the name of their task."""
+    rng = np.random.default_rng(0)
+    name = f"pictures-{augment or 'plain'}"
+    prepared, digests = root / "results/tasks" / name, {}
+    for split, count in (("train", 40), ("validation", 16), ("test", 16)):
+        items = [f"{split}-{number}" for number in range(count)]
+        pixels = [rng.integers(0, 256, 64, dtype=np.uint8) for _ in items]
+        targets = [str(int(image[:32].sum() > image[32:].sum())) for image in pixels]
+        table = pd.DataFrame({"item": items, "group": items, "sequence": pixels, "target": targets})
+        write_parquet(prepared / f"{split}.parquet", table)
+        digests[f"{split}.parquet"] = sha256(prepared / f"{split}.parquet")
+    card = {"task": name, "unit": "pixels", "shape": [8, 8], "floor": {"score": 0.5, "rule": ""}, "sha256": digests}
+    write_sealed_json(prepared / "card.json", card)
+    encoding = PatchesEncoding(kind="patches", patch=[2, 2], augment=augment).model_dump()
+    tokenize_task({"encoding": encoding}, prepared, root / "results/tokens" / f"{name}-tokens")
+    return name
+
+
+def test_changed_images_are_those_of_the_step_also_in_a_resumed_run(copied, tiny, tmp_path, monkeypatch):
+    plain, changed = (write_pictures(Path.cwd(), augment) for augment in (None, "lu2021"))
+    spec = tiny.spec(changed, training={"evaluate_every": 4})
+    run(spec, tmp_path / "whole")
+    run(tiny.spec(plain, training={"evaluate_every": 4}), tmp_path / "plain")
+    assert losses(tmp_path / "whole", "train") != losses(tmp_path / "plain", "train")
+    # Before the first step no image has been changed yet, and those of the validation split never are.
+    assert losses(tmp_path / "whole", "validation")[0] == losses(tmp_path / "plain", "validation")[0]
+    forward, calls = stage._forward, iter(range(10**6))
+
+    def interrupting(*arguments):
+        if next(calls) == 15:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return forward(*arguments)
+
+    monkeypatch.setattr(stage, "_forward", interrupting)
+    with pytest.raises(Interrupted):
+        finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
+    run(spec, tmp_path / "stopped")
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
 
 
 # --- killed and resumed -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
 from crossover.config.studies import Condition, Study
 from crossover.config.tasks import Task
-from crossover.encodings.registry import ENCODERS
+from crossover.encodings.registry import AUGMENTATIONS, ENCODERS
 from crossover.errors import UserError
 from crossover.files import read_json, sealed
 from crossover.identity import code_digests, named, remembered_digest, remembered_tree_digest
@@ -80,7 +80,11 @@ def make_plan(study_name: str) -> Plan:
             for condition in conditions:
                 stem = f"{task}.{checkpoint}.{condition}"
                 base = _run_identity(
-                    tokens[task, checkpoint], weights[checkpoint], conditions[condition], study.training_of(task)
+                    tokens[task, checkpoint],
+                    weights[checkpoint],
+                    conditions[condition],
+                    study.training_of(task),
+                    getattr(tasks[task].encoding, "augment", None),
                 )
                 cells.append(
                     {"task": task, "checkpoint": checkpoint, "condition": condition} | _add_runs(stem, base, study, add)
@@ -234,7 +238,7 @@ def _positions(checkpoint: Checkpoint) -> int | None:
 # --- runs -------------------------------------------------------------------------------------------------
 
 
-def _run_identity(tokens: str, checkpoint: Spec, condition: Condition, training: Any) -> Spec:
+def _run_identity(tokens: str, checkpoint: Spec, condition: Condition, training: Any, augment: str | None) -> Spec:
     return {
         "kind": "run",
         "tokens": tokens,
@@ -243,7 +247,7 @@ def _run_identity(tokens: str, checkpoint: Spec, condition: Condition, training:
         "input": condition.input,
         "trained": condition.groups,
         "training": training.model_dump(),
-        "code": _code("crossover.training.finetune"),
+        "code": _code("crossover.training.finetune", *([AUGMENTATIONS[augment]] if augment else [])),
     }
 
 

@@ -1,9 +1,11 @@
 """What an encoder is, and what encoders share.
 
 A module of an encoder has `make_encoder(settings, card, training) -> Encoder`: `settings` are those of the task's encoding (with
-`tokenizer` resolved to a file), `card` is the card of the prepared task, and `training` is its training split.
+`tokenizer` resolved to a file), `card` is the card of the prepared task, and `training` is its training split, from which
+some encoders learn their vocabulary.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,6 +37,17 @@ class Encoded:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+class Items(Protocol):
+    """The items of a split with their columns `sequence` and, for pairs, `second`; a `pa.Table`, or a file read in parts."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+
+    def to_batches(self) -> Iterable[pa.RecordBatch]:
+        """Some items after the other."""
+
+
 class Encoder(Protocol):
     """Sequences to model input, and back."""
 
@@ -54,13 +67,13 @@ def column(table: pa.Table, name: str) -> pa.Array:
     return table.column(name).combine_chunks()
 
 
-def require_type(card: Settings, table: pa.Table, encoding: str, *expected: str) -> None:
+def require_type(card: Settings, items: Items, encoding: str, *expected: str) -> None:
     """Refuse sequences of a type that the encoding is not for.
 
     Raises:
         UserError: the type of the column `sequence` is none of `expected`.
     """
-    if str(table.schema.field("sequence").type) not in expected:
+    if str(items.schema.field("sequence").type) not in expected:
         raise UserError(
             f"task {card['task']!r} has sequences of {card['unit']}, which {encoding} cannot encode; choose another encoding."
         )

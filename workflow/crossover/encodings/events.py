@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from crossover.encodings.encoder import Encoded, Settings, column, list_lengths, require_type, truncate
+from crossover.encodings.encoder import Encoded, Items, Settings, column, list_lengths, require_type, truncate
 from crossover.errors import UserError
 
 FIELDS = 4  # of a note, as readers give them: ms since the onset before, pitch, duration in ms, velocity
@@ -73,7 +73,7 @@ def nearest_time(milliseconds: np.ndarray) -> np.ndarray:
     return np.searchsorted(middles, milliseconds)
 
 
-def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> EventEncoder:
+def make_encoder(settings: Settings, card: Settings, training: Items) -> EventEncoder:
     """The encoder of notes.
 
     Raises:

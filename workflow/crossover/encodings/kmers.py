@@ -7,7 +7,16 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
-from crossover.encodings.encoder import Encoded, Settings, column, id_type, positions_within, require_type, truncate
+from crossover.encodings.encoder import (
+    Encoded,
+    Items,
+    Settings,
+    column,
+    id_type,
+    positions_within,
+    require_type,
+    truncate,
+)
 from crossover.encodings.letters import ALPHABETS, code_points, letter_ids
 
 UNKNOWN = "<unknown>"
@@ -96,7 +105,7 @@ class KmerEncoder:
         return words[0] + "".join(word[-1] for word in words[1:]) if self.overlapping else "".join(words)
 
 
-def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> KmerEncoder:
+def make_encoder(settings: Settings, card: Settings, training: Items) -> KmerEncoder:
     """The encoder of k-mers of DNA or protein.
 
     Raises:

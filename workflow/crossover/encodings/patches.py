@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 import pyarrow as pa
 
-from crossover.encodings.encoder import Encoded, Settings, column, list_lengths, require_type
+from crossover.encodings.encoder import Encoded, Items, Settings, column, list_lengths, require_type
 from crossover.errors import UserError
 
 BRIGHTEST = 255  # of a pixel stored as a byte
@@ -156,7 +156,7 @@ class ImageEncoder:
         return image[self.pad : self.pad + rows, self.pad : self.pad + columns].ravel()
 
 
-def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> SeriesEncoder | ImageEncoder:
+def make_encoder(settings: Settings, card: Settings, training: Items) -> SeriesEncoder | ImageEncoder:
     """The encoder of images where the card has a shape, else of series.
 
     Raises:

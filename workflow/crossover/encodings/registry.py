@@ -1,7 +1,7 @@
-"""Which module encodes which kind of encoding.
+"""Which module encodes which kind of encoding, and which one changes training images.
 
 Adding an encoder is one module with `make_encoder(settings, card, training) -> Encoder`, and one line here. The modules are
-named rather than imported: tokens depend on the code of their own encoder alone.
+named rather than imported: tokens depend on the code of their own encoder alone, and runs on that of their own augmentation.
 """
 
 ENCODERS = {
@@ -11,3 +11,5 @@ ENCODERS = {
     "patches": "crossover.encodings.patches",
     "events": "crossover.encodings.events",
 }
+
+AUGMENTATIONS = {"lu2021": "crossover.encodings.augment"}

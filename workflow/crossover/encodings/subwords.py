@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from crossover.encodings.encoder import Encoded, Settings, column, id_type, require_type
+from crossover.encodings.encoder import Encoded, Items, Settings, column, id_type, require_type
 from crossover.errors import UserError
 from crossover.files import check_file, read_sealed_json
 
@@ -53,7 +53,7 @@ class SubwordEncoder:
         return self.tokenizer.decode(np.argsort(self.mapping)[values].tolist())
 
 
-def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> SubwordEncoder:
+def make_encoder(settings: Settings, card: Settings, training: Items) -> SubwordEncoder:
     """The encoder with the tokenizer in `settings["tokenizer"]`: `file`, and `sha256` unless it is made here.
 
     Raises:
@@ -68,7 +68,7 @@ def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> Subw
             f"{path} is no tokenizer of the Hugging Face tokenizers library ({error}); make or fetch it again."
         ) from error
     tokenizer.no_padding()
-    special = tokenizer.num_special_tokens_to_add("second" in training.column_names)
+    special = tokenizer.num_special_tokens_to_add("second" in training.schema.names)
     if settings["max_length"] <= special:
         raise UserError(
             f"encoding.max_length is {settings['max_length']}, but {path} adds {special} special tokens; use more than that."

@@ -5,6 +5,7 @@ where there is no such thing). `encode` takes all sequences at once and returns 
 of each, int64 [items]; `decode` takes the ids of one item and returns its sequence.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossover.encodings.encoder import Encoded, Settings, column, id_type, list_lengths, require_type, truncate
+from crossover.encodings.encoder import Encoded, Items, Settings, column, id_type, list_lengths, require_type, truncate
 from crossover.encodings.letters import ALPHABETS, code_points, letter_ids
 from crossover.errors import UserError
 
 PITCHES = 128  # MIDI numbers
 UNKNOWN = "<unknown>"
-ITEMS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Characters:
     letters: str
 
     @classmethod
-    def of(cls, training: pa.LargeStringArray) -> "Characters":
+    def of(cls, training: Iterable[pa.LargeStringArray]) -> "Characters":
         """The characters of the training sequences, in the order of their code points."""
-        points, _ = code_points(training)
-        return cls("".join(map(chr, np.flatnonzero(np.bincount(points)))))
+        found = {point for part in training for point in np.flatnonzero(np.bincount(code_points(part)[0])).tolist()}
+        return cls("".join(map(chr, sorted(found))))
 
     @property
     def vocabulary(self) -> list[str]:
@@ -117,12 +117,9 @@ class Words:
     words: list[str]
 
     @classmethod
-    def of(cls, training: pa.LargeStringArray) -> "Words":
+    def of(cls, training: Iterable[pa.LargeStringArray]) -> "Words":
         """The words of the training sequences, sorted."""
-        words: set[str] = set()
-        for start in range(0, len(training), ITEMS_AT_ONCE):  # split words take several times the space of the text
-            part = training.slice(start, ITEMS_AT_ONCE)
-            words.update(pc.unique(pc.split_pattern(part, " ").flatten()).to_pylist())
+        words = {word for part in training for word in pc.unique(pc.split_pattern(part, " ").flatten()).to_pylist()}
         return cls(sorted(words))
 
     @property
@@ -176,7 +173,7 @@ class SymbolEncoder:
         return self.alphabet.decode(values)
 
 
-def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> SymbolEncoder:
+def make_encoder(settings: Settings, card: Settings, training: Items) -> SymbolEncoder:
     """The encoder of an alphabet; `whitespace` and `characters` take theirs from the training sequences.
 
     Raises:
@@ -188,11 +185,11 @@ def make_encoder(settings: Settings, card: Settings, training: pa.Table) -> Symb
     return SymbolEncoder(make_alphabet(name, training), settings["max_length"])
 
 
-def make_alphabet(name: str, training: pa.Table) -> Alphabet:
+def make_alphabet(name: str, training: Items) -> Alphabet:
     """The alphabet of that name."""
     if name in ALPHABETS:
         return Letters(ALPHABETS[name])
     if name == "midi-pitch":
         return Pitches()
     learned = Words if name == "whitespace" else Characters
-    return learned.of(column(training, "sequence"))
+    return learned.of(batch.column("sequence") for batch in training.to_batches())

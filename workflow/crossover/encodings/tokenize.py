@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,9 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
     card = read_sealed_json(task_folder / "card.json")
     paths = {split: _checked_split(task_folder, card, split) for split in SPLITS}
     settings = spec["encoding"] | ({"tokenizer": spec["tokenizer"]} if "tokenizer" in spec else {})
-    training = pq.read_table(paths["train"])
-    encoder = importlib.import_module(ENCODERS[settings["kind"]]).make_encoder(settings, card, training)
-    encode_targets, target_facts = make_target_encoder(card["target"], settings, column(training, "target"))
-    del training  # from here on no split is in memory as a whole
+    encoder = importlib.import_module(ENCODERS[settings["kind"]]).make_encoder(settings, card, _Split(paths["train"]))
+    targets = pq.read_table(paths["train"], columns=["target"])
+    encode_targets, target_facts = make_target_encoder(card["target"], settings, column(targets, "target"))
     facts: Settings = {**encoder.facts, "target": target_facts, "longest": 0, "sha256": {}}
     facts |= {"items": {}, "truncated": {}, "truncated_items": {}, "unknown": {}, "counts": {}}
     for split, path in paths.items():
@@ -65,12 +65,29 @@ def _checked_split(folder: Path, card: Settings, split: str) -> Path:
 # --- files ------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Split:
+    """One split of a prepared task: its sequences are never in memory as a whole."""
+
+    path: Path
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return pq.read_schema(self.path)
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """Some thousand items after the other."""
+        names = [name for name in ("sequence", "second") if name in self.schema.names]
+        with pq.ParquetFile(self.path) as file:
+            yield from file.iter_batches(ITEMS_AT_ONCE, columns=names)
+
+
 def _write_values(path: Path, source: Path, encoder: Encoder) -> Encoded:
     """Write the values of one split; return the rest of what encoding gave, without values."""
     lengths, truncated, unknown, counts = [], 0, 0, dict[str, int]()
-    with _growing_array(path) as append, pq.ParquetFile(source) as file:
-        names = [name for name in ("sequence", "second") if name in file.schema_arrow.names]
-        for batch in file.iter_batches(ITEMS_AT_ONCE, columns=names):
+    with _growing_array(path) as append:
+        for batch in _Split(source).to_batches():
             try:
                 encoded = encoder.encode(pa.Table.from_batches([batch]))
             except UserError as error:

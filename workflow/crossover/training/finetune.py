@@ -1,5 +1,6 @@
 """Fine-tune one run with one seed, and score it."""
 
+import importlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from crossover.encodings.augment import Augmentation
+from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Change, Tokens
 from crossover.errors import UserError
 from crossover.files import read_sealed_json, sha256, tree_digest, write_json, write_parquet
@@ -151,7 +152,7 @@ def changes_of_training(encoding: dict[str, Any], seed: int) -> Callable[[int], 
     image = encoding.get("image")
     if not (image and image["augment"]):
         return lambda step: None
-    augmentation = Augmentation(image, seed)
+    augmentation = importlib.import_module(AUGMENTATIONS[image["augment"]]).Augmentation(image, seed)
     return lambda step: partial(augmentation, step=step)
 
 
