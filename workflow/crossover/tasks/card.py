@@ -1,5 +1,6 @@
 """The card of a task: the facts of its data that a reader of a result must know."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,9 @@ def _quartiles(lengths: pd.Series) -> dict[str, float]:
 
 
 def _repeated(table: pd.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
-    keys = table["sequence"].map(lambda sequence: sequence if isinstance(sequence, str) else sequence.tobytes())
-    if "second" in table:
-        keys = keys + "\0" + table["second"]
-    seen: set[Any] = set()
+    columns = [table[name] for name in ("sequence", "second") if name in table]
+    keys = pd.Series([_fingerprint(item) for item in zip(*columns, strict=True)], index=table.index)
+    seen: set[bytes] = set()
     duplicates, leakage = {}, {}
     for name in SPLITS:
         own = keys[table["split"] == name]
@@ -73,6 +73,15 @@ def _repeated(table: pd.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
         seen.update(own)
     del leakage["train"]  # nothing comes before it
     return duplicates, leakage
+
+
+def _fingerprint(item: tuple[Any, ...]) -> bytes:
+    """What stands for a sequence, or a pair, where sequences themselves would be in memory once more."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in item:
+        content = part.encode() if isinstance(part, str) else part.tobytes()
+        digest.update(len(content).to_bytes(8) + content)
+    return digest.digest()
 
 
 def _floor(train: pd.DataFrame, test: pd.DataFrame, target: dict[str, Any]) -> Floor:
