@@ -240,7 +240,7 @@ def test_equal_titles_are_told_apart():
     spec = {
         "tasks": {"a": plain | {"simulated": True}, "b": plain | {"metric": "mcc"}, "c": plain | {"subset": "some"}}
     }
-    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b], Matthews correlation", "c": "T [c] (subset)"}
+    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b] (Matthews correlation)", "c": "T [c] (subset)"}
     assert metric_words(spec) == "accuracy, or the metric that is named after a task"
 
 

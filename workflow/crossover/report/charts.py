@@ -18,6 +18,7 @@ from crossover.report import answer, numbers
 from crossover.report.palette import Series, task_labels, with_light_colours
 
 WIDE, NARROW = 720, 340  # pixels of the fixed copies
+LINE = 15  # pixels of a line of a label
 ROW = 15  # pixels of one condition in a chart with a row of conditions for each task
 LARGEST_CURVE = 120  # evaluations of a run that are drawn; the tables have them all
 VL_VERSION = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
@@ -195,7 +196,12 @@ def _offset(series: list[Series]) -> alt.YOffset:
 
 def _height(table: pd.DataFrame, series: list[Series]) -> int:
     """Pixels of a chart with a row for each task: conditions, and the space between tasks that `_rows` sets."""
-    return round(table["row"].nunique() * len(series) * ROW / 0.75)
+    return table["row"].nunique() * max(round(len(series) * ROW / 0.75), _label_height(table))
+
+
+def _label_height(table: pd.DataFrame) -> int:
+    """Pixels of the longest label of a row, and of a space below it."""
+    return LINE * (int(table["row"].str.count("\n").max()) + 2)
 
 
 def _tooltip(**fields: str) -> list[alt.Tooltip]:
@@ -309,7 +315,7 @@ def draw_forest(
         base.mark_point(size=90, strokeWidth=2, opacity=1).encode(x=x, fill=alt.Fill("fill:N", scale=None)),
     )
     description = f"{title}: the difference in score with its 95 % interval on each task. The table of comparisons holds the same numbers."
-    return finish(name, chart.properties(height=36 * len(shown)), title, description, NARROW)
+    return finish(name, chart.properties(height=max(36, _label_height(shown)) * len(shown)), title, description, NARROW)
 
 
 def draw_curves(

@@ -91,7 +91,7 @@ def task_labels(spec: dict[str, Any]) -> dict[str, str]:
     labels = unique_labels(spec["tasks"])
     for name, task in spec["tasks"].items():
         if task["metric"] != "accuracy":
-            labels[name] += f", {METRICS[task['metric']].label}"
+            labels[name] += f" ({METRICS[task['metric']].label})"
         if task["subset"]:
             labels[name] += " (subset)"
         if task["simulated"] and "simulated" not in labels[name].lower():
