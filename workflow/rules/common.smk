@@ -166,7 +166,9 @@ def provenance_of_checkpoints(wildcards):
 def descriptions_of_study(wildcards):
     """What the report says of tasks and checkpoints."""
     study = PLAN.specs[f"study-{PLAN.study}"]
-    tasks = [path for task in study["tasks"].values() for path in dict.fromkeys([task["card"], *task["encodings"].values()])]
+    tasks = [
+        path for task in study["tasks"].values() for path in dict.fromkeys([task["card"], *task["encodings"].values()])
+    ]
     return tasks + [entry["pretraining"] for entry in study["checkpoints"].values() if entry["pretraining"]]
 
 
