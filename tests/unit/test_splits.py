@@ -80,6 +80,10 @@ def test_rare_classes_are_refused_by_name_or_dropped_and_counted():
     left = drop_rare_classes(Items(table, "letters"), settings_of(by="item"))
     assert len(left.table) == 18
     assert left.counts == {"classes dropped that are too rare": 1, "items dropped whose class is too rare": 2}
+    numbers = Items(table.assign(target=np.arange(20.0)), "letters")
+    assert drop_rare_classes(numbers, settings_of(by="item")) is numbers
+    with pytest.raises(UserError, match="every class is too rare"):
+        drop_rare_classes(Items(table.assign(target=table["item"]), "letters"), settings_of(by="item"))
 
 
 # --- similarity -------------------------------------------------------------------------------------------------

@@ -95,7 +95,12 @@ def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt
     Raises:
         UserError: there are no records, two have the same name, or a label or split is unknown.
     """
-    table = pd.DataFrame.from_records([_complete(record, settings["labels"]) for record in records])
+    complete = [_complete(record, settings["labels"]) for record in records]
+    try:
+        table = pd.DataFrame.from_records(complete)
+    except UnicodeEncodeError as error:  # JSON can spell halves of characters
+        source = next(record["source"] for record in complete if error.object in record.values())
+        raise UserError(f"{source}: {error.object[:40]!a} is no Unicode text ({error.reason}); correct it.") from error
     if table.empty:
         raise UserError(
             f"{settings['file'] or settings['files']['train']} holds no items; check that it is the right file."

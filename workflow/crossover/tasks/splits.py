@@ -48,9 +48,15 @@ def assign_splits(table: pd.DataFrame, split: dict[str, Any]) -> np.ndarray:
 def drop_rare_classes(items: Items, split: dict[str, Any]) -> Items:
     """Leave out the classes that cannot be both learned and scored, and count them.
 
-    With `given` a class must occur in training, else in as many units as there are splits.
+    With `given` a class must occur in training, else in as many units as there are splits. Targets that are no classes
+    are left alone.
+
+    Raises:
+        UserError: no class is left.
     """
     table = items.table
+    if not isinstance(table["target"].iloc[0], str):
+        return items
     if split["by"] == "given":
         enough = table.loc[table["split"] == "train", "target"].unique()
     else:
@@ -59,6 +65,10 @@ def drop_rare_classes(items: Items, split: dict[str, Any]) -> Items:
     kept = table["target"].isin(enough)
     if kept.all():
         return items
+    if not kept.any():
+        raise UserError(
+            "every class is too rare to be both learned and scored; choose another target, split or policy."
+        )
     counts = {
         "classes dropped that are too rare": int(table.loc[~kept, "target"].nunique()),
         "items dropped whose class is too rare": int((~kept).sum()),
