@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Hashable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _kind_sentence(problem: Any, location: list[str], shape: Any) -> str:
 
 def _keys_at(shape: Any, location: tuple[Any, ...]) -> set[str]:
     """The keys that are known at one place of a model, found through its JSON Schema."""
-    schema = TypeAdapter(shape).json_schema()
+    schema = _schema(shape)
     definitions = schema.get("$defs", {})
 
     def options(node: dict[str, Any]) -> list[dict[str, Any]]:
@@ -151,6 +152,11 @@ def _keys_at(shape: Any, location: tuple[Any, ...]) -> set[str]:
             for option in options(child)
         ]
     return {key for node in nodes for key in node.get("properties", {})}
+
+
+@cache
+def _schema(shape: Any) -> dict[str, Any]:
+    return TypeAdapter(shape).json_schema()
 
 
 def known_names(folder: str) -> list[str]:

@@ -21,8 +21,7 @@ def prepare_task(spec: dict[str, Any], receipt: Path | None, folder: Path) -> No
 
     The columns are `item` (unique), `group` (the piece of a segment, else the item), `sequence` (text, or a
     list of numbers), `second` (the second text, where items are pairs) and `target` (a class label, a number, or a
-    list of bits). The card holds what `describe_items`
-    measures, the task's name, and the SHA-256 of the three files.
+    list of bits). The card holds what `describe_items` measures, the task's name, and the SHA-256 of the three files.
 
     Args:
         spec: the task's spec, with `name`, `task`, `reader`, `split`, `policy` and `letters` (None for a
@@ -60,8 +59,11 @@ def divide(items: Items, spec: dict[str, Any]) -> Items:
     split = spec["split"]
     if split["by"] == "similarity":
         clustering = importlib.import_module(CLUSTERING)
-        items.table["cluster"] = clustering.find_clusters(
-            items.table, spec["letters"], split["identity"], split["tool"]
+        clusters = clustering.find_clusters(items.table, spec["letters"], split["identity"], split["tool"])
+        items.table["cluster"] = clusters
+        items.notes.append(
+            f"{clusters.nunique()} clusters of similar sequences (identity from {split['identity']}, {split['tool']}) are "
+            "kept whole"
         )
     if spec["policy"]["rare_class"] == "drop":
         items = drop_rare_classes(items, split)
