@@ -95,11 +95,15 @@ def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt
     Raises:
         UserError: there are no records, two have the same name, or a label or split is unknown.
     """
-    complete = [_complete(record, settings["labels"]) for record in records]
+    columns: dict[str, list[Any]] = {}  # rather than a list of records, which would take twice the memory
+    for record in records:
+        for key, value in _complete(record, settings["labels"]).items():
+            columns.setdefault(key, []).append(value)
     try:
-        table = pd.DataFrame.from_records(complete)
+        table = pd.DataFrame(columns)
     except UnicodeEncodeError as error:  # JSON can spell halves of characters
-        source = next(record["source"] for record in complete if error.object in record.values())
+        rows = zip(columns["source"], *columns.values(), strict=True)
+        source = next(source for source, *values in rows if error.object in values)
         raise UserError(f"{source}: {error.object[:40]!a} is no Unicode text ({error.reason}); correct it.") from error
     if table.empty:
         raise UserError(
