@@ -114,7 +114,7 @@ def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt
         first, second, *_ = repeated.loc[repeated["item"] == repeated["item"].iloc[0], "source"]
         raise UserError(
             f"{second}: the name {repeated['item'].iloc[0]!r} is also that of {first}; "
-            "names must be unique: correct one, or remove the record that is there twice."
+            "names must be unique: correct or remove one, or let file and line name the items of a table."
         )
     if settings["split_names"]:
         table["split"] = _listed_splits(table["item"], settings, receipt)
