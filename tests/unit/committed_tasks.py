@@ -34,9 +34,11 @@ def settings_of_reader(task: dict[str, Any]) -> dict[str, Any]:
     return TypeAdapter(Reader).validate_python(task["reader"]).model_dump()
 
 
-def prepared(name: str, root: Path) -> Items:
-    """The items of a committed task, its policy applied and divided."""
+def prepared(name: str, root: Path, **columns: str) -> Items:
+    """The items of a committed task (with further columns of its table), its policy applied and divided."""
     task = read_yaml(TASKS / f"{name}.yaml")
+    if columns:
+        task["reader"]["columns"] |= columns
     spec = {
         "split": Split(**task["split"]).model_dump(),
         "policy": Policy(**task.get("policy", {})).model_dump(),

@@ -113,7 +113,7 @@ def test_remote_homology_is_divided_as_deepsf_lists_it(files):
         ).table
         assert len(table) == published
         lists[name] = set(table["item"])
-    items = prepared("remote-homology", root)
+    items = prepared("remote-homology", root, item="id")
     for split, name in zip(("train", "validation", "test"), lists, strict=True):
         assert {item for (item,) in columns(items, split, "item")} <= lists[name]
     independent = pd.read_json(root / "remote_homology/remote_homology_train.json", dtype={"fold_label": str})
@@ -128,7 +128,7 @@ def test_fluorescence_is_the_original_table_divided_by_mutations(files):
     original = tsv(root / "amino_acid_genotypes_to_brightness.tsv")
     mutations = original["aaMutations"].map(lambda names: len(names.split(":")) if names else 0)
     assert ((mutations <= 3).sum(), (mutations > 3).sum()) == (26808, 27217)
-    table = prepared("fluorescence", root).table
+    table = prepared("fluorescence", root, item="id").table
     rows = table["item"].astype(int)
     assert table["target"].tolist() == original["medianBrightness"].astype(float)[rows].tolist()
     assert (table["split"].eq("test").to_numpy() == (mutations[rows] > 3).to_numpy()).all()
@@ -182,7 +182,7 @@ def test_scope_keeps_relatives_on_one_side(files, task, classes):
 def test_the_fasta_form_of_plus_is_the_json_of_tape(files):
     root = files("stability/stability.tar.gz.subset", "plus/Stability/stability_train.fa.subset")
     plus = read(root, kind="fasta", file="stability_train.fa", label=r"^\S+ (\S+)").table
-    tape = prepared("stability", root).table.set_index("item").loc[plus["item"]]
+    tape = prepared("stability", root, item="id").table.set_index("item").loc[plus["item"]]
     assert plus["sequence"].tolist() == tape["sequence"].tolist()
     assert plus["target"].astype(float).tolist() == tape["target"].tolist()
 

@@ -131,6 +131,24 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "hacked").exists()
 
 
+def test_a_damaged_lmdb_is_refused(tmp_path):
+    write_lmdb(tmp_path / "t.lmdb", [{"primary": np.zeros(3), "label": "x"}])
+    path = tmp_path / "t.lmdb/data.mdb"
+    path.write_bytes(path.read_bytes().replace(b"ndarray", b"ndarrax"))
+    columns = {"sequence": "primary", "target": "label"}
+    with pytest.raises(UserError, match=r"t.lmdb: the record under '0' cannot be read \(.*\); unpack the file again"):
+        read(tmp_path, kind="table", file="t.lmdb", columns=columns)
+    path.write_bytes(b"no database")
+    with pytest.raises(UserError, match=r"t.lmdb is not a whole LMDB database"):
+        read(tmp_path, kind="table", file="t.lmdb", columns=columns)
+
+
+def test_what_is_no_number_is_a_missing_label(tmp_path):
+    (tmp_path / "t.json").write_text('[{"a": "x", "b": NaN}, {"a": "y", "b": 1.5}]')
+    table = read(tmp_path, kind="table", file="t.json", columns={"sequence": "a", "target": "b"}).table
+    assert table["target"].isna().tolist() == [True, False]
+
+
 FASTA = ">p1 kinase|fam1 test\nMKV\nLLA\n>p2 ligase|fam2\nMAA\n"
 
 
@@ -174,6 +192,15 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
         ("t.csv", "text,label\na,b,x\n", {}, r"t.csv, line 2: 3 values, but the header has 2 columns"),
         ("t.csv", 'text,label\n"a,x\n', {}, r"t.csv, line 2: unexpected end of data"),
         ("t.csv", "text,label\n", {}, r"t.csv holds no items"),
+        ("t.csv", "", {}, r"t.csv is empty; expected a header"),
+        (
+            "t.json",
+            '[{"text": ["a", "b"], "label": 1}]',
+            {},
+            r"t.json:1: expected text or a number, but found \['a', 'b'\]",
+        ),
+        ("t.json", '[{"text": "a\\ud800", "label": 1}]', {}, r"t.json:1: 'a\\ud800' is no Unicode text"),
+        ("t.json", '["a"]', {}, r"t.json, record 1: expected an object with names and values, not 'a'"),
         ("t.csv", "text,label,text\na,x,b\n", {}, r"t.csv has 2 columns 'text'; rename all but one"),
         (
             "t.csv",

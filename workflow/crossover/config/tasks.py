@@ -17,10 +17,10 @@ class Split(Model):
     """`group` keeps all items of a group (the segments of a piece) on one side, `similarity` all that resemble each
     other; `given` takes the splits from the data."""
     validation: Share = 0.15
-    """Share of the validation split: of all items, or of the groups; with `given`, what is taken from the training items
-    where the data has no validation split."""
+    """Share of the items that validate; with `given`, what is taken from the training items where the data has no
+    validation split."""
     test: Share = 0.2
-    """Share of the test split; with `given` it comes from the data."""
+    """Share of the items that test; with `given` they come from the data."""
     stratified: bool = True
     """Whether each class is divided by itself, so that all splits hold it in the same shares."""
     identity: Annotated[float, Field(ge=0.3, lt=1)] = 0.8

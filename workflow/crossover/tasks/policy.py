@@ -12,6 +12,7 @@ from crossover.tasks.items import Items, lengths_of
 
 # What is known of each domain, and last what stands for the rest (IUPAC: any nucleotide, any amino acid).
 LETTERS = {"dna": "ACGTN", "protein": "ACDEFGHIKLMNPQRSTVWYX"}
+UNITS = {"dna": "nucleotides", "protein": "residues"}
 GAPS = "-."
 STOP = "*"
 
@@ -34,6 +35,7 @@ def apply_policy(items: Items, policy: dict[str, Any], letters: str | None, targ
     counts: Counter[str] = Counter(items.counts)
     table = _drop_missing(items.table, policy["missing_label"], counts)
     if letters:
+        items = replace(items, unit=UNITS[letters])
         table = table.assign(sequence=_corrected(table, letters, policy, counts))
         table = _drop_unknown(table, letters, policy["unknown"], counts)
     table = _drop_empty(table, policy["empty"], counts)

@@ -67,8 +67,11 @@ def divide(items: Items, spec: dict[str, Any]) -> Items:
     split = spec["split"]
     if split["by"] == "similarity":
         clustering = importlib.import_module(CLUSTERING)
-        items.table["cluster"] = clustering.find_clusters(
-            items.table, spec["letters"], split["identity"], split["tool"]
+        clusters = clustering.find_clusters(items.table, spec["letters"], split["identity"], split["tool"])
+        items.table["cluster"] = clusters
+        items.notes.append(
+            f"{clusters.nunique()} clusters of similar sequences (identity from {split['identity']}, {split['tool']}) are "
+            "kept whole"
         )
     if spec["policy"]["rare_class"] == "drop":
         items = drop_rare_classes(items, split)

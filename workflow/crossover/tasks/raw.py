@@ -95,7 +95,16 @@ def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt
     Raises:
         UserError: there are no records, two have the same name, or a label or split is unknown.
     """
-    table = pd.DataFrame.from_records([_complete(record, settings["labels"]) for record in records])
+    columns: dict[str, list[Any]] = {}  # rather than a list of records, which would take twice the memory
+    for record in records:
+        for key, value in _complete(record, settings["labels"]).items():
+            columns.setdefault(key, []).append(value)
+    try:
+        table = pd.DataFrame(columns)
+    except UnicodeEncodeError as error:  # JSON can spell halves of characters
+        rows = zip(columns["source"], *columns.values(), strict=True)
+        source = next(source for source, *values in rows if error.object in values)
+        raise UserError(f"{source}: {error.object[:40]!a} is no Unicode text ({error.reason}); correct it.") from error
     if table.empty:
         raise UserError(
             f"{settings['file'] or settings['files']['train']} holds no items; check that it is the right file."
@@ -105,7 +114,7 @@ def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt
         first, second, *_ = repeated.loc[repeated["item"] == repeated["item"].iloc[0], "source"]
         raise UserError(
             f"{second}: the name {repeated['item'].iloc[0]!r} is also that of {first}; "
-            "names must be unique: correct one, or remove the record that is there twice."
+            "names must be unique: correct or remove one, or let file and line name the items of a table."
         )
     if settings["split_names"]:
         table["split"] = _listed_splits(table["item"], settings, receipt)

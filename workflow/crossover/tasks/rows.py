@@ -81,6 +81,8 @@ def _delimited(path: Path, columns: Sequence[Any], separator: str, settings: dic
             header = next(rows, []) if settings["header"] else None
             if header is not None:
                 header = [name.strip() for name in header]
+                if not header:
+                    raise UserError(f"{path} is empty; expected a header that names the columns.")
                 _require_columns(path, columns, header)
             places: list[int] = [column if header is None else header.index(column) for column in columns]
             number = rows.line_num + 1
@@ -142,8 +144,9 @@ def _lmdb(path: Path, settings: dict[str, Any]) -> Iterator[tuple[int, Any]]:
 
     try:
         with lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False) as base, base.begin() as transaction:
-            for number in range(_unpickled(path, "num_examples", transaction.get(b"num_examples"))):
-                yield number + 1, _unpickled(path, str(number), transaction.get(str(number).encode()))
+            count = _unpickled(path, "num_examples", transaction.get(b"num_examples"))
+            for key in map(str, range(count if isinstance(count, int) else 0)):
+                yield int(key) + 1, _unpickled(path, key, transaction.get(key.encode()))
     except lmdb.Error as error:
         raise UserError(f"{path} is not a whole LMDB database ({error}); unpack it again.") from error
 
@@ -151,7 +154,7 @@ def _lmdb(path: Path, settings: dict[str, Any]) -> Iterator[tuple[int, Any]]:
 def _unpickled(path: Path, key: str, content: bytes | None) -> Any:
     try:
         return _DataOnly(io.BytesIO(content or b"")).load()
-    except (pickle.UnpicklingError, EOFError) as error:
+    except Exception as error:  # a damaged pickle raises whatever its instructions stumble over
         raise UserError(f"{path}: the record under {key!r} cannot be read ({error}); unpack the file again.") from error
 
 

@@ -122,7 +122,10 @@ def _mmseqs(sequences: list[str], letters: str, identity: float) -> list[int]:
         fasta = _write_fasta(sequences, Path(folder))
         _run("mmseqs", "easy-cluster", str(fasta), f"{folder}/out", f"{folder}/tmp", *options)
         pairs = np.loadtxt(f"{folder}/out_cluster.tsv", dtype=int, ndmin=2)  # representative, member
-    return pairs[np.argsort(pairs[:, 1]), 0].tolist()
+    roots = _alone(sequences)
+    for representative, member in pairs.tolist():
+        roots[member] = representative
+    return roots
 
 
 def _cd_hit(sequences: list[str], letters: str, identity: float) -> list[int]:
@@ -136,7 +139,7 @@ def _cd_hit(sequences: list[str], letters: str, identity: float) -> list[int]:
         raise UserError(
             f"{program} compares sequences of an identity of at least {least}, not {identity}; use mmseqs2."
         )
-    roots = [0] * len(sequences)
+    roots = _alone(sequences)
     with tempfile.TemporaryDirectory() as folder:
         fasta = _write_fasta(sequences, Path(folder))
         options = ["-c", str(identity), "-n", str(word), "-d", "0", "-M", "0", "-l", "5", "-T", "1"]
@@ -148,6 +151,11 @@ def _cd_hit(sequences: list[str], letters: str, identity: float) -> list[int]:
             else:
                 roots[int(line.split(">")[1].split("...")[0])] = cluster
     return roots
+
+
+def _alone(sequences: list[str]) -> list[int]:
+    """A cluster of its own for each sequence: the programs pass over very short ones."""
+    return [-1 - number for number in range(len(sequences))]
 
 
 def _write_fasta(sequences: list[str], folder: Path) -> Path:

@@ -18,8 +18,8 @@ def assign_splits(table: pd.DataFrame, split: dict[str, Any]) -> np.ndarray:
 
     Whole units are drawn: items, groups, or clusters of similar sequences. If stratified, each class is divided by
     itself, so that every split holds every class in the same shares; a unit of several classes counts for its most
-    frequent one. Shares count items, or groups (pieces of music differ in their number of segments); where units
-    differ in size they are met to within half a unit. The order of the rows does not matter.
+    frequent one. Shares count items, and are met to within half a unit; where that would leave a split without a
+    unit of a class, it is given one. The order of the rows does not matter.
 
     Args:
         table: columns `item`, `group`, `target`, and `cluster` or `split` as they are needed.
@@ -48,9 +48,15 @@ def assign_splits(table: pd.DataFrame, split: dict[str, Any]) -> np.ndarray:
 def drop_rare_classes(items: Items, split: dict[str, Any]) -> Items:
     """Leave out the classes that cannot be both learned and scored, and count them.
 
-    With `given` a class must occur in training, else in as many units as there are splits.
+    With `given` a class must occur in training, else in as many units as there are splits. Targets that are no classes
+    are left alone.
+
+    Raises:
+        UserError: no class is left.
     """
     table = items.table
+    if not isinstance(table["target"].iloc[0], str):
+        return items
     if split["by"] == "given":
         enough = table.loc[table["split"] == "train", "target"].unique()
     else:
@@ -59,6 +65,10 @@ def drop_rare_classes(items: Items, split: dict[str, Any]) -> Items:
     kept = table["target"].isin(enough)
     if kept.all():
         return items
+    if not kept.any():
+        raise UserError(
+            "every class is too rare to be both learned and scored; choose another target, split or policy."
+        )
     counts = {
         "classes dropped that are too rare": int(table.loc[~kept, "target"].nunique()),
         "items dropped whose class is too rare": int((~kept).sum()),
@@ -79,12 +89,26 @@ def _drawn(table: pd.DataFrame, split: dict[str, Any], shares: dict[str, float])
                 "the class out, or set policy.rare_class to drop."
             )
         drawn = units.iloc[rng.permutation(len(units))]
-        sizes = drawn["size"].to_numpy() if split["by"] == "similarity" else np.ones(len(drawn), dtype=int)
-        wanted = [max(1, round(sizes.sum() * share)) for share in shares.values()]
-        ends = np.cumsum([max(1, sizes.sum() - sum(wanted)), *wanted])[:-1]
-        place = np.searchsorted(ends, np.cumsum(sizes) - sizes / 2, side="right")  # by the middle of each unit
+        place = _places(drawn["size"].to_numpy(), list(shares.values()))
         assigned |= zip(drawn[unit], np.array(names)[place], strict=True)
     return table[unit].map(assigned).to_numpy()
+
+
+def _places(sizes: np.ndarray, shares: list[float]) -> np.ndarray:
+    """The number of the split of each unit: 0 is training, the others have these shares of the items.
+
+    Args:
+        sizes: int64 [units], their items, in the order of drawing.
+        shares: of the items, for each split but training.
+    """
+    wanted = [max(1, round(sizes.sum() * share)) for share in shares]
+    ends = np.cumsum([max(1, sizes.sum() - sum(wanted)), *wanted])[:-1]
+    place = np.searchsorted(ends, np.cumsum(sizes) - sizes / 2, side="right")  # where the middle of a unit lies
+    # The first unit trains, the last one is in the last split, and from unit to unit no split is passed over.
+    order = np.arange(len(sizes))
+    place[-1] = len(shares)
+    place = np.maximum.accumulate((place - order)[::-1])[::-1] + order
+    return np.minimum(place, order)
 
 
 def _units(table: pd.DataFrame, unit: str, stratified: bool) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crossover.acquire.receipt import Receipt
+from crossover.errors import UserError
 from crossover.tasks.items import Items
 from crossover.tasks.raw import Record, files_by_split, gather
 from crossover.tasks.rows import read_rows
@@ -31,8 +32,9 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
     named_by = named_by if isinstance(named_by, list) else [named_by]
     for split, file in files_by_split(settings, receipt):
         for number, row in read_rows(receipt.root / file, [*columns.values(), *named_by], settings):
-            values = [_text(value) for value in row]
-            record: Record = {"source": f"{file}:{number}", **dict(zip(columns, values, strict=False))}
+            source = f"{file}:{number}"
+            values = [_text(value, source) for value in row]
+            record: Record = {"source": source, **dict(zip(columns, values, strict=False))}
             record["item"] = "\t".join(value or "" for value in values[len(columns) :])
             for key in ("sequence", "second"):
                 if key in columns:
@@ -40,12 +42,16 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
             yield record | ({"split": split} if split else {})
 
 
-def _text(value: Any) -> str | None:
-    """A value as text; a list or array of one is that one, and what is empty is missing."""
+def _text(value: Any, source: str) -> str | None:
+    """A value as text; a list or array of one is that one, and what is empty or no number is missing."""
     if hasattr(value, "tolist"):  # numpy, in LMDB files
         value = value.tolist()
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, bytes):
-        value = value.decode()
-    return None if value is None else str(value).strip() or None
+        value = value.decode(errors="surrogateescape")  # what is no UTF-8 is refused with its record later
+    if isinstance(value, list | tuple | dict):
+        raise UserError(f"{source}: expected text or a number, but found {str(value)[:40]}; choose another column.")
+    if value is None or value != value:  # NaN alone is not equal to itself
+        return None
+    return str(value).strip() or None
