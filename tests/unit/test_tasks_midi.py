@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossover.config.readers import MaestroReader, MidiReader
+from crossover.encodings.encoder import WHOLE_NOTES
 from crossover.errors import UserError
 from crossover.tasks import maestro
 from crossover.tasks.midi import read
@@ -177,7 +178,9 @@ def test_notes_in_full_can_be_played_again(pieces):
     settings = MidiReader(kind="midi", segment=64, maximum_segments="all", content="notes").model_dump()
     root = pieces / "piano-midi.de"
     file = sorted(path.relative_to(root) for path in root.rglob("*.mid"))[0].as_posix()
-    segments = cut_pieces(Receipt("p-0", root, (file,)), [file], settings)[0][file]
+    receipt = Receipt("p-0", root, (file,))
+    assert read(settings, receipt_of(root)).unit == WHOLE_NOTES
+    segments = cut_pieces(receipt, [file], settings)[0][file]
     assert all(segment.dtype == np.int32 for segment in segments)
     played = np.concatenate(segments).reshape(-1, 4)
     notes = read_notes(root / file)[: len(played)]
