@@ -140,6 +140,7 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
         "metric": "accuracy",
         "floor": floor,
         "truncated": dict.fromkeys(sizes, 0.0),
+        "truncated_items": dict.fromkeys(sizes, 0),
         "unknown": dict.fromkeys(sizes, 0),
         "counts": {split: {} for split in sizes},
         "items": sizes,

@@ -13,8 +13,8 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from crossover.config.encodings import Encoding
-from crossover.encodings import augment, events, kmers, patches, subwords
-from crossover.encodings.encoder import Encoded
+from crossover.encodings import augment, events, kmers, patches, subwords, symbols
+from crossover.encodings.encoder import WHOLE_NOTES, Encoded
 from crossover.encodings.letters import ALPHABETS
 from crossover.encodings.tokens import Tokens, _scaling
 from crossover.errors import UserError
@@ -24,10 +24,10 @@ TEXT = pa.large_string()
 BERT, GPT2 = "models/bert-l2-h128-books/tokenizer.json", "models/gpt2-l2-h128-books/tokenizer.json"
 
 
-def encoder_of(module, encoding, table, shape=None, **more):
+def encoder_of(module, encoding, table, shape=None, unit="units", **more):
     """The encoder of a task with these settings, checked as config."""
     encoding = TypeAdapter(Encoding).validate_python({"kind": module.__name__.split(".")[-1], **encoding}).model_dump()
-    return module.make_encoder({**encoding, **more}, {"task": "t", "unit": "units", "shape": shape}, table)
+    return module.make_encoder({**encoding, **more}, {"task": "t", "unit": unit, "shape": shape}, table)
 
 
 def texts(sequences, second=None):
@@ -262,7 +262,7 @@ NOTES = st.lists(st.tuples(TIME, st.integers(0, 127), TIME, st.integers(0, 127))
 def test_notes_come_back_up_to_the_steps_that_are_documented(sequences, longest):
     column = [[number for note in notes for number in note] for notes in sequences]
     table = pa.table({"sequence": pa.array(column, pa.list_(pa.field("element", pa.int32())))})
-    encoder = encoder_of(events, {"max_length": longest}, table)
+    encoder = encoder_of(events, {"max_length": longest}, table, unit=WHOLE_NOTES)
     encoded = encoder.encode(table)
     assert encoded.values.max() < len(encoder.facts["vocabulary"])
     assert encoded.truncated == sum(4 * len(notes) > longest for notes in sequences)
@@ -285,13 +285,21 @@ def test_numbers_that_are_no_notes_are_refused():
     for numbers, message in (([1, 2, 3], "four numbers"), ([0, 200, 0, 0], "above 127")):
         table = pa.table({"sequence": pa.array([numbers], pa.list_(pa.field("element", pa.int32())))})
         with pytest.raises(UserError, match=message):
-            encoder_of(events, {"max_length": 8}, table).encode(table)
+            encoder_of(events, {"max_length": 8}, table, unit=WHOLE_NOTES).encode(table)
+
+
+def test_pitches_are_not_taken_for_notes_nor_notes_for_pitches():
+    table = pa.table({"sequence": pa.array([[60, 61, 62, 63]], pa.list_(pa.field("element", pa.int32())))})
+    with pytest.raises(UserError, match="has sequences of pitches, but events are whole notes"):
+        encoder_of(events, {"max_length": 8}, table, unit="notes")
+    with pytest.raises(UserError, match="has sequences of whole notes, but alphabet midi-pitch is of pitches"):
+        encoder_of(symbols, {"alphabet": "midi-pitch", "max_length": 8}, table, unit=WHOLE_NOTES)
 
 
 def test_vocabularies_name_every_id_once():
     table = pa.table({"sequence": pa.array([[0, 1, 2, 3]], pa.list_(pa.field("element", pa.int32())))})
     for encoder in (
-        encoder_of(events, {"max_length": 8}, table),
+        encoder_of(events, {"max_length": 8}, table, unit=WHOLE_NOTES),
         encoder_of(kmers, {"alphabet": "dna", "k": 6, "max_length": 8}, texts(["A"])),
     ):
         vocabulary = json.loads(json.dumps(encoder.facts["vocabulary"]))

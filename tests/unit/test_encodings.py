@@ -329,3 +329,16 @@ def test_tokenizing_again_gives_the_same_bytes(tmp_path):
         tokenize_task({"name": "t-0", "encoding": DNA_ENCODING}, task, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("alphabet", ["dna", "whitespace", "characters"])
+def test_it_does_not_matter_how_many_items_are_encoded_at_once(tmp_path, monkeypatch, alphabet):
+    sequences = ["A C", "ACGTACGT", "N", "A", "G G G G G G", "c", "é" if alphabet != "dna" else "-"]
+    task = make_task(tmp_path / "task", sequences, list("abababa"))
+    encoding = {"kind": "symbols", "alphabet": alphabet, "max_length": 4}
+    tokenize_task({"encoding": encoding}, task, tmp_path / "whole")
+    monkeypatch.setattr("crossover.encodings.tokenize.ITEMS_AT_ONCE", 2)
+    tokenize_task({"encoding": encoding}, task, tmp_path / "parts")
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "parts" / path.name).read_bytes()
+    assert np.load(tmp_path / "parts/train.values.npy").dtype == np.uint16

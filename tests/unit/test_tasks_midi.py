@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from crossover.acquire.receipt import Receipt
 from crossover.config.media_readers import MaestroReader, MidiReader
+from crossover.encodings.encoder import WHOLE_NOTES
 from crossover.errors import UserError
 from crossover.tasks import maestro
+from crossover.tasks.labels import read_table
 from crossover.tasks.midi import read
 from crossover.tasks.midi_notes import read_notes
 from crossover.tasks.pieces import cut_pieces
@@ -177,7 +179,9 @@ def test_notes_in_full_can_be_played_again(pieces):
     settings = MidiReader(kind="midi", segment=64, maximum_segments="all", content="notes").model_dump()
     root = pieces / "piano-midi.de"
     file = sorted(path.relative_to(root) for path in root.rglob("*.mid"))[0].as_posix()
-    segments = cut_pieces(Receipt("p-0", root, (file,)), [file], settings)[0][file]
+    receipt = Receipt("p-0", root, (file,))
+    assert read(settings, receipt_of(root)).unit == WHOLE_NOTES
+    segments = cut_pieces(receipt, [file], settings)[0][file]
     assert all(segment.dtype == np.int32 for segment in segments)
     played = np.concatenate(segments).reshape(-1, 4)
     notes = read_notes(root / file)[: len(played)]
@@ -260,6 +264,15 @@ def test_maestro_is_what_its_table_says(pieces):
         assert (first["target"], first["split"]) == (rows[file]["canonical_composer"], rows[file]["split"])
     expected = sum(max(1, len(read_notes(root / file)) // 128) for file in list(rows)[:8])
     assert items.table["group"].isin(list(rows)[:8]).sum() == expected
+
+
+def test_the_published_table_of_maestro_is_whole(mirrored):
+    path = mirrored("maestro/maestro-v3.0.0.csv")
+    table = read_table(Receipt("m-0", path.parent, (path.name,)), path.name, ["canonical_composer", "split"])
+    assert table["split"].value_counts().to_dict() == {"train": 962, "validation": 137, "test": 177}
+    assert table["midi_filename"].is_unique
+    untaught = set(table["canonical_composer"]) - set(table.loc[table["split"] == "train", "canonical_composer"])
+    assert untaught == {"Franz Liszt / Vladimir Horowitz", "Richard Wagner / Franz Liszt"}
 
 
 def small_maestro(folder: Path, *rows: tuple[str, str]) -> Path:

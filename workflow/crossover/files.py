@@ -14,6 +14,8 @@ from crossover.errors import UserError
 if TYPE_CHECKING:  # pandas takes longer to import than all else that the Snakefile needs
     import pandas as pd
 
+ROWS_AT_ONCE = 4096  # of a Parquet file: what is written, and read again, in one piece of memory
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -115,7 +117,7 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
 def write_parquet(path: Path, table: "pd.DataFrame") -> None:
     """Write `table` to `path` as Parquet without an index, in one step."""
     with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, row_group_size=ROWS_AT_ONCE)
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:

@@ -164,11 +164,6 @@ def _keys_at(shape: Any, location: tuple[Any, ...]) -> set[str]:
     return {key for node in nodes for key in node.get("properties", {})}
 
 
-@cache
-def _schema(shape: Any) -> dict[str, Any]:
-    return TypeAdapter(shape).json_schema()
-
-
 def known_names(folder: str) -> list[str]:
     """The names defined by the YAML files of one folder of config/."""
     return sorted(path.stem for path in (CONFIG / folder).glob("*.yaml"))

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from crossover.errors import UserError
 
 Settings = dict[str, Any]
+WHOLE_NOTES = "numbers (four per note)"  # the unit of sequences of notes that are more than pitches
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from crossover.encodings.encoder import Encoded, Items, Settings, column, list_lengths, require_type, truncate
+from crossover.encodings.encoder import (
+    WHOLE_NOTES,
+    Encoded,
+    Items,
+    Settings,
+    column,
+    list_lengths,
+    require_type,
+    truncate,
+)
 from crossover.errors import UserError
 
 FIELDS = 4  # of a note, as readers give them: ms since the onset before, pitch, duration in ms, velocity
@@ -41,7 +50,7 @@ class EventEncoder:
         lengths = list_lengths(sequences)
         numbers = sequences.flatten().to_numpy()
         if len(numbers) % FIELDS or (lengths % FIELDS).any():
-            raise UserError("a sequence is not made of notes of four numbers; set reader.content to notes.")
+            raise UserError("a sequence is not made of notes of four numbers; correct the raw files.")
         kept = self.longest - self.longest % FIELDS
         truncated = int((lengths > kept).sum())
         numbers, lengths = truncate(numbers, lengths, kept)
@@ -80,4 +89,8 @@ def make_encoder(settings: Settings, card: Settings, training: Items) -> EventEn
         UserError: the sequences are no lists of whole numbers.
     """
     require_type(card, training, "events", "list<element: int32>")
+    if card["unit"] != WHOLE_NOTES:
+        raise UserError(
+            f"task {card['task']!r} has sequences of pitches, but events are whole notes; set reader.content to notes."
+        )
     return EventEncoder(settings["max_length"])

@@ -13,7 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossover.encodings.encoder import Encoded, Items, Settings, column, id_type, list_lengths, require_type, truncate
+from crossover.encodings.encoder import (
+    WHOLE_NOTES,
+    Encoded,
+    Items,
+    Settings,
+    column,
+    id_type,
+    list_lengths,
+    require_type,
+    truncate,
+)
 from crossover.encodings.letters import ALPHABETS, code_points, letter_ids
 from crossover.errors import UserError
 
@@ -182,6 +192,11 @@ def make_encoder(settings: Settings, card: Settings, training: Items) -> SymbolE
     name = settings["alphabet"]
     expected = "list<element: int32>" if name == "midi-pitch" else "large_string"
     require_type(card, training, f"alphabet {name}", expected)
+    if card["unit"] == WHOLE_NOTES:
+        raise UserError(
+            f"task {card['task']!r} has sequences of whole notes, but alphabet {name} is of pitches; set reader.content to "
+            "pitches, or encoding.kind to events."
+        )
     return SymbolEncoder(make_alphabet(name, training), settings["max_length"])
 
 

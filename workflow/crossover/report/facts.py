@@ -48,7 +48,7 @@ def read_cards(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _read_encoding(path: str, task: dict[str, Any]) -> dict[str, Any]:
     encoding = read_sealed_json(Path(path))
-    facts = {key: encoding[key] for key in ("kind", "longest", "truncated", "unknown", "counts")}
+    facts = {key: encoding[key] for key in ("kind", "longest", "truncated", "truncated_items", "unknown", "counts")}
     return facts | {"checkpoints": [name for name, own in task["encodings"].items() if own == path]}
 
 
