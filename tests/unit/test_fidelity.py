@@ -101,7 +101,7 @@ def test_gue_has_the_splits_of_its_paper(files):
 
 def test_remote_homology_is_divided_as_deepsf_lists_it(files):
     root = files("remote_homology/remote_homology.tar.gz.subset", "deepsf/D2_Three_levels_dataset")
-    lists = {}
+    lists, folds = {}, {}
     for name, published in (("Traindata.list", 12312), ("validation.list", 736), ("test_dataset.list_fold", 718)):
         table = read(
             root,
@@ -112,7 +112,8 @@ def test_remote_homology_is_divided_as_deepsf_lists_it(files):
             columns={"item": 0, "sequence": 0, "target": 2},
         ).table
         assert len(table) == published
-        lists[name] = set(table["item"])
+        lists[name], folds[name] = set(table["item"]), set(table["target"])
+    assert len(folds["Traindata.list"]) == len(set.union(*folds.values())) == 1195  # all can be learned
     items = prepared("remote-homology", root, item="id")
     for split, name in zip(("train", "validation", "test"), lists, strict=True):
         assert {item for (item,) in columns(items, split, "item")} <= lists[name]
