@@ -12,8 +12,8 @@ from test_tasks_midi import write_midi
 
 from crossover.config.load import load_task
 from crossover.errors import UserError
+from crossover.guess.new_task import guess, new_task
 from crossover.tasks.check import check_task
-from crossover.tasks.guess import guess, new_task
 
 LETTERS = list("ACGT")
 SENTENCES = [

@@ -308,7 +308,7 @@ def _render_report(arguments: argparse.Namespace) -> None:
 
 
 def _new_task(arguments: argparse.Namespace) -> None:
-    from crossover.tasks.guess import new_task
+    from crossover.guess.new_task import new_task
 
     written = new_task(arguments.source, arguments.name)
     print(f"{written} is written: read and correct it, then run: crossover check-task {written.stem}")

@@ -101,9 +101,9 @@ def _describe_encoding(encoding: Facts) -> list[str]:
     rows += [(what, *(f"{encoding['counts'][split].get(what, 0):,}" for split in SPLITS)) for what in kinds]
     lines = _aligned(rows)
     if encoding["vocabulary"]:
-        symbols = " ".join(map(str, encoding["vocabulary"][:40]))
-        more = f" ... {len(encoding['vocabulary']):,} in all" if len(encoding["vocabulary"]) > 40 else ""
-        lines.append(f"symbols   {symbols}{more}")
+        lines.append(
+            f"symbols   {len(encoding['vocabulary']):,}: {_shortened(' '.join(map(str, encoding['vocabulary'])))}"
+        )
     else:
         lines.append(f"patches   of {encoding['width']} numbers")
     return [*lines, f"longest   {encoding['longest']:,} positions"]

@@ -1,0 +1,1 @@
+"""Tasks guessed from a user's own files."""

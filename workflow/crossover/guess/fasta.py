@@ -1,0 +1,68 @@
+"""Guesses from FASTA files."""
+
+import gzip
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from crossover.errors import UserError
+from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict
+
+WORD = r"^\S+\s+(\S+)"
+SUPERFAMILY = r"^\S+ ([a-z]\.\d+\.\d+)\.\d+"  # in the headers of SCOP
+SPLIT_IN_HEADER = r"\b(train|valid|validation|dev|test)\s*$"
+# What may be a label in a FASTA header: where it stands, and the pattern that finds it.
+LABELS_IN_HEADERS = (
+    ("the SCOP class", r"^\S+ ([a-z])\.\d+\.\d+\.\d+"),
+    ("what follows the last |", r"\|([^|\s]+)\s*$"),
+    ("the second word", WORD),
+    ("the last word", r"\s(\S+)\s*$"),
+    ("what follows the first - or _ of the last word", r"[-_]([^\s_-]+)\s*$"),
+)
+
+
+def guess_fasta(path: Path, name: str) -> Guess:
+    """A task of DNA, proteins or text from a FASTA file, whose headers hold the labels.
+
+    Raises:
+        UserError: the file is not FASTA, or has no record.
+    """
+    from Bio.SeqIO.FastaIO import SimpleFastaParser
+
+    try:
+        opened: Callable = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8") as stream:
+            records = list(itertools.islice(SimpleFastaParser(stream), LOOKED_AT))
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} is not a readable FASTA file ({error}); correct it.") from error
+    if not records:
+        raise UserError(f"{path} has no FASTA record; each begins with a line >name.")
+    found = letters([text for _, text in records], name, path, {"kind": "fasta", "file": path.name})
+    headers = [header for header, _ in records]
+    label, values, reason = _label_in(headers)
+    found.settings["reader"]["label"] = label
+    found.remarks["reader"] = f"label: a regular expression whose group is the label.\n{reason}"
+    if all(re.search(SUPERFAMILY, header) for header in headers):
+        found.settings["reader"]["group"] = SUPERFAMILY
+        found.remarks["reader"] += "\ngroup: the SCOP superfamily, so that relatives stay in one split."
+    if any(re.search(SPLIT_IN_HEADER, header) for header in headers):
+        found.settings["reader"]["split"] = SPLIT_IN_HEADER
+        found.remarks["reader"] += "\nsplit: some headers end in the name of a split; the others are for training."
+    predict(found, values)
+    return finish(found)
+
+
+def _label_in(headers: list[str]) -> tuple[str, list[str], str]:
+    """The pattern that finds labels in headers, what it finds, and why it was chosen."""
+    keys = {key for header in headers[:100] for key in re.findall(r"(\w+)=", header)}
+    candidates = [(f"what follows {key}=", rf"\b{key}=([^\s;|,]+)") for key in sorted(keys)]
+    for words, pattern in (*candidates, *LABELS_IN_HEADERS):
+        found = [match[1] for header in headers if (match := re.search(pattern, header))]
+        if len(found) == len(headers) and (are_classes(found) or are_numbers(found)):
+            return pattern, found, f"Taken: {words}, as in {headers[0]!r}."
+    return (
+        WORD,
+        [],
+        f"No label was found in headers such as {headers[0]!r}: correct the pattern, or give a table of labels.",
+    )
