@@ -24,10 +24,11 @@ def require() -> Callable[[bool, str], None]:
 
 
 @pytest.fixture(scope="session")
-def mirror(require) -> Path:
-    """The folder of a mirror of the downloads."""
+def mirror() -> Path:
+    """The folder of a mirror of the downloads; without one the test is skipped, everywhere."""
     folder = Path(os.environ.get("CROSSOVER_MIRROR", ROOT / "../shared/mirror")).resolve()
-    require(folder.is_dir(), "no mirror of the downloads is there: set CROSSOVER_MIRROR to its folder")
+    if not folder.is_dir():
+        pytest.skip("this needs a mirror of the downloads: set CROSSOVER_MIRROR to its folder")
     return folder
 
 
