@@ -1,7 +1,9 @@
 """A user's own files: what `new-task` guesses of them, and what `check-task` says."""
 
 import json
+import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +145,41 @@ def test_a_dataset_of_the_hub_is_a_form_to_fill_in():
     assert found.settings["dataset"]["revision"] == "FILL-IN"
 
 
+PUBLISHED = {
+    "splice/splice.data": ("dna", {"kind": "table", "header": False}, "items"),
+    "hilbert-cnn/data/H4.txt.subset": ("dna", {"kind": "three-line"}, "residues|nucleotides"),
+    "listops/test_d20s.tsv": ("logic", {"kind": "listops-file"}, "symbols"),
+    "gue/GUE/prom/prom_core_tata/dev.csv": ("dna", {"kind": "table", "header": True}, "floor"),
+    "plus/Stability/stability_train.fa.subset": ("protein", {"kind": "fasta"}, "correlation"),
+    "scope/astral-scopedom-seqres-gd-sel-gs-bib-35-2.08.fa.subset": ("protein", {"kind": "fasta"}, "groups"),
+}
+
+
+@pytest.mark.parametrize("source", PUBLISHED)
+def test_published_files_are_understood(mirrored, source):
+    """Files in their published formats, as someone's own."""
+    domain, reader, words = PUBLISHED[source]
+    copy = Path(Path(source).name.removesuffix(".subset"))
+    shutil.copy(mirrored(source), copy)
+    new_task(str(copy), "own")
+    task = load_task("own").model_dump()
+    assert task["domain"] == domain
+    assert task["reader"].items() >= reader.items()
+    assert re.search(words, check_task("own"))
+
+
+@pytest.mark.parametrize(("member", "header"), [("CoLA/train.tsv", False), ("SST-2/train.tsv", True), ("RTE/train.tsv", True)])  # fmt: skip
+def test_files_of_glue_are_understood(mirrored, member, header):
+    archive = mirrored(f"glue/{member.split('/')[0]}.zip")
+    with zipfile.ZipFile(archive) as members:
+        Path("own.tsv").write_bytes(members.read(member))
+    task = written("own.tsv")
+    assert (task["domain"], task["reader"]["header"], task["target"]["kind"]) == ("text", header, "class")
+    assert task["reader"]["columns"]["target"] == ("label" if header else 1)
+    assert (task["reader"]["columns"]["second"] == "sentence2") == member.startswith("RTE")
+    assert "add --checkpoint NAME" in check_task("own")
+
+
 # --- what cannot be guessed -------------------------------------------------------------------------------------
 
 
@@ -151,12 +188,12 @@ def test_a_dataset_of_the_hub_is_a_form_to_fill_in():
     [
         ("absent.csv", None, "absent.csv is not there; give the path of a file or folder, or hub:OWNER/NAME"),
         ("song.mp3", b"ID3", "files that end in .mp3 are not known; expected .fa"),
-        ("empty.fa", b"", "empty.fa has no FASTA record"),
-        ("cut.fa.gz", b"\x1f\x8b\x08\x00", "cut.fa.gz is not a readable FASTA file"),
-        ("latin.fa", b">p M\xfcller\nMKV\n", "latin.fa is not a readable FASTA file"),
+        ("empty.fa", b"", "empty.fa is empty; name a file with sequences in it"),
+        ("cut.fa.gz", b"\x1f\x8b\x08\x00", "cut.fa.gz is not readable text"),
+        ("latin.fa", b">p M\xfcller\nMKV\n", "latin.fa is not readable text"),
         ("broken.jsonl", b'{"a": 1\n', "broken.jsonl cannot be read as jsonl"),
         ("fake.parquet", b"<html>", "fake.parquet cannot be read as parquet"),
-        ("empty.csv", b"", "empty.csv cannot be read as csv"),
+        ("empty.csv", b"", "empty.csv is empty"),
         ("numbers.csv", b"a,b\n1,2\n", "no column holds text of several letters"),
         ("§.csv", b"a,b\n1,2\n", "give --name with lower-case letters"),
     ],

@@ -12,20 +12,21 @@ from crossover.config.base import NAME
 from crossover.config.load import CONFIG
 from crossover.errors import UserError
 from crossover.files import write_text
-from crossover.guess.fasta import guess_fasta
 from crossover.guess.folders import guess_folder, guess_hub
 from crossover.guess.found import Guess
+from crossover.guess.sequences import guess_fasta, guess_listops, guess_three_line
 from crossover.guess.table import guess_table
+from crossover.guess.text import Form, form_of
 
-FASTA = (".fa", ".fasta", ".faa", ".fna", ".ffn")
-TABLES = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".jsonl": "jsonl", ".json": "json", ".parquet": "parquet"}
+TEXTS = (".fa", ".fasta", ".faa", ".fna", ".ffn", ".csv", ".tsv", ".tab", ".txt", ".data")
+RECORDS = {".jsonl": Form("jsonl"), ".json": Form("json"), ".parquet": Form("parquet")}
 
 
 def new_task(source: str, name: str | None = None) -> Path:
     """Write config/tasks/<name>.yaml for a file or folder of one's own, or for `hub:<dataset id>`.
 
     Args:
-        source: a FASTA file, a table (CSV, TSV, JSON, JSONL, Parquet), a folder of MIDI files or of images, or
+        source: a text file (FASTA, a table, records of three lines, ListOps), JSON, JSONL, Parquet, a folder of MIDI files or of images, or
             `hub:OWNER/NAME`.
         name: the task's name; by default the file's.
 
@@ -52,15 +53,24 @@ def guess(source: str, name: str) -> Guess:
     path = Path(source)
     if not path.exists():
         raise UserError(f"{path} is not there; give the path of a file or folder, or hub:OWNER/NAME.")
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if path.is_dir():
         return guess_folder(path, name)
-    if suffix in FASTA:
-        return guess_fasta(path, name)
-    if suffix in TABLES:
-        return guess_table(path, name, TABLES[suffix])
-    known = ", ".join((*FASTA, *TABLES))
-    raise UserError(f"{path}: files that end in {suffix or 'nothing'} are not known; expected {known}, or a folder.")
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix in RECORDS:
+        return guess_table(path, name, RECORDS[suffix])
+    if suffix not in TEXTS:
+        known = ", ".join((*TEXTS, *RECORDS))
+        raise UserError(
+            f"{path}: files that end in {suffix or 'nothing'} are not known; expected {known}, or a folder."
+        )
+    match (form := form_of(path)).kind:
+        case "fasta":
+            return guess_fasta(path, name)
+        case "three-line":
+            return guess_three_line(path, name)
+        case "listops":
+            return guess_listops(path, name)
+    return guess_table(path, name, form)
 
 
 def as_yaml(found: Guess) -> str:

@@ -1,13 +1,12 @@
-"""Guesses from FASTA files."""
+"""Guesses from text files that are no tables: FASTA, records of three lines, ListOps."""
 
-import gzip
 import itertools
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from crossover.errors import UserError
-from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict
+from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict, start
+from crossover.guess.text import open_any
 
 WORD = r"^\S+\s+(\S+)"
 SUPERFAMILY = r"^\S+ ([a-z]\.\d+\.\d+)\.\d+"  # in the headers of SCOP
@@ -31,8 +30,7 @@ def guess_fasta(path: Path, name: str) -> Guess:
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
     try:
-        opened: Callable = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8") as stream:
+        with open_any(path) as stream:
             records = list(itertools.islice(SimpleFastaParser(stream), LOOKED_AT))
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{path} is not a readable FASTA file ({error}); correct it.") from error
@@ -50,6 +48,28 @@ def guess_fasta(path: Path, name: str) -> Guess:
         found.settings["reader"]["split"] = SPLIT_IN_HEADER
         found.remarks["reader"] += "\nsplit: some headers end in the name of a split; the others are for training."
     predict(found, values)
+    return finish(found)
+
+
+def guess_three_line(path: Path, name: str) -> Guess:
+    """A task of DNA or proteins from records of name, sequence and label."""
+    with open_any(path) as stream:
+        lines = [line.strip() for line in itertools.islice(stream, 3 * LOOKED_AT) if line.strip()]
+    found = letters(lines[1::3], name, path, {"kind": "three-line", "file": path.name})
+    found.remarks["reader"] = "Records of three lines: name, sequence, label."
+    predict(found, lines[2::3])
+    return finish(found)
+
+
+def guess_listops(path: Path, name: str) -> Guess:
+    """A task of ListOps from a published file, or another of that form."""
+    with open_any(path) as stream:
+        longest = max(len(line.replace("(", "").replace(")", "").split()) for line in stream)
+    found = start(name, "logic", path, {"kind": "listops-file", "file": path.name})
+    found.remarks["reader"] = "Every value will be computed again."
+    found.settings["target"] = {"kind": "class", "metric": "accuracy"}
+    found.settings["encoding"] = {"kind": "symbols", "alphabet": "whitespace", "max_length": min(2000, longest)}
+    found.remarks["encoding"] = f"The longest line has about {longest} symbols."
     return finish(found)
 
 
