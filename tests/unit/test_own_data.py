@@ -56,6 +56,15 @@ def test_a_table_is_understood_by_names_and_contents():
     assert text.count("decoded") == 3
 
 
+def test_what_is_missing_or_repeated_is_told_by_the_check():
+    rows = pd.DataFrame({"id": [*range(59), 3], "dna": [*dna(59), None], "class": ["x", "y"] * 30})
+    rows.to_csv("genes.csv", index=False)
+    path = new_task("genes.csv")
+    assert "item: not id, since some of its values come twice" in path.read_text()
+    with pytest.raises(UserError, match=r"genes\.csv:61: the item has an empty sequence"):
+        check_task("genes")
+
+
 @pytest.mark.parametrize("form", ["tsv", "jsonl", "json", "parquet"])
 def test_every_form_of_table_is_read(form):
     table = pd.DataFrame({"text": SENTENCES * 5, "score": np.arange(60) / 7})
@@ -194,6 +203,11 @@ def test_files_of_glue_are_understood(mirrored, member, header):
         ("broken.jsonl", b'{"a": 1\n', "broken.jsonl cannot be read as jsonl"),
         ("fake.parquet", b"<html>", "fake.parquet cannot be read as parquet"),
         ("empty.csv", b"", "empty.csv is empty"),
+        (
+            "semicolons.csv",
+            b"id;dna;class\n1;ACGT;x\n",
+            "the first line has neither commas nor tabs; write the table as csv",
+        ),
         ("numbers.csv", b"a,b\n1,2\n", "no column holds text of several letters"),
         ("§.csv", b"a,b\n1,2\n", "give --name with lower-case letters"),
     ],

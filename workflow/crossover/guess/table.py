@@ -38,9 +38,9 @@ def guess_table(path: Path, name: str, form: Form) -> Guess:
         reasons.append("Quotation marks stand alone in some lines, so they are ordinary characters.")
     if "sequence" not in columns:
         raise UserError(f"{path}: no column holds text of several letters; a task needs one with the sequences.")
-    texts = table[columns["sequence"]].astype(str).tolist()
+    texts = table[columns["sequence"]].dropna().astype(str).tolist()
     found = letters(texts, name, path, reader)
-    values = table[columns["target"]].astype(str).tolist() if "target" in columns else []
+    values = table[columns["target"]].dropna().astype(str).tolist() if "target" in columns else []
     if not values:
         columns["target"] = "FILL-IN"
         reasons.append("No column looked like a label: name one as columns.target.")
@@ -101,8 +101,12 @@ def _columns(table: Any) -> tuple[dict[str, Any], list[str]]:
             take("split", name, f"its values are {', '.join(sorted(values))}")
     for role, names in (("item", ITEM_NAMES), ("group", GROUP_NAMES)):
         for name in left:
-            if str(name).lower() in names and (role == "group" or texts[name].is_unique) and role not in columns:
+            if str(name).lower() not in names or role in columns:
+                continue
+            if role == "group" or texts[name].is_unique:
                 take(role, name, "of its name" + (", and no value comes twice" if role == "item" else ""))
+            else:
+                reasons.append(f"item: not {name}, since some of its values come twice.")
     left = [name for name in left if name not in columns.values()]
     by_name = [name for name in left if str(name).lower() in TARGET_NAMES]
     by_content = [name for name in left if are_classes(texts[name].tolist()) or are_numbers(texts[name].tolist())]

@@ -53,6 +53,10 @@ def form_of(path: Path) -> Form:
         return Form("three-line" if _has_three_lines(lines) else "fasta")
     if any(f"[{name} " in line for line in lines[:5] for name in ("MIN", "MAX", "MED", "SM")):
         return Form("listops")
+    if "\t" not in lines[0] and "," not in lines[0]:
+        raise UserError(
+            f"{path}: the first line has neither commas nor tabs; write the table as csv or tsv, or the sequences as FASTA."
+        )
     kind: Literal["csv", "tsv"] = "tsv" if "\t" in lines[0] else "csv"
     cells = [cell.strip().strip('"') for cell in lines[0].split("\t" if kind == "tsv" else ",")]
     loose = kind == "tsv" and any(line.count('"') % 2 for line in lines)  # as in the files of GLUE
