@@ -20,7 +20,7 @@ def guess_folder(path: Path, name: str) -> Guess:
     kinds = Counter(file.suffix.lower() for file in files)
     midi, images = (sum(kinds[suffix] for suffix in group) for group in (MIDI, IMAGES))
     if midi and midi >= images:
-        found = start(name, "music", path, {"kind": "midi", "segment": 128})
+        found = start(name, "music", path, {"kind": "midi", "segment": 128, "maximum_segments": "all"})
         found.settings["encoding"] = {"kind": "symbols", "alphabet": "midi-pitch", "max_length": 128}
         found.settings["target"] = {"kind": "class", "metric": "accuracy", "vote": True}
         found.remarks["target"] = "Segments of a piece vote on its class."
