@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny_runs import POSITIONS, VOCABULARY
+from tiny_runs import POSITIONS, SIZES, VOCABULARY
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModel, BertModel, GPT2Model, LlamaConfig
+from transformers import AlbertModel, AutoModel, BertModel, GPT2Model, LlamaModel, OPTConfig, RobertaModel
 
 from crossover.config.studies import TRAINED_PRESETS
 from crossover.errors import UserError
@@ -23,10 +24,14 @@ from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train
 from crossover.training.state import StateStore
 
-BOTH = pytest.mark.parametrize("model", ["gpt2", "bert"])
+EACH = pytest.mark.parametrize("model", SIZES)
+WITHOUT_POOLER = {"add_pooling_layer": False}
 PLAIN = {
     "gpt2": GPT2Model.from_pretrained,
-    "bert": lambda folder: BertModel.from_pretrained(folder, add_pooling_layer=False),
+    "bert": partial(BertModel.from_pretrained, **WITHOUT_POOLER),
+    "roberta": partial(RobertaModel.from_pretrained, **WITHOUT_POOLER),
+    "albert": partial(AlbertModel.from_pretrained, **WITHOUT_POOLER),
+    "llama": LlamaModel.from_pretrained,
 }
 ALL = list(TRAINED_PRESETS["all"])
 
@@ -49,10 +54,12 @@ def group_by_type(body: nn.Module) -> dict[str, str]:
     groups = {}
     for path, module in body.named_modules():
         for name, _ in module.named_parameters(path, recurse=False):
-            if isinstance(module, nn.LayerNorm):
+            if type(module).__name__.endswith("Norm"):
                 groups[name] = "norms"
             elif isinstance(module, nn.Embedding):
-                groups[name] = "positions" if module.num_embeddings == POSITIONS else "embeddings"
+                groups[name] = "positions" if module.num_embeddings in {POSITIONS, POSITIONS + 2} else "embeddings"
+            elif "embedding" in path:  # ALBERT widens its narrow embeddings
+                groups[name] = "embeddings"
             else:
                 groups[name] = "attention" if re.search("attn|attention", path) else "feedforward"
     return groups
@@ -61,12 +68,13 @@ def group_by_type(body: nn.Module) -> dict[str, str]:
 # --- groups -----------------------------------------------------------------------------------------------------
 
 
-@BOTH
+@EACH
 def test_groups_are_disjoint_and_complete(model, tiny):
     body = PLAIN[model](tiny.checkpoints[model]["folder"])
     expected = group_by_type(body)
     assert {name: group_of(ARCHITECTURES[model], name) for name, _ in body.named_parameters()} == expected
-    assert set(expected.values()) == set(ALL) - {"head", "input"}
+    without = {"llama": {"positions"}}.get(model, set())  # they are computed
+    assert set(expected.values()) == set(ALL) - {"head", "input"} - without
 
 
 def test_a_parameter_without_a_group_is_refused():
@@ -74,7 +82,7 @@ def test_a_parameter_without_a_group_is_refused():
         group_of(ARCHITECTURES["gpt2"], "h.0.crossattention.q.weight")
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("groups", [*(list(groups) for groups in TRAINED_PRESETS.values()), ["attention"], ["norms"]])
 def test_training_moves_the_trained_parameters_and_leaves_the_others_as_they_were(model, groups, tiny, tmp_path):
     sequence = build(tiny, model, trained=groups, training={"dropout": 0.1})
@@ -105,7 +113,7 @@ def test_the_token_table_of_the_checkpoint_is_not_carried_along(tiny):
 # --- what a prediction depends on -------------------------------------------------------------------------------
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("task", ["listops", "bits"])
 @given(data=st.data())
 @settings(deadline=None, max_examples=15)
@@ -127,7 +135,7 @@ def test_neither_padding_nor_company_changes_a_prediction(model, task, _tiny, da
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=0)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("task", "read_out"), [("listops", 1), ("bits", 2)])
 def test_the_last_real_positions_are_read_and_no_padding(model, task, read_out, tiny):
     sequence = build(tiny, model, task)
@@ -149,10 +157,10 @@ def test_the_last_real_positions_are_read_and_no_padding(model, task, read_out, 
 # --- bodies -----------------------------------------------------------------------------------------------------
 
 
-@BOTH
+@EACH
 def test_a_pretrained_body_computes_what_the_plain_model_computes(model, tiny):
     folder = tiny.checkpoints[model]["folder"]
-    embedded = torch.randn(3, 9, 16, generator=torch.Generator().manual_seed(1))
+    embedded = torch.randn(3, 9, SIZES[model].get("embedding_size", 16), generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[1] * 9, [1] * 4 + [0] * 5, [1] + [0] * 8])
     with torch.inference_mode():
         plain = PLAIN[model](folder).eval()(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
@@ -160,7 +168,7 @@ def test_a_pretrained_body_computes_what_the_plain_model_computes(model, tiny):
     torch.testing.assert_close(ours[mask.bool()], plain[mask.bool()], atol=1e-6, rtol=0)
 
 
-@BOTH
+@EACH
 def test_equal_seeds_give_equal_inputs_and_heads_under_all_bodies(model, tiny):
     pretrained, random = weights(build(tiny, model)), weights(build(tiny, model, body="random"))
     other = weights(build(tiny, model, body="random", seed=1))
@@ -172,7 +180,7 @@ def test_equal_seeds_give_equal_inputs_and_heads_under_all_bodies(model, tiny):
     assert same(random, weights(build(tiny, model, body="random", trained=["head"])))
 
 
-@BOTH
+@EACH
 def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
     found = weights(build(tiny, model, body="random"))
     deviations = [
@@ -182,7 +190,7 @@ def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
     assert max(deviations) < 0.024
     for name, tensor in found.items():
         if name.startswith("body.") and tensor.dim() == 1:
-            assert (tensor == (1 if re.search(r"(ln_\w+|LayerNorm)\.weight", name) else 0)).all(), name
+            assert (tensor == (1 if re.search(r"(ln_\w+|LayerNorm|norm)\.weight", name) else 0)).all(), name
 
 
 def test_seeds_for_different_purposes_are_different():
@@ -196,13 +204,15 @@ def test_a_new_layer_for_patches_is_orthogonal_with_the_published_gain(tiny):
     assert (layer.bias == 0).all()
 
 
-@BOTH
+@EACH
 def test_dropout_is_the_checkpoints_own_unless_set(model, tiny):
     def found(dropout):
         body = build(tiny, model, training={"dropout": dropout}).body
-        return {module.p for module in body.modules() if isinstance(module, nn.Dropout)}
+        config = {getattr(body.config, name) for name in ARCHITECTURES[model].dropouts}
+        assert {module.p for module in body.modules() if isinstance(module, nn.Dropout)} <= config
+        return config
 
-    assert found(None) == {0.1}
+    assert found(None) == {0.0 if model in {"albert", "llama"} else 0.1}
     assert found(0.35) == {0.35}
 
 
@@ -284,13 +294,17 @@ def test_code_in_a_checkpoint_is_never_run(model_type, broken, tiny, monkeypatch
         assert type(build(tiny, checkpoint=checkpoint).body) is GPT2Model
         assert type(build(tiny, checkpoint=checkpoint, body="random").body) is GPT2Model
     else:
-        assert refusal(tiny, broken).startswith("crossover has no view of the architecture 'frob'; known: bert, gpt2;")
+        assert refusal(tiny, broken).startswith(
+            "crossover has no view of the architecture 'frob'; known: albert, bert, gpt2, llama, roberta;"
+        )
     assert not (broken / "run").exists()
 
 
 def test_an_architecture_without_a_view_is_refused_by_name(tiny, tmp_path):
-    LlamaConfig().save_pretrained(tmp_path)
-    assert refusal(tiny, tmp_path).startswith("crossover has no view of the architecture 'llama'; known: bert, gpt2;")
+    OPTConfig().save_pretrained(tmp_path)
+    assert refusal(tiny, tmp_path).startswith(
+        "crossover has no view of the architecture 'opt'; known: albert, bert, gpt2, llama, roberta;"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"model_type": ["gpt2"]}'])
@@ -309,7 +323,7 @@ def test_a_missing_checkpoint_is_refused(tiny, tmp_path):
     assert refusal(tiny, tmp_path / "nowhere").startswith(f"{tmp_path}/nowhere/config.json is missing; ")
 
 
-@BOTH
+@EACH
 def test_sequences_longer_than_the_positions_are_refused(model, tiny):
     encoding = read_json(tiny.tokens["listops"] / "encoding.json")
     assert build_model(tiny.spec(model=model), encoding | {"longest": POSITIONS}, 0)

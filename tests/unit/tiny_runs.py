@@ -36,6 +36,16 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
+_PLAIN = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+SIZES: dict[str, dict[str, Any]] = {  # of the checkpoint of each architecture
+    "gpt2": {"n_positions": POSITIONS, "n_embd": 16, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0},
+    "bert": _PLAIN | {"max_position_embeddings": POSITIONS},
+    "roberta": _PLAIN | {"max_position_embeddings": POSITIONS + 2},
+    "albert": _PLAIN | {"max_position_embeddings": POSITIONS, "embedding_size": 8},
+    "llama": _PLAIN | {"max_position_embeddings": POSITIONS, "num_key_value_heads": 1},
+}
+
+
 def write_tokens(root: Path, task: str) -> str:
     """Prepare and tokenize one of TASKS below `root`; return the name of the tokens."""
     settings = TASKS[task]
@@ -56,25 +66,13 @@ def write_tokens(root: Path, task: str) -> str:
 def write_checkpoint(folder: Path, model_type: str, **changes: Any) -> dict[str, str]:
     """Save a random model in Hugging Face form; return how a run's spec refers to it."""
     import torch
-    from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
+    from transformers import AutoConfig, AutoModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     torch.manual_seed(7)
-    if model_type == "gpt2":
-        settings = {
-            "n_positions": POSITIONS,
-            "n_embd": 16,
-            "n_layer": 2,
-            "n_head": 2,
-            "bos_token_id": 0,
-            "eos_token_id": 0,
-        }
-        model = GPT2Model(GPT2Config(vocab_size=VOCABULARY, **settings | changes))
-    else:
-        settings = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-        settings |= {"max_position_embeddings": POSITIONS}
-        model = BertModel(BertConfig(vocab_size=VOCABULARY, **settings | changes))
+    config = AutoConfig.for_model(model_type, vocab_size=VOCABULARY, **SIZES[model_type] | changes)
+    model = AutoModel.from_config(config)
     for parameter in model.parameters():  # away from the initialisation: biases that are not 0, norms that are not 1
         parameter.data += 0.1 * torch.randn_like(parameter)
     model.save_pretrained(folder)
@@ -125,7 +123,7 @@ def make_tiny(root: Path) -> Tiny:
     for task in TASKS:
         write_tokens(root, task)
     folder = root / "checkpoints"
-    return Tiny(root, {model: write_checkpoint(folder / model, model) for model in ("gpt2", "bert")})
+    return Tiny(root, {model: write_checkpoint(folder / model, model) for model in SIZES})
 
 
 def renamed(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ A new architecture is one entry in ARCHITECTURES; no other file knows the names 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from crossover.errors import UserError
 
@@ -20,6 +21,8 @@ class Architecture:
         token_table: dotted path of the token embeddings, which a new input replaces.
         positions: attribute of the model's config that holds the longest sequence.
         width: attribute of the model's config that holds the hidden size.
+        input_width: attribute that holds the width at which sequences enter, where that is another.
+        reserved: positions that the model keeps for itself.
         dropouts: attributes of the model's config that hold dropout probabilities.
         options: keyword arguments for AutoModel, such as leaving out a pooler that no loss reaches.
     """
@@ -31,7 +34,34 @@ class Architecture:
     width: str
     dropouts: tuple[str, ...]
     options: dict[str, object]
+    input_width: str | None = None
+    reserved: int = 0
 
+    def widths(self, config: Any) -> tuple[int, int]:
+        """The width at which sequences enter, and the hidden size that the head reads."""
+        width = getattr(config, self.width)
+        return getattr(config, self.input_width) if self.input_width else width, width
+
+    def longest(self, config: Any) -> int:
+        """The longest sequence that the model reads."""
+        return getattr(config, self.positions) - self.reserved
+
+
+_BERT = Architecture(
+    groups={
+        "embeddings": r"embeddings\.(word|token_type)_embeddings\.",
+        "positions": r"embeddings\.position_embeddings\.",
+        "norms": r"embeddings\.LayerNorm\.|encoder\.layer\.\d+\.(attention\.)?output\.LayerNorm\.",
+        "attention": r"encoder\.layer\.\d+\.attention\.(self|output\.dense)\.",
+        "feedforward": r"encoder\.layer\.\d+\.(intermediate|output)\.dense\.",
+    },
+    blocks="encoder.layer",
+    token_table="embeddings.word_embeddings",
+    positions="max_position_embeddings",
+    width="hidden_size",
+    dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    options={"add_pooling_layer": False},
+)
 
 ARCHITECTURES = {
     "gpt2": Architecture(
@@ -49,20 +79,36 @@ ARCHITECTURES = {
         dropouts=("embd_pdrop", "attn_pdrop", "resid_pdrop"),
         options={},
     ),
-    "bert": Architecture(
+    "bert": _BERT,
+    # Positions are counted from behind the id of padding, 1.
+    "roberta": replace(_BERT, reserved=2),
+    # One block, applied several times: what is trained or drawn anew in it is so at every depth.
+    "albert": replace(
+        _BERT,
         groups={
-            "embeddings": r"embeddings\.(word|token_type)_embeddings\.",
+            "embeddings": r"embeddings\.(word|token_type)_embeddings\.|encoder\.embedding_hidden_mapping_in\.",
             "positions": r"embeddings\.position_embeddings\.",
-            "norms": r"embeddings\.LayerNorm\.|encoder\.layer\.\d+\.(attention\.)?output\.LayerNorm\.",
-            "attention": r"encoder\.layer\.\d+\.attention\.(self|output\.dense)\.",
-            "feedforward": r"encoder\.layer\.\d+\.(intermediate|output)\.dense\.",
+            "norms": r"embeddings\.LayerNorm\.|.*\.(attention\.LayerNorm|full_layer_layer_norm)\.",
+            "attention": r".*\.attention\.(query|key|value|dense)\.",
+            "feedforward": r".*\.(ffn|ffn_output)\.",
         },
-        blocks="encoder.layer",
-        token_table="embeddings.word_embeddings",
+        blocks="encoder.albert_layer_groups",
+        input_width="embedding_size",
+    ),
+    # Rotary positions are computed, and have no parameters.
+    "llama": Architecture(
+        groups={
+            "embeddings": r"embed_tokens\.",
+            "norms": r"norm\.|layers\.\d+\.(input|post_attention)_layernorm\.",
+            "attention": r"layers\.\d+\.self_attn\.",
+            "feedforward": r"layers\.\d+\.mlp\.",
+        },
+        blocks="layers",
+        token_table="embed_tokens",
         positions="max_position_embeddings",
         width="hidden_size",
-        dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
-        options={"add_pooling_layer": False},
+        dropouts=("attention_dropout",),
+        options={},
     ),
 }
 

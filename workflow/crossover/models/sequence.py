@@ -84,7 +84,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
     if spec["training"]["dropout"] is not None:
         for name in architecture.dropouts:
             setattr(config, name, spec["training"]["dropout"])
-    positions, width = getattr(config, architecture.positions), getattr(config, architecture.width)
+    positions, (input_width, width) = architecture.longest(config), architecture.widths(config)
     if encoding["longest"] > positions:
         raise UserError(
             f"results/tokens/{spec['tokens']} has sequences of {encoding['longest']} positions, but checkpoint "
@@ -99,7 +99,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
     # Sequences enter through a new layer: the checkpoint's own token table would only take memory.
     body.set_submodule(architecture.token_table, nn.Identity())
     torch.manual_seed(derived_seed(seed, "input"))
-    input_layer = new_input(encoding, width)
+    input_layer = new_input(encoding, input_width)
     torch.manual_seed(derived_seed(seed, "head"))
     model = SequenceModel(body, input_layer, encoding["target"], width)
     train_only(model, spec["trained"], architecture)
