@@ -37,11 +37,17 @@ TASKS: dict[str, dict[str, Any]] = {
 
 
 _PLAIN = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+_STACK = {"layers": 2, "attention_heads": 2, "ffn_dim": 24}
 SIZES: dict[str, dict[str, Any]] = {  # of the checkpoint of each architecture
     "gpt2": {"n_positions": POSITIONS, "n_embd": 16, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0},
     "bert": _PLAIN | {"max_position_embeddings": POSITIONS},
     "roberta": _PLAIN | {"max_position_embeddings": POSITIONS + 2},
     "albert": _PLAIN | {"max_position_embeddings": POSITIONS, "embedding_size": 8},
+    "t5": {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2},
+    "bart": {
+        **{f"{part}_{name}": size for part in ("encoder", "decoder") for name, size in _STACK.items()},
+        **{"d_model": 16, "max_position_embeddings": POSITIONS, "bos_token_id": 0, "eos_token_id": 2},
+    },
     "llama": _PLAIN | {"max_position_embeddings": POSITIONS, "num_key_value_heads": 1},
 }
 

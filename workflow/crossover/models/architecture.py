@@ -19,10 +19,11 @@ class Architecture:
             and cover every parameter of the body; a test holds them to it.
         blocks: dotted path of the list of transformer blocks.
         token_table: dotted path of the token embeddings, which a new input replaces.
-        positions: attribute of the model's config that holds the longest sequence.
+        positions: attribute of the model's config that holds the longest sequence; None where there is no limit.
         width: attribute of the model's config that holds the hidden size.
         input_width: attribute that holds the width at which sequences enter, where that is another.
         reserved: positions that the model keeps for itself.
+        part: what of the model is the body, such as its encoder; by default all of it.
         dropouts: attributes of the model's config that hold dropout probabilities.
         options: keyword arguments for AutoModel, such as leaving out a pooler that no loss reaches.
     """
@@ -30,21 +31,26 @@ class Architecture:
     groups: dict[str, str]
     blocks: str
     token_table: str
-    positions: str
+    positions: str | None
     width: str
     dropouts: tuple[str, ...]
     options: dict[str, object]
     input_width: str | None = None
     reserved: int = 0
+    part: str | None = None
 
     def widths(self, config: Any) -> tuple[int, int]:
         """The width at which sequences enter, and the hidden size that the head reads."""
         width = getattr(config, self.width)
         return getattr(config, self.input_width) if self.input_width else width, width
 
-    def longest(self, config: Any) -> int:
-        """The longest sequence that the model reads."""
-        return getattr(config, self.positions) - self.reserved
+    def longest(self, config: Any) -> int | None:
+        """The longest sequence that the model reads, or None where there is no limit."""
+        return getattr(config, self.positions) - self.reserved if self.positions else None
+
+    def body_of(self, model: Any) -> Any:
+        """The part of a model that is the body."""
+        return getattr(model, self.part) if self.part else model
 
 
 _BERT = Architecture(
@@ -94,6 +100,39 @@ ARCHITECTURES = {
         },
         blocks="encoder.albert_layer_groups",
         input_width="embedding_size",
+    ),
+    # Relative positions: a bias of the attention in the first block, for all blocks.
+    "t5": Architecture(
+        groups={
+            "embeddings": r"embed_tokens\.",
+            "positions": r"block\.0\.layer\.0\.SelfAttention\.relative_attention_bias\.",
+            "norms": r"block\.\d+\.layer\.\d\.layer_norm\.|final_layer_norm\.",
+            "attention": r"block\.\d+\.layer\.0\.SelfAttention\.[qkvo]\.",
+            "feedforward": r"block\.\d+\.layer\.1\.DenseReluDense\.",
+        },
+        blocks="block",
+        token_table="embed_tokens",
+        positions=None,
+        width="d_model",
+        dropouts=("dropout_rate",),
+        options={},
+        part="encoder",
+    ),
+    "bart": Architecture(
+        groups={
+            "embeddings": r"embed_tokens\.",
+            "positions": r"embed_positions\.",
+            "norms": r"layernorm_embedding\.|layers\.\d+\.(self_attn|final)_layer_norm\.",
+            "attention": r"layers\.\d+\.self_attn\.",
+            "feedforward": r"layers\.\d+\.fc[12]\.",
+        },
+        blocks="layers",
+        token_table="embed_tokens",
+        positions="max_position_embeddings",
+        width="d_model",
+        dropouts=("dropout", "attention_dropout", "activation_dropout"),
+        options={},
+        part="encoder",
     ),
     # Rotary positions are computed, and have no parameters.
     "llama": Architecture(

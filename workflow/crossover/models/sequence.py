@@ -85,7 +85,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
         for name in architecture.dropouts:
             setattr(config, name, spec["training"]["dropout"])
     positions, (input_width, width) = architecture.longest(config), architecture.widths(config)
-    if encoding["longest"] > positions:
+    if positions is not None and encoding["longest"] > positions:
         raise UserError(
             f"results/tokens/{spec['tokens']} has sequences of {encoding['longest']} positions, but checkpoint "
             f"{spec['checkpoint']['name']} has only {positions}; shorten the task's encoding or take another checkpoint."
@@ -94,7 +94,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
     body = (
         load_body(folder, config)
         if spec["body"] == "pretrained"
-        else AutoModel.from_config(config, **architecture.options)
+        else architecture.body_of(AutoModel.from_config(config, **architecture.options))
     )
     # Sequences enter through a new layer: the checkpoint's own token table would only take memory.
     body.set_submodule(architecture.token_table, nn.Identity())
@@ -144,9 +144,9 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     """
     disable_progress_bar()
     set_verbosity_error()  # what matters of the loading report is said below
-    options = architecture_of(config.model_type).options
+    architecture = architecture_of(config.model_type)
     try:
-        body, report = AutoModel.from_pretrained(
+        model, report = AutoModel.from_pretrained(
             folder,
             config=config,
             use_safetensors=True,
@@ -154,7 +154,7 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # reported below, by name
             output_loading_info=True,
-            **options,
+            **architecture.options,
         )
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         reason = re.sub(r"\s+", " ", str(error))
@@ -171,7 +171,7 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             f"{folder}/model.safetensors has {name} of shape {list(stored)}, but {folder}/config.json describes "
             f"{list(expected)}; fetch or make the checkpoint again."
         )
-    return body
+    return architecture.body_of(model)
 
 
 def _load_config(folder: Path) -> PretrainedConfig:
