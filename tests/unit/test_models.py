@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny_runs import POSITIONS, SIZES, VOCABULARY
+from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY
 from torch import nn
 from torch.nn import functional
 from transformers import (
@@ -29,6 +29,7 @@ from crossover.config.studies import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, tree_digest
 from crossover.models.architecture import ARCHITECTURES, group_of
+from crossover.models.describe import describe_checkpoint
 from crossover.models.sequence import ORTHOGONAL_GAIN, build_model, derived_seed
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train
@@ -368,3 +369,15 @@ def test_checkpoints_trained_on_books_load_and_run(model, name, tiny, mirrored, 
     spec = tiny.spec(checkpoint=checkpoint, training={"max_steps": 6, "evaluate_every": 3})
     finetune_run(spec, 0, tmp_path, torch.device("cpu"), 60, "test")
     assert read_json(tmp_path / "metrics.json")["steps"] == 6
+
+
+def test_the_view_of_a_checkpoint_counts_its_parameters(mirrored):
+    text = describe_checkpoint(str(mirrored("models/stories260K")))
+    assert "llama, 5 blocks, 64 wide, 512 positions" in text
+    assert text.splitlines()[-3].split() == ["all", "704", "61,440", "165,120", "32,768", "260,032"]
+
+
+def test_a_checkpoint_that_was_not_pretrained_yet_is_named(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match="topics-gpt2 has not been pretrained yet"):
+        describe_checkpoint("topics-gpt2")

@@ -156,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("task", help="name of a file in config/tasks/")
     sub.add_argument("--checkpoint", help="the one whose tokenizer a text is cut with")
 
+    sub = command("view", _view, "show a checkpoint's blocks, groups and numbers of parameters", spec=False)
+    sub.add_argument("checkpoint", help="name of a file in config/checkpoints/, or a folder in Hugging Face form")
+
     sub = command("explain", _explain, "say in words why the jobs of a study would run", spec=False)
     sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
 
@@ -318,6 +321,12 @@ def _check_task(arguments: argparse.Namespace) -> None:
     from crossover.tasks.check import check_task
 
     print(check_task(arguments.task, arguments.checkpoint))
+
+
+def _view(arguments: argparse.Namespace) -> None:
+    from crossover.models.describe import describe_checkpoint
+
+    print(describe_checkpoint(arguments.checkpoint))
 
 
 def _explain(arguments: argparse.Namespace) -> None:

@@ -79,7 +79,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
         UserError: the checkpoint cannot be loaded, or its positions are too few for the sequences.
     """
     folder = Path(spec["checkpoint"]["folder"])
-    config = _load_config(folder)
+    config = load_config(folder)
     architecture = architecture_of(config.model_type)
     if spec["training"]["dropout"] is not None:
         for name in architecture.dropouts:
@@ -174,7 +174,12 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     return architecture.body_of(model)
 
 
-def _load_config(folder: Path) -> PretrainedConfig:
+def load_config(folder: Path) -> PretrainedConfig:
+    """The config of a checkpoint whose architecture crossover has a view of.
+
+    Raises:
+        UserError: it is missing or damaged, or there is no view.
+    """
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(f"{path} is missing; a checkpoint is a folder with config.json and model.safetensors.")
