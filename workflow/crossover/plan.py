@@ -243,7 +243,7 @@ def _run_identity(tokens: str, checkpoint: Spec, condition: Condition, training:
         "kind": "run",
         "tokens": tokens,
         "checkpoint": checkpoint,
-        "body": condition.body,
+        "body": condition.body if isinstance(condition.body, str) else condition.body.model_dump(),
         "input": condition.input,
         "trained": condition.groups,
         "training": training.model_dump(),

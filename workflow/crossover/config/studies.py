@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, create_model, field_validator, model_validator
 
 from crossover.config.base import Described, Model, Name
+from crossover.config.bodies import Body
 
 Group = Literal["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]
 
@@ -20,8 +21,8 @@ TRAINED_PRESETS: dict[str, tuple[Group, ...]] = {
 class Condition(Described):
     """One entry of config/conditions.yaml: how a run uses its checkpoint."""
 
-    body: Literal["pretrained", "random"]
-    """The weights inside: the checkpoint's, or the architecture's own initialisation."""
+    body: Body
+    """The weights inside: the checkpoint's, the architecture's own initialisation, or something between."""
     input: Literal["new"] = "new"
     """How sequences enter: a fresh linear layer for patches, a fresh table for symbols."""
     trained: Literal["all", "frozen", "head"] | list[Group]

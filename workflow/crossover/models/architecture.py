@@ -21,6 +21,7 @@ class Architecture:
         token_table: dotted path of the token embeddings, which a new input replaces.
         positions: attribute of the model's config that holds the longest sequence; None where there is no limit.
         width: attribute of the model's config that holds the hidden size.
+        depth: attribute of the model's config that holds how many blocks are applied.
         input_width: attribute that holds the width at which sequences enter, where that is another.
         reserved: positions that the model keeps for itself.
         part: what of the model is the body, such as its encoder; by default all of it.
@@ -33,6 +34,7 @@ class Architecture:
     token_table: str
     positions: str | None
     width: str
+    depth: str
     dropouts: tuple[str, ...]
     options: dict[str, object]
     input_width: str | None = None
@@ -65,6 +67,7 @@ _BERT = Architecture(
     token_table="embeddings.word_embeddings",
     positions="max_position_embeddings",
     width="hidden_size",
+    depth="num_hidden_layers",
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     options={"add_pooling_layer": False},
 )
@@ -82,6 +85,7 @@ ARCHITECTURES = {
         token_table="wte",
         positions="n_positions",
         width="n_embd",
+        depth="n_layer",
         dropouts=("embd_pdrop", "attn_pdrop", "resid_pdrop"),
         options={},
     ),
@@ -114,6 +118,7 @@ ARCHITECTURES = {
         token_table="embed_tokens",
         positions=None,
         width="d_model",
+        depth="num_layers",
         dropouts=("dropout_rate",),
         options={},
         part="encoder",
@@ -130,6 +135,7 @@ ARCHITECTURES = {
         token_table="embed_tokens",
         positions="max_position_embeddings",
         width="d_model",
+        depth="encoder_layers",
         dropouts=("dropout", "attention_dropout", "activation_dropout"),
         options={},
         part="encoder",
@@ -146,6 +152,7 @@ ARCHITECTURES = {
         token_table="embed_tokens",
         positions="max_position_embeddings",
         width="hidden_size",
+        depth="num_hidden_layers",
         dropouts=("attention_dropout",),
         options={},
     ),

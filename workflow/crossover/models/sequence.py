@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from crossover.errors import UserError
 from crossover.models.architecture import Architecture, architecture_of, group_of
+from crossover.models.surgery import change_body
 
 # Gain of the orthogonal initialisation of linear input layers in Lu et al.'s code (fpt.py, `orth_gain`).
 ORTHOGONAL_GAIN = 1.41
@@ -91,11 +92,13 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
             f"{spec['checkpoint']['name']} has only {positions}; shorten the task's encoding or take another checkpoint."
         )
     torch.manual_seed(derived_seed(seed, "body"))
-    body = (
-        load_body(folder, config)
-        if spec["body"] == "pretrained"
-        else architecture.body_of(AutoModel.from_config(config, **architecture.options))
-    )
+    if spec["body"] == "random":
+        body = architecture.body_of(AutoModel.from_config(config, **architecture.options))
+    else:
+        body = load_body(folder, config)
+    if isinstance(spec["body"], dict):
+        generator = torch.Generator().manual_seed(derived_seed(seed, "surgery"))
+        change_body(body, architecture, spec["body"], generator)
     # Sequences enter through a new layer: the checkpoint's own token table would only take memory.
     body.set_submodule(architecture.token_table, nn.Identity())
     torch.manual_seed(derived_seed(seed, "input"))

@@ -1,0 +1,169 @@
+"""Bodies between the pretrained and the random one, for every architecture."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_runs import SIZES, write_checkpoint
+
+from crossover.config.bodies import PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.errors import UserError
+from crossover.models.architecture import ARCHITECTURES, group_of
+from crossover.models.sequence import load_body, load_config
+from crossover.models.surgery import change_body, move_blocks, permutation
+
+BLOCKS = 4
+DEEPER = {
+    "gpt2": {"n_layer": BLOCKS},
+    "t5": {"num_layers": BLOCKS},
+    "bart": {"encoder_layers": BLOCKS},
+}
+EACH = pytest.mark.parametrize("model", SIZES)
+SEPARATE = pytest.mark.parametrize("model", sorted(set(SIZES) - {"albert"}))  # which has one block for all
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("deep")
+    for model in SIZES:
+        write_checkpoint(root / model, model, **DEEPER.get(model, {"num_hidden_layers": BLOCKS}))
+    return root
+
+
+def load(folders, model):
+    return load_body(folders / model, load_config(folders / model)).eval()
+
+
+def tensors(body):
+    return {name: tensor.detach().clone() for name, tensor in body.named_parameters()}
+
+
+def changed(folders, model, body, seed=0):
+    """The tensors before and after a change."""
+    loaded = load(folders, model)
+    before = tensors(loaded)
+    change_body(loaded, ARCHITECTURES[model], body.model_dump(), torch.Generator().manual_seed(seed))
+    return before, tensors(loaded), loaded
+
+
+def block_of(model, name):
+    found = re.match(rf"{re.escape(ARCHITECTURES[model].blocks)}\.(\d+)\.", name)
+    return int(found[1]) if found else None
+
+
+def output(body, hidden):
+    mask = torch.ones(hidden.shape[:2], dtype=torch.long)
+    with torch.inference_mode():
+        return body(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
+
+
+def random_input(model):
+    width = SIZES[model].get("embedding_size", 16)
+    return torch.randn(2, 7, width, generator=torch.Generator().manual_seed(3))
+
+
+@EACH
+def test_statistics_keep_the_moments_of_every_tensor_and_nothing_else(model, folders):
+    before, after, _ = changed(folders, model, StatisticsBody(kind="statistics"))
+    for name, old in before.items():
+        new, size = after[name], old.numel()
+        assert not torch.equal(new, old), name
+        error = old.std(unbiased=False).item() / np.sqrt(size)
+        assert abs(new.mean() - old.mean()) <= 5 * error + 1e-7, name
+        assert new.std(unbiased=False).item() == pytest.approx(old.std(unbiased=False).item(), rel=4 / np.sqrt(size)), (
+            name
+        )
+    _, again, _ = changed(folders, model, StatisticsBody(kind="statistics"))
+    assert all(torch.equal(after[name], again[name]) for name in after), "the seed decides"
+
+
+@SEPARATE
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        ({"which": "first", "count": 1}, {0}),
+        ({"which": "last", "count": 3}, {1, 2, 3}),
+        ({"which": "window", "count": 2, "start": 1}, {1, 2}),
+        ({"which": "inverse", "count": 2, "start": 1}, {0, 3}),
+        ({"which": "window", "count": 1, "start": 3}, {3}),
+    ],
+)
+@pytest.mark.parametrize("norms", ["kept", "redrawn"])
+@pytest.mark.parametrize("biases", ["kept", "redrawn"])
+def test_reinit_touches_the_named_blocks_and_nothing_else(model, which, expected, norms, biases, folders):
+    before, after, _ = changed(folders, model, ReinitBody(kind="reinit", blocks=which, norms=norms, biases=biases))
+    for name, old in before.items():
+        group, new = group_of(ARCHITECTURES[model], name), after[name]
+        touched = block_of(model, name) in expected and group != "positions"
+        if group == "norms":
+            touched &= norms == "redrawn"
+        elif old.dim() == 1:
+            touched &= biases == "redrawn"
+        assert torch.equal(new, old) != touched, name
+        if touched and group == "norms":
+            assert (new == (1 if name.endswith("weight") else 0)).all(), name
+        elif touched and old.dim() == 1:
+            assert not new.any(), name
+
+
+def test_the_two_scales_of_reinit_are_those_of_the_paper_and_of_its_code(folders):
+    """The code's call of scipy gives a deviation of 0.00046 (truncnorm(-0.04, 0.04, scale=0.02))."""
+    from scipy.stats import truncnorm
+
+    for weights, distribution in (
+        ("truncated-normal", truncnorm(-2, 2, scale=0.02)),
+        ("tamkin2020", truncnorm(-0.04, 0.04, scale=0.02)),
+    ):
+        body = ReinitBody(kind="reinit", blocks={"which": "first", "count": BLOCKS}, weights=weights)
+        before, after, _ = changed(folders, "bert", body)
+        drawn = torch.cat(
+            [after[n].ravel() for n, t in before.items() if block_of("bert", n) is not None and t.dim() == 2]
+        )
+        assert drawn.std().item() == pytest.approx(distribution.std(), rel=0.05)
+        assert drawn.abs().max().item() <= distribution.support()[1] + 1e-9
+
+
+@SEPARATE
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000))
+def test_a_permutation_moves_whole_blocks_and_its_inverse_restores_the_model(model, seed, folders):
+    before, after, body = changed(folders, model, PermutedBody(kind="permuted", seed=seed))
+    order = permutation(BLOCKS, seed)
+    assert sorted(order) == list(range(BLOCKS))
+    prefix = ARCHITECTURES[model].blocks
+    for name, tensor in after.items():
+        place = block_of(model, name)
+        if place is None or group_of(ARCHITECTURES[model], name) == "positions":
+            assert torch.equal(tensor, before[name]), name
+        else:
+            source = name.replace(f"{prefix}.{place}.", f"{prefix}.{order[place]}.", 1)
+            assert torch.equal(tensor, before[source]), name
+    move_blocks(body, ARCHITECTURES[model], np.argsort(order).tolist())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in body.named_parameters())
+
+
+@EACH
+@pytest.mark.parametrize("depth", [1, 2, BLOCKS])
+def test_truncated_is_what_the_whole_model_has_after_its_first_blocks(model, depth, folders):
+    _, _, body = changed(folders, model, TruncatedBody(kind="truncated", blocks=depth))
+    whole, hidden = load(folders, model), random_input(model)
+    with torch.inference_mode():
+        mask = torch.ones(hidden.shape[:2], dtype=torch.long)
+        states = whole(inputs_embeds=hidden, attention_mask=mask, output_hidden_states=True).hidden_states
+    last = {"gpt2": "ln_f", "llama": "norm", "t5": "final_layer_norm"}.get(model)
+    expected = states[depth]
+    if last and depth < BLOCKS:  # the last of the states has passed the final norm already
+        with torch.inference_mode():
+            expected = whole.get_submodule(last)(expected)
+    torch.testing.assert_close(output(body, hidden), expected, atol=1e-6, rtol=0)
+
+
+@EACH
+def test_blocks_that_are_not_there_are_named(model, folders):
+    with pytest.raises(UserError, match="body reinit names blocks 0 to 4, but the checkpoint has"):
+        changed(folders, model, ReinitBody(kind="reinit", blocks={"which": "first", "count": 5}))
+    with pytest.raises(UserError, match="body truncated asks for 5 blocks, but the checkpoint has 4"):
+        changed(folders, model, TruncatedBody(kind="truncated", blocks=5))

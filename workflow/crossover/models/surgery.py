@@ -1,0 +1,135 @@
+"""Bodies that are made from a checkpoint's weights by changing them.
+
+All changes act on tensors by their names, so that they mean the same in every architecture. ALBERT has one block, which it
+applies several times: what changes in it changes at every depth.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from crossover.errors import UserError
+from crossover.models.architecture import Architecture, group_of
+
+Settings = dict[str, Any]
+DEVIATION = 0.02  # of the initial weights of BERT and GPT-2
+# The code of Tamkin et al. (2020) calls scipy.stats.truncnorm(-2 * s, 2 * s, scale=s), whose limits are in units of the
+# deviation: weights lie within 2 * s * s and are all but uniform there.
+LIMITS = {"truncated-normal": 2 * DEVIATION, "tamkin2020": 2 * DEVIATION * DEVIATION}
+
+
+def change_body(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
+    """Change a body that has just been loaded with pretrained weights.
+
+    Args:
+        body: the model, changed in place.
+        architecture: the view of it.
+        settings: `kind`, and what `config.bodies` says of that kind.
+        generator: where random draws come from.
+
+    Raises:
+        UserError: the settings name blocks that the body does not have.
+    """
+    with torch.no_grad():
+        CHANGES[settings["kind"]](body, architecture, settings, generator)
+
+
+def _statistics(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
+    """Each tensor drawn anew with its own mean and deviation (Lu et al. 2021, section 4.8)."""
+    for parameter in body.parameters():
+        deviation = parameter.std(unbiased=False)
+        parameter.copy_(parameter.mean() + deviation * _normal(parameter, generator))
+
+
+def _reinit(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
+    """Chosen blocks drawn anew (Tamkin et al. 2020, section 3).
+
+    Their code draws the weights of linear layers, sets norms to 1 and 0, and keeps biases.
+    """
+    chosen = _chosen(settings["blocks"], len(_blocks(body, architecture)), "reinit")
+    limit = LIMITS[settings["weights"]]
+    for name, parameter in body.named_parameters():
+        group = group_of(architecture, name)
+        if _block_of(name, architecture) not in chosen or group == "positions":
+            continue
+        if group == "norms":
+            if settings["norms"] == "redrawn":
+                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+        elif parameter.dim() == 1:
+            if settings["biases"] == "redrawn":
+                parameter.zero_()
+        else:
+            nn.init.trunc_normal_(parameter, 0.0, DEVIATION, -limit, limit, generator=generator)
+
+
+def _permuted(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
+    """The blocks in another order (Tamkin et al. 2020, section 5), drawn from the setting's own seed."""
+    order = permutation(len(_blocks(body, architecture)), settings["seed"])
+    move_blocks(body, architecture, order)
+
+
+def permutation(blocks: int, seed: int) -> list[int]:
+    """A seeded order of blocks: which block stands at each place."""
+    return torch.randperm(blocks, generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def move_blocks(body: nn.Module, architecture: Architecture, order: list[int]) -> None:
+    """Put the weights of block `order[i]` in the place of block i; what only one block has stays (T5's relative positions)."""
+    blocks = _blocks(body, architecture)
+    before = [{name: tensor.clone() for name, tensor in block.named_parameters()} for block in blocks]
+    with torch.no_grad():
+        for block, source in zip(blocks, order, strict=True):
+            for name, parameter in block.named_parameters():
+                if name in before[source]:
+                    parameter.copy_(before[source][name])
+
+
+def _truncated(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
+    """The first blocks alone (Tamkin et al. 2020, section 4: probing; Lu et al. 2021, section 4.10: depth)."""
+    blocks = _blocks(body, architecture)
+    depth = getattr(body.config, architecture.depth)
+    if settings["blocks"] > depth:
+        raise UserError(f"body truncated asks for {settings['blocks']} blocks, but the checkpoint has {depth}.")
+    if len(blocks) == depth:  # else one block is applied several times
+        body.set_submodule(architecture.blocks, nn.ModuleList(list(blocks)[: settings["blocks"]]))
+    setattr(body.config, architecture.depth, settings["blocks"])
+
+
+CHANGES: dict[str, Callable[[nn.Module, Architecture, Settings, torch.Generator], None]] = {
+    "statistics": _statistics,
+    "reinit": _reinit,
+    "permuted": _permuted,
+    "truncated": _truncated,
+}
+
+
+def _chosen(settings: Settings, blocks: int, kind: str) -> set[int]:
+    """The numbers of the blocks that are meant, counted from 0."""
+    count, start = settings["count"], settings["start"]
+    if start + count > blocks:
+        raise UserError(f"body {kind} names blocks {start} to {start + count - 1}, but the checkpoint has {blocks}.")
+    every = range(blocks)
+    match settings["which"]:
+        case "first":
+            return set(every[:count])
+        case "last":
+            return set(every[blocks - count :])
+        case "window":
+            return set(every[start : start + count])
+    return set(every) - set(every[start : start + count])
+
+
+def _blocks(body: nn.Module, architecture: Architecture) -> nn.ModuleList:
+    return cast(nn.ModuleList, body.get_submodule(architecture.blocks))
+
+
+def _block_of(parameter: str, architecture: Architecture) -> int | None:
+    found = re.match(rf"{re.escape(architecture.blocks)}\.(\d+)\.", parameter)
+    return int(found[1]) if found else None
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.empty_like(like).normal_(generator=generator)
