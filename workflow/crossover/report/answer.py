@@ -12,7 +12,7 @@ import pandas as pd
 
 from crossover.report import numbers
 from crossover.report.palette import task_labels, unique_labels
-from crossover.statistics.contrasts import pairs
+from crossover.statistics.contrasts import body_name, pairs
 from crossover.statistics.partial import Part
 
 CEILING = 0.99  # scores above leave no room for a difference
@@ -104,6 +104,7 @@ def title_of(spec: dict[str, Any], kind: str, checkpoint: str, a: str) -> str:
 def _wording(spec: dict[str, Any], kind: str, checkpoint: str, a: str) -> tuple[str, str, str]:
     """Words for a, for b, and for what both share."""
     body, entry, trained = (spec["conditions"][a][choice] for choice in ("body", "input", "trained"))
+    body = body_name(body)
     only = f"only {', '.join([trained] if isinstance(trained, str) else trained)}"
     place = f"{unique_labels(spec['checkpoints'])[checkpoint]}: " if len(spec["checkpoints"]) > 1 else ""
     place += f"{entry} input: " if len({one["input"] for one in spec["conditions"].values()}) > 1 else ""

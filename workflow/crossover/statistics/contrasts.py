@@ -23,6 +23,22 @@ def trained_name(trained: str | list[str]) -> str:
     return trained if isinstance(trained, str) else "+".join(trained)
 
 
+def body_name(body: str | dict[str, Any]) -> str:
+    """A few words for the weights inside."""
+    if isinstance(body, str):
+        return body
+    match body["kind"]:
+        case "reinit":
+            which, count, start = (body["blocks"][key] for key in ("which", "count", "start"))
+            chosen = f"{which} {count}" if which in ("first", "last") else f"{which} {start}-{start + count - 1}"
+            return f"reinit {chosen}"
+        case "permuted":
+            return f"permuted {body['seed']}"
+        case "truncated":
+            return f"truncated {body['blocks']}"
+    return str(body["kind"])
+
+
 def pairs(conditions: dict[str, dict[str, Any]]) -> list[tuple[str, str, str, str]]:
     """The conditions that differ in one choice alone.
 
@@ -41,7 +57,7 @@ def pairs(conditions: dict[str, dict[str, Any]]) -> list[tuple[str, str, str, st
         if (left["body"], right["body"]) == ("pretrained", "random") and trained == trained_name(right["trained"]):
             found.append(("body", a, b, f"input {left['input']}, trained {trained}"))
         if left["body"] == right["body"] and trained != "all" and trained_name(right["trained"]) == "all":
-            found.append(("trained", a, b, f"body {left['body']}, input {left['input']}"))
+            found.append(("trained", a, b, f"body {body_name(left['body'])}, input {left['input']}"))
     return sorted(found, key=lambda pair: pair[0])
 
 
