@@ -9,7 +9,6 @@ import pytest
 
 from workflow_copy import ROOT, WorkflowCopy, fresh_copy
 
-
 # A shell starts what runs in its background deaf to Ctrl-C, and the commands of the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
