@@ -21,6 +21,7 @@ from transformers import BertModel, GPT2Model
 
 from crossover import cli
 from crossover.config.encodings import PatchesEncoding
+from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
@@ -190,10 +191,10 @@ def test_the_files_of_a_run_agree_with_each_other_and_with_the_test_split(tiny, 
 
 def test_the_best_weights_are_those_that_are_tested(tiny, tmp_path):
     """A run that is stopped at its best step has the same predictions as one that went on after it."""
-    whole = run(tiny.spec(training={"max_steps": 40, "evaluate_every": 5}, learning_rate=0.01), tmp_path / "a")
+    whole = run(tiny.spec(training={"max_steps": 40, "evaluate_every": 5}, learning_rate=0.1), tmp_path / "a")
     best = whole["best_step"]
     assert 0 < best < 40, "choose another rate: this one is best at an end"
-    short = run(tiny.spec(training={"max_steps": best, "evaluate_every": 5}, learning_rate=0.01), tmp_path / "b")
+    short = run(tiny.spec(training={"max_steps": best, "evaluate_every": 5}, learning_rate=0.1), tmp_path / "b")
     assert short["test"] == whole["test"]
     assert results(tmp_path / "a")["predictions.parquet"] == results(tmp_path / "b")["predictions.parquet"]
 
@@ -614,7 +615,8 @@ def write_pictures(root: Path, augment: str | None) -> str:
         table = pd.DataFrame({"item": items, "group": items, "sequence": pixels, "target": targets})
         write_parquet(prepared / f"{split}.parquet", table)
         digests[f"{split}.parquet"] = sha256(prepared / f"{split}.parquet")
-    card = {"task": name, "unit": "pixels", "shape": [8, 8], "floor": {"score": 0.5, "rule": ""}, "sha256": digests}
+    facts = {"target": Target(kind="class").model_dump(), "floor": {"score": 0.5, "rule": ""}}
+    card = {"task": name, "unit": "pixels", "shape": [8, 8], **facts, "sha256": digests}
     write_sealed_json(prepared / "card.json", card)
     encoding = PatchesEncoding(kind="patches", patch=[2, 2], augment=augment).model_dump()
     tokenize_task({"encoding": encoding}, prepared, root / "results/tokens" / f"{name}-tokens")
