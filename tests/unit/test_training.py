@@ -581,18 +581,23 @@ def test_a_state_holds_no_code(tmp_path):
     assert not (tmp_path / "opened").exists()
 
 
+def ask_to_end(monkeypatch, module, name: str, when: set[int]) -> None:
+    """Let this process ask itself to end at some of the calls of a function, counted from 0."""
+    function, calls = getattr(module, name), iter(range(10**6))
+
+    def interrupting(*arguments):
+        if next(calls) in when:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return function(*arguments)
+
+    monkeypatch.setattr(module, name, interrupting)
+
+
 @pytest.mark.parametrize("damaged", [["latest.pt"], ["latest.pt", "previous.pt"]])
 def test_a_run_with_a_damaged_state_ends_as_if_nothing_had_happened(damaged, tiny, tmp_path, monkeypatch):
     spec = tiny.spec(training={"dropout": 0.2, "evaluate_every": 4})
     run(spec, tmp_path / "whole")
-    forward, calls = stage._forward, iter(range(10**6))
-
-    def interrupting(*arguments):
-        if next(calls) == 15:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return forward(*arguments)
-
-    monkeypatch.setattr(stage, "_forward", interrupting)
+    ask_to_end(monkeypatch, stage, "_forward", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     for name in damaged:
@@ -631,14 +636,7 @@ def test_changed_images_are_those_of_the_step_also_in_a_resumed_run(copied, tiny
     assert losses(tmp_path / "whole", "train") != losses(tmp_path / "plain", "train")
     # Before the first step no image has been changed yet, and those of the validation split never are.
     assert losses(tmp_path / "whole", "validation")[0] == losses(tmp_path / "plain", "validation")[0]
-    forward, calls = stage._forward, iter(range(10**6))
-
-    def interrupting(*arguments):
-        if next(calls) == 15:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return forward(*arguments)
-
-    monkeypatch.setattr(stage, "_forward", interrupting)
+    ask_to_end(monkeypatch, stage, "_forward", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     run(spec, tmp_path / "stopped")
@@ -824,14 +822,7 @@ def test_what_was_pretrained_is_a_checkpoint_of_a_run(pretrained, tiny, tmp_path
 def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(corpus, pretrained, tmp_path, monkeypatch):
     from crossover.training import pretrain
 
-    plain, calls = pretrain._next_token_loss, iter(range(10**6))
-
-    def interrupting(*arguments):
-        if next(calls) in {10, 50}:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return plain(*arguments)
-
-    monkeypatch.setattr(pretrain, "_next_token_loss", interrupting)
+    ask_to_end(monkeypatch, pretrain, "_next_token_loss", {10, 50})
     for _ in range(2):
         with pytest.raises(Interrupted):
             pretrain.pretrain_checkpoint(PRETRAINING, corpus, tmp_path, CPU, NEVER, "test")
