@@ -31,8 +31,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / part) for part in ("workflow", "tests")]
 
 import published_listops  # noqa: E402
+from crossover.alphabets import DNA, PROTEIN  # noqa: E402
 from crossover.encodings.kmers import KmerEncoder  # noqa: E402
-from crossover.encodings.letters import DNA, PROTEIN  # noqa: E402
 from crossover.encodings.patches import ImageEncoder  # noqa: E402
 from crossover.encodings.symbols import Letters, SymbolEncoder  # noqa: E402
 from crossover.tasks import listops  # noqa: E402

@@ -1,12 +1,16 @@
 """Fixtures that run the whole workflow, once for all tests."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from workflow_copy import ROOT, WorkflowCopy, fresh_copy
+
+# A shell starts what runs in its background deaf to Ctrl-C, and the commands of the tests would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

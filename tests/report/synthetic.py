@@ -75,6 +75,7 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
                 "licence": "PSF-2.0",
                 "folder": "results/checkpoints/topics-gpt2-00000001",
                 "pretraining": "results/checkpoints/topics-gpt2-00000001/pretraining.json",
+                "subset": "wiki.tokens: 100 of 200 articles",
             }
         },
         "conditions": {

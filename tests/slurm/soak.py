@@ -206,6 +206,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the mishaps")
     parser.add_argument("--folder", type=Path, help="where to work (default: a new temporary folder)")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it would be ignored
     folder = given.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     undisturbed = prepare(folder / "undisturbed", given.runs)
     disturbed = undisturbed.copy(folder / "disturbed")

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
 
+from crossover.alphabets import ALPHABETS
 from crossover.config.encodings import Encoding
 from crossover.encodings import augment, events, kmers, patches, subwords, symbols
 from crossover.encodings.encoder import WHOLE_NOTES, Encoded
-from crossover.encodings.letters import ALPHABETS
 from crossover.encodings.tokens import Tokens, _scaling
 from crossover.errors import UserError
 from crossover.files import sha256

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from crossover.alphabets import DNA, PROTEIN
 from crossover.config.encodings import Encoding
 from crossover.config.tasks import Target
 from crossover.encodings.encoder import truncate
-from crossover.encodings.letters import DNA, PROTEIN
 from crossover.encodings.patches import cut_images, cut_series, paste_images
 from crossover.encodings.symbols import UNKNOWN, Characters, Letters, Pitches, Words, make_alphabet
 from crossover.encodings.tokenize import tokenize_task

@@ -106,6 +106,12 @@ def test_the_label_is_found_in_fasta_headers(header, label):
     assert "TOTAL" not in text
 
 
+def test_a_byte_order_mark_before_a_fasta_file_is_passed_over():
+    records = "".join(f">p{number} {'ab'[number % 2]}\nMKVLAAGWLKE\n" for number in range(40))
+    Path("own.fa").write_text(records, encoding="utf-8-sig")
+    assert written("own.fa")["reader"]["kind"] == "fasta"
+
+
 def test_numbers_in_fasta_headers_are_regressed():
     Path("own.fa").write_text(
         "".join(f">p{number} {number / 7:.3f}\nMKVLAAGWLKE{'A' * number}\n" for number in range(40))

@@ -21,6 +21,7 @@ from transformers import BertModel, GPT2Model
 
 from crossover import cli
 from crossover.config.encodings import PatchesEncoding
+from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
@@ -190,10 +191,10 @@ def test_the_files_of_a_run_agree_with_each_other_and_with_the_test_split(tiny, 
 
 def test_the_best_weights_are_those_that_are_tested(tiny, tmp_path):
     """A run that is stopped at its best step has the same predictions as one that went on after it."""
-    whole = run(tiny.spec(training={"max_steps": 40, "evaluate_every": 5}, learning_rate=0.01), tmp_path / "a")
+    whole = run(tiny.spec(training={"max_steps": 40, "evaluate_every": 5}, learning_rate=0.1), tmp_path / "a")
     best = whole["best_step"]
     assert 0 < best < 40, "choose another rate: this one is best at an end"
-    short = run(tiny.spec(training={"max_steps": best, "evaluate_every": 5}, learning_rate=0.01), tmp_path / "b")
+    short = run(tiny.spec(training={"max_steps": best, "evaluate_every": 5}, learning_rate=0.1), tmp_path / "b")
     assert short["test"] == whole["test"]
     assert results(tmp_path / "a")["predictions.parquet"] == results(tmp_path / "b")["predictions.parquet"]
 
@@ -580,18 +581,23 @@ def test_a_state_holds_no_code(tmp_path):
     assert not (tmp_path / "opened").exists()
 
 
+def ask_to_end(monkeypatch, module, name: str, when: set[int]) -> None:
+    """Let this process ask itself to end at some of the calls of a function, counted from 0."""
+    function, calls = getattr(module, name), iter(range(10**6))
+
+    def interrupting(*arguments):
+        if next(calls) in when:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return function(*arguments)
+
+    monkeypatch.setattr(module, name, interrupting)
+
+
 @pytest.mark.parametrize("damaged", [["latest.pt"], ["latest.pt", "previous.pt"]])
 def test_a_run_with_a_damaged_state_ends_as_if_nothing_had_happened(damaged, tiny, tmp_path, monkeypatch):
     spec = tiny.spec(training={"dropout": 0.2, "evaluate_every": 4})
     run(spec, tmp_path / "whole")
-    forward, calls = stage._forward, iter(range(10**6))
-
-    def interrupting(*arguments):
-        if next(calls) == 15:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return forward(*arguments)
-
-    monkeypatch.setattr(stage, "_forward", interrupting)
+    ask_to_end(monkeypatch, stage, "_forward", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     for name in damaged:
@@ -614,7 +620,8 @@ def write_pictures(root: Path, augment: str | None) -> str:
         table = pd.DataFrame({"item": items, "group": items, "sequence": pixels, "target": targets})
         write_parquet(prepared / f"{split}.parquet", table)
         digests[f"{split}.parquet"] = sha256(prepared / f"{split}.parquet")
-    card = {"task": name, "unit": "pixels", "shape": [8, 8], "floor": {"score": 0.5, "rule": ""}, "sha256": digests}
+    facts = {"target": Target(kind="class").model_dump(), "floor": {"score": 0.5, "rule": ""}}
+    card = {"task": name, "unit": "pixels", "shape": [8, 8], **facts, "sha256": digests}
     write_sealed_json(prepared / "card.json", card)
     encoding = PatchesEncoding(kind="patches", patch=[2, 2], augment=augment).model_dump()
     tokenize_task({"encoding": encoding}, prepared, root / "results/tokens" / f"{name}-tokens")
@@ -629,14 +636,7 @@ def test_changed_images_are_those_of_the_step_also_in_a_resumed_run(copied, tiny
     assert losses(tmp_path / "whole", "train") != losses(tmp_path / "plain", "train")
     # Before the first step no image has been changed yet, and those of the validation split never are.
     assert losses(tmp_path / "whole", "validation")[0] == losses(tmp_path / "plain", "validation")[0]
-    forward, calls = stage._forward, iter(range(10**6))
-
-    def interrupting(*arguments):
-        if next(calls) == 15:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return forward(*arguments)
-
-    monkeypatch.setattr(stage, "_forward", interrupting)
+    ask_to_end(monkeypatch, stage, "_forward", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     run(spec, tmp_path / "stopped")
@@ -822,14 +822,7 @@ def test_what_was_pretrained_is_a_checkpoint_of_a_run(pretrained, tiny, tmp_path
 def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(corpus, pretrained, tmp_path, monkeypatch):
     from crossover.training import pretrain
 
-    plain, calls = pretrain._next_token_loss, iter(range(10**6))
-
-    def interrupting(*arguments):
-        if next(calls) in {10, 50}:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return plain(*arguments)
-
-    monkeypatch.setattr(pretrain, "_next_token_loss", interrupting)
+    ask_to_end(monkeypatch, pretrain, "_next_token_loss", {10, 50})
     for _ in range(2):
         with pytest.raises(Interrupted):
             pretrain.pretrain_checkpoint(PRETRAINING, corpus, tmp_path, CPU, NEVER, "test")

@@ -116,10 +116,12 @@ def test_unknown_config_key(fresh):
 
 
 def text_for_midi(copy):
+    copy.edit("config/tasks/tunes.yaml", "segment: 8", "segment: 8\n  damaged: refuse")
     (copy.root / "data/tunes/low/0.mid").write_text("not music")
 
 
 def cut_midi(copy):
+    copy.edit("config/tasks/tunes.yaml", "segment: 8", "segment: 8\n  damaged: refuse")
     file = copy.root / "data/tunes/low/0.mid"
     file.write_bytes(file.read_bytes()[:40])
 

@@ -64,7 +64,8 @@ def stages(plan: Plan) -> dict[str, Stage]:
     parts = ["values.npy", "offsets.npy", "targets.npy", "items.parquet"]
     token_files = [encoded / f"{split}.{part}" for split in ("train", "validation", "test") for part in parts]
     weights = [checkpoint / name for name in ("config.json", "model.safetensors", "tokenizer.json", "pretraining.json")]
-    cards = [Path(one[name]) for one in study["tasks"].values() for name in ("card", "encoding")]
+    tasks = study["tasks"].values()
+    cards = [Path(path) for one in tasks for path in (one["card"], *one["encodings"].values())]
     seen = [checkpoint / "pretraining.json", checkpoint / "curve.parquet", checkpoint / "provenance.json"]
     return {
         "prepare": Stage(

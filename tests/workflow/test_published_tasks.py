@@ -31,6 +31,26 @@ KINDS = {
 SUBSETS = {"fluorescence", "cifar10", "composer-maestro"}
 
 
+PRETRAINED = """\
+title: {name}
+kind: pretrain
+licence: see the corpus
+corpus: {corpus}
+architecture: gpt2
+vocabulary: 300
+blocks: 1
+width: 8
+heads: 2
+positions: 64
+training: {{context: 16, batch_size: 2, steps: 2, learning_rate: 1e-3}}
+"""
+WIKITEXT = "https://s3.amazonaws.com/research.metamind.io/wikitext"
+CORPORA = {
+    "books": "{kind: folder, name: books, path: books}",
+    "wiki": f"{{kind: download, name: wiki, files: [{{url: {WIKITEXT}/wikitext-2-v1.zip, name: wiki.valid.tokens}}]}}",
+}
+
+
 @pytest.fixture
 def published(fresh, mirror):
     """The workflow where downloads come from the mirror, with a study of real tasks and a real checkpoint."""
@@ -58,3 +78,16 @@ def test_published_tasks_reach_the_report(published):
     [votes] = published.root.glob("results/runs/composer-maestro.*/seed-0/predictions.parquet")
     assert len(pd.read_parquet(votes)) == cards["composer-maestro"]["groups"]["test"]
     assert "Nothing to be done" in published.finish("--dry-run", study="published.yaml")
+
+
+def test_a_checkpoint_is_pretrained_on_books_and_on_wikitext(published, mirror):
+    shutil.copytree(mirror / "books", published.root / "books")
+    for name, corpus in CORPORA.items():
+        text = PRETRAINED.format(name=name, corpus=corpus)
+        (published.root / f"config/checkpoints/{name}.yaml").write_text(text)
+    published.edit("published.yaml", "checkpoints: [books]", f"checkpoints: [{', '.join(CORPORA)}]")
+    published.edit("published.yaml", STUDY.split("\n")[2], "tasks: [splice]")
+    published.finish("--cores", "2", "--until", "pretrain_checkpoint", study="published.yaml")
+    reports = {path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text()) for path in published.root.glob("results/checkpoints/*/pretraining.json")}  # fmt: skip
+    assert reports["books"]["corpus"]["characters"] > 9_000_000
+    assert reports["wiki"]["corpus"]["characters"] == pytest.approx(1_120_000, rel=0.02)

@@ -182,6 +182,11 @@ def _tokenizer(source: str, where: str, weights: dict[str, Spec], add: Any) -> S
     return {"file": str(file), "sha256": remembered_digest(file)}
 
 
+def _corpus_subset(specs: Mapping[str, Spec], checkpoint: str) -> str | None:
+    """What part of its corpus a checkpoint that is pretrained here learns from, or None when it has all."""
+    return subset_of(specs[specs[checkpoint]["corpus"]]) if checkpoint in specs else None
+
+
 def _subset(specs: Mapping[str, Spec], prepared: str) -> str | None:
     """What part of its data a task has, in words, or None when it has all."""
     dataset = specs[prepared]["dataset"]
@@ -318,6 +323,7 @@ def _study_spec(
                 "pretraining": f"{weights[checkpoint]['folder']}/pretraining.json"
                 if settings.kind == "pretrain"
                 else None,
+                "subset": _corpus_subset(specs, weights[checkpoint]["name"]),
             }
             for checkpoint, settings in checkpoints.items()
         },

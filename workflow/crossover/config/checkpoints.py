@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import Described, Model, Share
-from crossover.config.datasets import PythonTopicsDataset
+from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset
 
 
 class Pretraining(Model):
@@ -27,14 +27,17 @@ class Pretraining(Model):
     """Seed of the initial weights and of the windows."""
 
 
+Corpus = Annotated[PythonTopicsDataset | FolderDataset | DownloadDataset, Field(discriminator="kind")]
+
+
 class PretrainedHere(Described):
     """A language model that the workflow pretrains itself."""
 
     kind: Literal["pretrain"]
     licence: str
     """Licence of the corpus."""
-    corpus: PythonTopicsDataset
-    """Text to learn from."""
+    corpus: Corpus
+    """Text to learn from: Python's topics, or files that end in .txt, .md or .tokens (WikiText)."""
     architecture: Literal["gpt2"]
     """Hugging Face model type."""
     vocabulary: Annotated[int, Field(ge=257)]

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
+from crossover.alphabets import ALPHABETS
 from crossover.encodings.encoder import (
     Encoded,
     Items,
@@ -17,7 +18,7 @@ from crossover.encodings.encoder import (
     require_type,
     truncate,
 )
-from crossover.encodings.letters import ALPHABETS, code_points, letter_ids
+from crossover.encodings.letters import code_points, letter_ids
 
 UNKNOWN = "<unknown>"
 LEFT_OVER = "letters at an end that fill no k-mer"

@@ -4,10 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-DNA = "ACGTN"
-PROTEIN = "ACDEFGHIKLMNPQRSTVWYX"
-ALPHABETS = {"dna": DNA, "protein": PROTEIN}
-
 
 def code_points(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
     """The letters of all texts as Unicode code points, uint8 or uint32 [letters of all], and their number, int64 [texts]."""

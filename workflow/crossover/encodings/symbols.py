@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossover.alphabets import ALPHABETS
 from crossover.encodings.encoder import (
     WHOLE_NOTES,
     Encoded,
@@ -24,7 +25,7 @@ from crossover.encodings.encoder import (
     require_type,
     truncate,
 )
-from crossover.encodings.letters import ALPHABETS, code_points, letter_ids
+from crossover.encodings.letters import code_points, letter_ids
 from crossover.errors import UserError
 
 PITCHES = 128  # MIDI numbers

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossover.encodings.encoder import Encoded, Encoder, Settings, column
+from crossover.encodings.encoder import Encoded, Encoder, Items, Settings, column
 from crossover.encodings.registry import ENCODERS
 from crossover.encodings.targets import make_target_encoder
 from crossover.errors import UserError
@@ -39,10 +39,9 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
     """
     card = read_sealed_json(task_folder / "card.json")
     paths = {split: _checked_split(task_folder, card, split) for split in SPLITS}
-    settings = spec["encoding"] | ({"tokenizer": spec["tokenizer"]} if "tokenizer" in spec else {})
-    encoder = importlib.import_module(ENCODERS[settings["kind"]]).make_encoder(settings, card, _Split(paths["train"]))
+    encoder = encoder_of(spec, card, _Split(paths["train"]))
     targets = pq.read_table(paths["train"], columns=["target"])
-    encode_targets, target_facts = make_target_encoder(card["target"], settings, column(targets, "target"))
+    encode_targets, target_facts = make_target_encoder(card["target"], spec["encoding"], column(targets, "target"))
     facts: Settings = {**encoder.facts, "target": target_facts, "longest": 0, "sha256": {}}
     facts |= {"items": {}, "truncated": {}, "truncated_items": {}, "unknown": {}, "counts": {}}
     for split, path in paths.items():
@@ -55,6 +54,21 @@ def tokenize_task(spec: Settings, task_folder: Path, folder: Path) -> None:
         facts["longest"] = max(facts["longest"], int(encoded.lengths.max()))
         facts["sha256"] |= _write_split(folder, split, path, encoded.lengths, encode_targets)
     write_sealed_json(folder / "encoding.json", {**facts, "floor": card["floor"]["score"]})
+
+
+def encoder_of(spec: Settings, card: Settings, training: Items) -> Encoder:
+    """The encoder that the spec of tokens asks for.
+
+    Args:
+        spec: as for `tokenize_task`.
+        card: of the prepared task.
+        training: its training split.
+
+    Raises:
+        UserError: the encoding does not fit the task.
+    """
+    settings = spec["encoding"] | ({"tokenizer": spec["tokenizer"]} if "tokenizer" in spec else {})
+    return importlib.import_module(ENCODERS[settings["kind"]]).make_encoder(settings, card, training)
 
 
 def _checked_split(folder: Path, card: Settings, split: str) -> Path:

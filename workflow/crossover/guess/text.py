@@ -30,10 +30,10 @@ class Form:
     quoting: Literal["standard", "none"] = "standard"
 
 
-def open_any(path: Path, encoding: str = "utf-8"):
-    """Open a text file that may be compressed."""
+def open_any(path: Path):
+    """Open a text file that may be compressed, and may begin with a byte-order mark."""
     opened: Callable = gzip.open if path.suffix == ".gz" else open
-    return opened(path, "rt", encoding=encoding)
+    return opened(path, "rt", encoding="utf-8-sig")
 
 
 def form_of(path: Path) -> Form:

@@ -1,6 +1,5 @@
 """Say what was understood of a task: `crossover check-task`."""
 
-import importlib
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,8 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from crossover.acquire.dataset import acquire_dataset
-from crossover.encodings.registry import ENCODERS
-from crossover.encodings.tokenize import tokenize_task
+from crossover.encodings.tokenize import encoder_of, tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.files import read_sealed_json
 from crossover.plan import plan_task
@@ -112,8 +110,7 @@ def _describe_encoding(encoding: Facts) -> list[str]:
 def _show_items(spec: Facts, card: Facts, task: Path, tokens: Path) -> Iterable[str]:
     """The first training items as they were read, and as they come back from the encoding."""
     table = pq.read_table(task / "train.parquet")
-    settings = spec["encoding"] | ({"tokenizer": spec["tokenizer"]} if "tokenizer" in spec else {})
-    encoder = importlib.import_module(ENCODERS[settings["kind"]]).make_encoder(settings, card, table)
+    encoder = encoder_of(spec, card, table)
     encoded = Tokens.open(tokens, "train")
     for number, item in enumerate(table.slice(0, SHOWN).to_pylist()):
         values = encoded.values[encoded.offsets[number] : encoded.offsets[number + 1]]

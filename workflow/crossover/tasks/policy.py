@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from crossover.alphabets import ALPHABETS
 from crossover.errors import UserError
 from crossover.tasks.items import Items, lengths_of
 
-# What is known of each domain, and last what stands for the rest (IUPAC: any nucleotide, any amino acid).
-LETTERS = {"dna": "ACGTN", "protein": "ACDEFGHIKLMNPQRSTVWYX"}
 UNITS = {"dna": "nucleotides", "protein": "residues"}
 GAPS = "-."
 STOP = "*"
@@ -120,7 +119,7 @@ def _corrected(table: pd.DataFrame, letters: str, policy: dict[str, Any], counts
 
 def _drop_unknown(table: pd.DataFrame, letters: str, treatment: str, counts: Counter[str]) -> pd.DataFrame:
     """Treat letters that the domain does not know; N (DNA) and X (proteins) stand for any letter."""
-    known = LETTERS[letters]
+    known = ALPHABETS[letters]
     foreign = f"[^{known}]"
     found = table["sequence"].str.count(foreign)
     if not found.any():

@@ -39,12 +39,14 @@ class Scorer:
 
     def score(self, answers: np.ndarray) -> float:
         """The task's metric."""
-        return self.metrics(answers)[self.target["metric"]]
+        return self._scores(answers, [self.target["metric"]])[self.target["metric"]]
 
     def metrics(self, answers: np.ndarray) -> dict[str, float]:
         """The task's metric, and the further ones that it asks for."""
+        return self._scores(answers, [self.target["metric"], *self.target["also"]])
+
+    def _scores(self, answers: np.ndarray, wanted: list[str]) -> dict[str, float]:
         _, truth, answers = self._units(answers)
-        wanted = [self.target["metric"], *self.target["also"]]
         return {metric: score(metric, truth, answers, self._positive) for metric in wanted}
 
     def table(self, answers: np.ndarray) -> pd.DataFrame:

@@ -1,0 +1,5 @@
+"""The letters of DNA and proteins, and last what stands for the rest (IUPAC: any nucleotide, any amino acid)."""
+
+DNA = "ACGTN"
+PROTEIN = "ACDEFGHIKLMNPQRSTVWYX"
+ALPHABETS = {"dna": DNA, "protein": PROTEIN}
