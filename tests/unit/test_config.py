@@ -427,3 +427,27 @@ def test_runs_on_changed_images_depend_on_the_code_that_changes_them_and_others_
     edit(config / "tasks/digits.yaml", "encoding", "augment", value="lu2021")
     assert "crossover.encodings.augment" in code_of("digits")
     assert "crossover.encodings.augment" not in code_of("listops")
+
+
+def test_a_checkpoint_learns_from_the_task_that_the_study_has(config):
+    edit(config / "checkpoints/topics-gpt2.yaml", "corpus", value={"kind": "task", "task": "splice"})
+    edit(config / "studies/demo.yaml", "tasks", value=["splice"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    specs = make_plan("demo").specs
+    [task] = [name for name, spec in specs.items() if spec["kind"] == "task"]
+    [checkpoint] = [spec for spec in specs.values() if spec["kind"] == "checkpoint"]
+    assert checkpoint["corpus"] == task
+
+
+def test_a_checkpoint_learns_from_a_task_that_the_study_has_not(config):
+    edit(config / "checkpoints/topics-gpt2.yaml", "corpus", value={"kind": "task", "task": "splice"})
+    specs = make_plan("demo").specs
+    [checkpoint] = [spec for spec in specs.values() if spec["kind"] == "checkpoint"]
+    assert specs[specs[checkpoint["corpus"]]["dataset"]]["kind"] == "dataset"
+
+
+def test_a_checkpoint_that_learns_from_an_unknown_task_is_named(config):
+    edit(config / "checkpoints/topics-gpt2.yaml", "corpus", value={"kind": "task", "task": "splise"})
+    assert (
+        sentence(make_plan, "demo") == "config/checkpoints/topics-gpt2.yaml: unknown task splise; did you mean splice?"
+    )

@@ -9,7 +9,8 @@ from committed_tasks import receipt_of
 
 from crossover.acquire.receipt import write_receipt
 from crossover.errors import UserError
-from crossover.tasks.corpora import read_documents, read_sequences, read_wikitext
+from crossover.files import sha256, write_sealed_json
+from crossover.tasks.corpora import read_corpus, read_documents, read_wikitext
 
 
 def receipt(root):
@@ -48,9 +49,27 @@ def test_text_that_is_not_utf8_is_refused(tmp_path):
         read_documents(receipt(tmp_path))
 
 
-def test_sequences_of_a_task_are_a_corpus_without_its_labels(tmp_path):
-    for name, sequences in (("dna", ["ACGT", "GG"]), ("music", [np.array([60, 62], dtype=np.int32), np.array([64])])):
-        (tmp_path / name).mkdir()
-        pd.DataFrame({"sequence": sequences, "target": ["x", "y"]}).to_parquet(tmp_path / name / "train.parquet")
-    assert read_sequences(tmp_path / "dna") == ["ACGT", "GG"]
-    assert read_sequences(tmp_path / "music") == ["60 62", "64"]
+def task_of(folder, **columns):
+    pd.DataFrame({**columns, "target": "secret"}).to_parquet(folder / "train.parquet")
+    write_sealed_json(folder / "card.json", {"sha256": {"train.parquet": sha256(folder / "train.parquet")}})
+    return folder / "card.json"
+
+
+@pytest.mark.parametrize(
+    ("columns", "documents"),
+    [
+        ({"sequence": ["ACGT", "GG"], "group": ["b", "a"]}, ["ACGT", "GG"]),
+        ({"sequence": [np.array([60, 62], dtype=np.int32), np.array([64])], "group": ["x", "y"]}, ["60 62", "64"]),
+        ({"sequence": ["one", "two", "three"], "group": ["p", "q", "p"]}, ["one\nthree", "two"]),
+        ({"sequence": ["premise", "s"], "second": ["hypothesis", "t"], "group": ["0", "1"]}, ["premise\nhypothesis", "s\nt"]),
+    ],
+)  # fmt: skip
+def test_sequences_of_a_task_are_a_corpus_without_its_labels(tmp_path, columns, documents):
+    assert read_corpus(task_of(tmp_path, **columns)) == documents
+
+
+def test_sequences_that_are_not_those_of_the_card_are_refused(tmp_path):
+    card = task_of(tmp_path, sequence=["ACGT"], group=["a"])
+    pd.DataFrame({"sequence": ["GGGG"], "group": ["a"]}).to_parquet(tmp_path / "train.parquet")
+    with pytest.raises(UserError, match=r"train.parquet"):
+        read_corpus(card)

@@ -47,6 +47,8 @@ training: {{context: 16, batch_size: 2, steps: 2, learning_rate: 1e-3}}
 WIKITEXT = "https://s3.amazonaws.com/research.metamind.io/wikitext"
 CORPORA = {
     "books": "{kind: folder, name: books, path: books}",
+    "proteins": "{kind: task, task: fluorescence}",
+    "numbers": "{kind: task, task: bit-memory}",
     "wiki": f"{{kind: download, name: wiki, files: [{{url: {WIKITEXT}/wikitext-2-v1.zip, name: wiki.valid.tokens}}]}}",
 }
 
@@ -80,7 +82,7 @@ def test_published_tasks_reach_the_report(published):
     assert "Nothing to be done" in published.finish("--dry-run", study="published.yaml")
 
 
-def test_a_checkpoint_is_pretrained_on_books_and_on_wikitext(published, mirror):
+def test_checkpoints_are_pretrained_on_text_and_on_the_sequences_of_tasks(published, mirror):
     shutil.copytree(mirror / "books", published.root / "books")
     for name, corpus in CORPORA.items():
         text = PRETRAINED.format(name=name, corpus=corpus)
@@ -89,5 +91,6 @@ def test_a_checkpoint_is_pretrained_on_books_and_on_wikitext(published, mirror):
     published.edit("published.yaml", STUDY.split("\n")[2], "tasks: [splice]")
     published.finish("--cores", "2", "--until", "pretrain_checkpoint", study="published.yaml")
     reports = {path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text()) for path in published.root.glob("results/checkpoints/*/pretraining.json")}  # fmt: skip
+    assert set(reports) == set(CORPORA)
     assert reports["books"]["corpus"]["characters"] > 9_000_000
     assert reports["wiki"]["corpus"]["characters"] == pytest.approx(1_120_000, rel=0.02)

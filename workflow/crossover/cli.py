@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/tokens/<tokens>-<hash>")
 
     sub = command("pretrain-checkpoint", _pretrain_checkpoint, "pretrain a language model and its tokenizer")
-    sub.add_argument("--dataset", type=Path, required=True, help="the receipt of the corpus")
+    sub.add_argument("--corpus", type=Path, required=True, help="the receipt of a text dataset, or the card of a task")
     sub.add_argument(
         "--output", type=Path, required=True, metavar="FOLDER", help="results/checkpoints/<checkpoint>-<hash>"
     )
@@ -255,7 +255,7 @@ def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:
         set_up_torch(arguments.threads)
         pretrain_checkpoint(
             spec,
-            arguments.dataset,
+            arguments.corpus,
             arguments.output,
             pick_device(arguments.gpus),
             arguments.save_every,

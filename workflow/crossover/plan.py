@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.acquire.spec import dataset_spec, subset_of
-from crossover.config.checkpoints import Checkpoint, LocalCheckpoint
+from crossover.config.checkpoints import Checkpoint, Corpus, LocalCheckpoint, TaskCorpus
 from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
 from crossover.config.studies import Condition, Study
@@ -57,8 +57,8 @@ def make_plan(study_name: str) -> Plan:
         UserError: the config is wrong, or two settings of it cannot work together.
     """
     asked, (study_name, study) = study_name, load_study(study_name)
-    tasks = {name: load_task(name, study_name) for name in study.tasks}
-    checkpoints = {name: load_checkpoint(name, study_name) for name in study.checkpoints}
+    tasks = {name: load_task(name, f"study {study_name}") for name in study.tasks}
+    checkpoints = {name: load_checkpoint(name, f"study {study_name}") for name in study.checkpoints}
     conditions = load_conditions(study.conditions, study_name)
 
     specs: dict[str, Spec] = {}
@@ -182,15 +182,15 @@ def _tokenizer(source: str, where: str, weights: dict[str, Spec], add: Any) -> S
     return {"file": str(file), "sha256": remembered_digest(file)}
 
 
-def _corpus_subset(specs: Mapping[str, Spec], checkpoint: str) -> str | None:
-    """What part of its corpus a checkpoint that is pretrained here learns from, or None when it has all."""
-    return subset_of(specs[specs[checkpoint]["corpus"]]) if checkpoint in specs else None
-
-
-def _subset(specs: Mapping[str, Spec], prepared: str) -> str | None:
-    """What part of its data a task has, in words, or None when it has all."""
-    dataset = specs[prepared]["dataset"]
-    return subset_of(specs[dataset]) if dataset else None
+def _subset(specs: Mapping[str, Spec], name: str) -> str | None:
+    """What part of its data a dataset, a task or a checkpoint has, in words, or None when it has all."""
+    spec = specs.get(name, {"kind": None})
+    match spec:
+        case {"kind": "dataset"}:
+            return subset_of(spec)
+        case {"kind": "task", "dataset": str(origin)} | {"kind": "checkpoint", "corpus": origin}:
+            return _subset(specs, origin)
+    return None  # a generator's task; weights that were there before
 
 
 @cache
@@ -211,11 +211,18 @@ def _add_checkpoint(name: str, checkpoint: Checkpoint, add: Any) -> Spec:
             )
         digest = remembered_tree_digest(Path(checkpoint.path))
         return {"name": f"{name}-{digest[:8]}", "folder": checkpoint.path, "sha256": digest}
-    corpus = add(dataset_spec(checkpoint.corpus))["name"]
+    corpus = _add_corpus(name, checkpoint.corpus, add)
     settings = checkpoint.model_dump(exclude={"title", "description", "licence", "corpus", "kind"})
     identity = {"kind": "checkpoint", "corpus": corpus, **settings, "code": _code("crossover.training.pretrain")}
     made = add(named(name, identity))["name"]
     return {"name": made, "folder": f"results/checkpoints/{made}"}
+
+
+def _add_corpus(checkpoint: str, corpus: Corpus, add: Any) -> str:
+    """Add the specs of what a checkpoint learns from: a dataset, or a task; return its name."""
+    if isinstance(corpus, TaskCorpus):
+        return _add_task(corpus.task, load_task(corpus.task, f"config/checkpoints/{checkpoint}.yaml"), add)
+    return add(dataset_spec(corpus))["name"]
 
 
 def _check_length(task_name: str, task: Task, checkpoint_name: str, checkpoint: Checkpoint) -> None:
@@ -323,7 +330,7 @@ def _study_spec(
                 "pretraining": f"{weights[checkpoint]['folder']}/pretraining.json"
                 if settings.kind == "pretrain"
                 else None,
-                "subset": _corpus_subset(specs, weights[checkpoint]["name"]),
+                "subset": _subset(specs, weights[checkpoint]["name"]),
             }
             for checkpoint, settings in checkpoints.items()
         },

@@ -34,7 +34,7 @@ rule acquire_dataset:
 rule prepare_task:
     input:
         spec=ancient("results/specs/{task}.json"),
-        dataset=receipt_of,
+        dataset=dataset_of_task,
     output:
         multiext(
             "results/tasks/{task}/",

@@ -93,12 +93,18 @@ def minutes_of_training(wildcards, attempt):
 # changed, what was made from it stays. A checkpoint is not, since another machine may round to other weights.
 
 
-def receipt_of(wildcards):
-    """The receipt of the dataset that a task or checkpoint reads, as a list of one path or none."""
-    (name,) = wildcards
-    spec = spec_of(name)
-    dataset = spec.get("dataset") or spec.get("corpus")
+def dataset_of_task(wildcards):
+    """The receipt of the dataset that a task reads, as a list of one path or none."""
+    dataset = spec_of(wildcards.task)["dataset"]
     return [ancient(f"resources/downloads/{dataset}/dataset.json")] if dataset else []
+
+
+def corpus_of_checkpoint(wildcards):
+    """What a checkpoint that is pretrained here learns from: the receipt of a dataset, or the card of a task."""
+    corpus = spec_of(wildcards.checkpoint)["corpus"]
+    if spec_of(corpus)["kind"] == "task":
+        return ancient(f"results/tasks/{corpus}/card.json")
+    return ancient(f"resources/downloads/{corpus}/dataset.json")
 
 
 def task_of_tokens(wildcards):

@@ -1,7 +1,7 @@
 rule pretrain_checkpoint:
     input:
         spec=ancient("results/specs/{checkpoint}.json"),
-        dataset=receipt_of,
+        corpus=corpus_of_checkpoint,
     output:
         multiext(
             "results/checkpoints/{checkpoint}/",
@@ -28,5 +28,5 @@ rule pretrain_checkpoint:
         runtime=minutes_of_training,
     shell:
         "python -m crossover pretrain-checkpoint"
-        " --spec {input.spec:q} --dataset {input.dataset:q} --output results/checkpoints/{wildcards.checkpoint:q}"
+        " --spec {input.spec:q} --corpus {input.corpus:q} --output results/checkpoints/{wildcards.checkpoint:q}"
         " --gpus {resources.cuda} --threads {threads} --log {log:q}"

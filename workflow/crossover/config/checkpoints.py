@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from crossover.config.base import Described, Model, Share
+from crossover.config.base import Described, Model, Name, Share
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset
 
 
@@ -27,7 +27,15 @@ class Pretraining(Model):
     """Seed of the initial weights and of the windows."""
 
 
-Corpus = Annotated[PythonTopicsDataset | FolderDataset | DownloadDataset, Field(discriminator="kind")]
+class TaskCorpus(Model):
+    """The training sequences of a task, without their labels: letters, words, or numbers with spaces between."""
+
+    kind: Literal["task"]
+    task: Name
+    """Name of a file in config/tasks/."""
+
+
+Corpus = Annotated[PythonTopicsDataset | FolderDataset | DownloadDataset | TaskCorpus, Field(discriminator="kind")]
 
 
 class PretrainedHere(Described):
@@ -37,7 +45,7 @@ class PretrainedHere(Described):
     licence: str
     """Licence of the corpus."""
     corpus: Corpus
-    """Text to learn from: Python's topics, or files that end in .txt, .md or .tokens (WikiText)."""
+    """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
     architecture: Literal["gpt2"]
     """Hugging Face model type."""
     vocabulary: Annotated[int, Field(ge=257)]

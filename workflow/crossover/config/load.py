@@ -190,16 +190,14 @@ def load_study(name: str) -> tuple[str, Study]:
     return stem, parse(Study, read_yaml(path), name) if by_path else _load("studies", name, Study, "unknown study")
 
 
-def load_task(name: str, study: str | None = None) -> Task:
-    """config/tasks/<name>.yaml, which a study or the user asked for."""
-    return _load("tasks", name, Task, f"study {study}: unknown task" if study else "unknown task")
+def load_task(name: str, where: str | None = None) -> Task:
+    """config/tasks/<name>.yaml, which `where` asked for, such as `study demo`, or else the user."""
+    return _load("tasks", name, Task, f"{where}: unknown task" if where else "unknown task")
 
 
-def load_checkpoint(name: str, study: str | None = None) -> Checkpoint:
-    """config/checkpoints/<name>.yaml, which a study or the user asked for."""
-    return _load(
-        "checkpoints", name, Checkpoint, f"study {study}: unknown checkpoint" if study else "unknown checkpoint"
-    )
+def load_checkpoint(name: str, where: str | None = None) -> Checkpoint:
+    """config/checkpoints/<name>.yaml, which `where` asked for, such as `study demo`, or else the user."""
+    return _load("checkpoints", name, Checkpoint, f"{where}: unknown checkpoint" if where else "unknown checkpoint")
 
 
 def load_conditions(names: list[str], study: str) -> dict[str, Condition]:

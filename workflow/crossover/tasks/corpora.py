@@ -1,14 +1,29 @@
-"""Text to pretrain on."""
+"""What language models are pretrained on: text, and the sequences of tasks."""
 
 import ast
 import re
 from pathlib import Path
 
+import numpy as np
+
 from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
+from crossover.files import check_file, read_sealed_json
 from crossover.tasks.raw import open_text
 
 ARTICLE = re.compile(r"= [^=].* =")  # WikiText: a heading of the first level; those below have more signs
+
+
+def read_corpus(description: Path) -> list[str]:
+    """The documents of a corpus, for the splitting of which each is one piece.
+
+    Args:
+        description: `dataset.json` of a text dataset, or `card.json` of a prepared task.
+
+    Raises:
+        UserError: a file is not the one that was acquired or prepared, or there is no text.
+    """
+    return read_sequences(description) if description.name == "card.json" else read_documents(description)
 
 
 def read_documents(receipt: Path) -> list[str]:
@@ -58,18 +73,30 @@ def read_wikitext(path: Path) -> list[str]:
     return ["\n".join(lines) for lines in articles]
 
 
-def read_sequences(task_folder: Path) -> list[str]:
+def read_sequences(card: Path) -> list[str]:
     """The training sequences of a prepared task, without their labels: letters, words, or numbers with spaces between.
 
-    Only the training split, so that a model which learns from them has not seen what it will be tested on.
+    Only the training split, so that a model which learns from them has not seen what it will be tested on. The sequences
+    of a group, such as the segments of a piece, are the lines of one document, and so are the two texts of a pair.
 
     Args:
-        task_folder: where `train.parquet` lies.
+        card: `card.json` of the task.
+
+    Raises:
+        UserError: the sequences are not those that the card describes.
     """
     import pyarrow.parquet as pq
 
-    sequences = pq.read_table(task_folder / "train.parquet", columns=["sequence"]).column("sequence").to_pylist()
-    return [text if isinstance(text, str) else " ".join(map(str, text)) for text in sequences]
+    name = "train.parquet"
+    path = check_file(card.with_name(name), read_sealed_json(card)["sha256"][name], f"{card} describes")
+    columns = [name for name in ("sequence", "second") if name in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=["group", *columns]).to_pandas()
+    lines = table[columns].map(_written).agg("\n".join, axis=1)
+    return lines.groupby(table["group"], sort=False).agg("\n".join).to_list()
+
+
+def _written(sequence: str | np.ndarray) -> str:
+    return sequence if isinstance(sequence, str) else " ".join(map(str, sequence.tolist()))
 
 
 def _topics(source: Path) -> list[str]:

@@ -21,7 +21,7 @@ from transformers.utils.logging import disable_progress_bar
 from crossover.errors import UserError
 from crossover.files import replacing, sha256, write_parquet, write_sealed_json
 from crossover.models.sequence import derived_seed
-from crossover.tasks.corpora import read_documents
+from crossover.tasks.corpora import read_corpus
 from crossover.training.loop import Settings, slices, train
 from crossover.training.provenance import Recorder
 from crossover.training.state import StateStore
@@ -33,7 +33,7 @@ FILES = ("config.json", "model.safetensors", "tokenizer.json", "curve.parquet")
 
 
 @dataclass(frozen=True)
-class Corpus:
+class Tokens:
     """Token ids of the two parts of a corpus, and how many characters they stand for.
 
     Attributes:
@@ -50,7 +50,7 @@ class Corpus:
 
 
 def pretrain_checkpoint(
-    spec: dict[str, Any], receipt: Path, out: Path, device: torch.device, save_every: float, command: str
+    spec: dict[str, Any], corpus: Path, out: Path, device: torch.device, save_every: float, command: str
 ) -> None:
     """Train tokenizer and model, and write what was made, what was learned, and at what cost.
 
@@ -59,7 +59,7 @@ def pretrain_checkpoint(
 
     Args:
         spec: the content of results/specs/<checkpoint>.json.
-        receipt: dataset.json of the corpus.
+        corpus: dataset.json of a text dataset, or card.json of a task.
         out: results/checkpoints/<checkpoint>/.
         device: where to compute.
         save_every: seconds between saves of the training state.
@@ -70,26 +70,26 @@ def pretrain_checkpoint(
     """
     training = spec["training"]
     recorder = Recorder(device, spec["code"], command)
-    kept, held_out = split_documents(read_documents(receipt), training["held_out"], training["seed"])
+    kept, held_out = split_documents(read_corpus(corpus), training["held_out"], training["seed"])
     tokenizer = train_tokenizer(kept, spec["vocabulary"])
-    corpus = Corpus(
+    tokens = Tokens(
         encode(tokenizer, kept), encode(tokenizer, held_out), sum(map(len, kept + held_out)), sum(map(len, held_out))
     )
-    if min(len(corpus.training), len(corpus.held_out)) <= training["context"]:
+    if min(len(tokens.training), len(tokens.held_out)) <= training["context"]:
         raise UserError(
-            f"{receipt}: the corpus is shorter than one context of {training['context']} tokens; use more text or a shorter context."
+            f"{corpus}: the corpus is shorter than one context of {training['context']} tokens; use more text or a shorter context."
         )
 
     torch.manual_seed(derived_seed(training["seed"], "body"))
     model = GPT2LMHeadModel(_config(spec, tokenizer)).to(device)
     torch.manual_seed(derived_seed(training["seed"], "dropout"))
-    windows = draw_windows(corpus.training, training["context"], training["batch_size"], training["seed"])
+    windows = draw_windows(tokens.training, training["context"], training["batch_size"], training["seed"])
 
     def loss_of(step: int) -> Tensor:
         return _next_token_loss(model, torch.from_numpy(windows(step)).to(device))
 
     def validate() -> tuple[float, float]:
-        loss = held_out_loss(model, corpus.held_out, training["context"], device)
+        loss = held_out_loss(model, tokens.held_out, training["context"], device)
         return -loss, loss
 
     settings = Settings(
@@ -116,7 +116,7 @@ def pretrain_checkpoint(
         out / "pretraining.json",
         {
             "name": spec["name"],
-            **_report(corpus, progress.best_loss, tokenizer.get_vocab_size()),
+            **_report(tokens, progress.best_loss, tokenizer.get_vocab_size()),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "steps": progress.step,
             "best_step": progress.best_step,
@@ -124,7 +124,7 @@ def pretrain_checkpoint(
             "sha256": {name: sha256(out / name) for name in FILES},
         },
     )
-    write_sealed_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(receipt)}))
+    write_sealed_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(corpus)}))
     store.clear()
 
 
@@ -138,16 +138,16 @@ def save_model(model: GPT2LMHeadModel, out: Path) -> None:
                 shutil.copyfile(Path(folder) / name, temporary)
 
 
-def _report(corpus: Corpus, loss: float, vocabulary: int) -> dict[str, Any]:
+def _report(tokens: Tokens, loss: float, vocabulary: int) -> dict[str, Any]:
     """What was learned: the held-out loss of the model beside that of a unigram model."""
-    unigram = unigram_loss(corpus.training, corpus.held_out, vocabulary)
-    per_character = (len(corpus.held_out) - 1) / corpus.held_out_characters / math.log(2)
+    unigram = unigram_loss(tokens.training, tokens.held_out, vocabulary)
+    per_character = (len(tokens.held_out) - 1) / tokens.held_out_characters / math.log(2)
     return {
         "vocabulary": vocabulary,
         "corpus": {
-            "characters": corpus.characters,
-            "tokens": len(corpus.training) + len(corpus.held_out),
-            "held_out_tokens": len(corpus.held_out),
+            "characters": tokens.characters,
+            "tokens": len(tokens.training) + len(tokens.held_out),
+            "held_out_tokens": len(tokens.held_out),
         },
         "loss": {"model": loss, "unigram": unigram, "unit": "nats per held-out token"},
         "perplexity": {"model": math.exp(loss), "unigram": math.exp(unigram)},
