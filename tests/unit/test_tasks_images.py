@@ -9,13 +9,18 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from crossover.acquire.receipt import Receipt
-from crossover.config.media_readers import ImageFolderReader
+from crossover.acquire.dataset import acquire_dataset
+from crossover.acquire.receipt import Receipt, read_receipt
+from crossover.acquire.spec import dataset_spec
+from crossover.config.datasets import Dataset
+from crossover.config.load import parse
+from crossover.config.media_readers import ImageFolderReader, ImageTableReader
 from crossover.errors import UserError
-from crossover.tasks import cifar, idx, images
+from crossover.tasks import cifar, idx, image_table, images
 
 
 def receipt_of(root: Path) -> Receipt:
@@ -241,3 +246,53 @@ def test_labels_of_images_come_from_a_table(pictures):
     items = images.read(settings, receipt_of(pictures))
     assert items.table["item"].tolist() == names
     assert items.table["target"].tolist() == [f"class {number % 2}" for number in range(12)]
+
+
+# --- images within a table --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(pictures, tmp_path_factory, monkeypatch) -> Receipt:
+    """The same images, acquired from a folder with the layout of a dataset of the hub: one folder for each class."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("hub"))
+    shutil.copytree(pictures, "data/train")
+    content = {"kind": "hub", "name": "hub", "id": "data", "revision": "0" * 40, "splits": {"train": "train"}}
+    acquire_dataset(dataset_spec(parse(Dataset, content, "dataset")), Path("out"))
+    shutil.rmtree("data")
+    return read_receipt(Path("out/dataset.json"))
+
+
+COLUMNS = {"image": "image", "target": "label"}
+TABLE = ImageTableReader(kind="image-table", file="train.parquet", columns=COLUMNS).model_dump()
+
+
+def test_images_of_the_hub_are_those_of_the_files(pictures, hub):
+    items = image_table.read(TABLE, hub)
+    files = images.read(FOLDER, receipt_of(pictures))
+    names = sorted(set(files.table["target"]))  # the hub's library numbers the folders in this order
+    assert items.shape == files.shape
+    assert items.table["item"].tolist() == [f"train.parquet:{number}" for number in range(1, 13)]
+    classes = [names[int(label)] for label in items.table["target"]]
+    assert content_of(items.table["sequence"], classes) == content_of(files.table["sequence"], files.table["target"])
+
+
+def content_of(sequences, classes):
+    return sorted((sequence.tolist(), name) for sequence, name in zip(sequences, classes, strict=True))
+
+
+def test_a_damaged_image_in_a_table_is_fatal_unless_it_is_to_be_skipped(hub):
+    path = hub.root / "train.parquet"
+    table = pd.read_parquet(path)
+    table.loc[2, "image"]["bytes"] = table["image"][2]["bytes"][:300]
+    table.to_parquet(path)
+    with pytest.raises(UserError, match=r"^train\.parquet:3 is no whole image"):
+        image_table.read(TABLE, hub)
+    items = image_table.read({**TABLE, "damaged": "skip"}, hub)
+    assert len(items.table) == 11
+    assert [entry["input"] for entry in items.skipped] == ["train.parquet:3"]
+
+
+def test_a_column_without_images_is_named(hub):
+    settings = {**TABLE, "columns": {"image": "label", "target": "label", "group": None}}
+    with pytest.raises(UserError, match=r"train.parquet:1: expected the bytes of an image, but found \d"):
+        image_table.read(settings, hub)
