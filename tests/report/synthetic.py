@@ -300,16 +300,17 @@ def _write_checkpoint(root: Path) -> None:
         for split, shift in (("train", -0.15), ("validation", 0.0))
     ]
     write_parquet(folder / "curve.parquet", pd.concat(parts, ignore_index=True))
-    loss = {"model": 4.1, "unigram": 5.9, "unit": "nats per held-out token"}
+    loss = {"model": 4.1, "unigram": 5.9, "trigram": 4.6, "unit": "nats per predicted token"}
     write_sealed_json(
         folder / "pretraining.json",
         {
             "name": "topics-gpt2-00000001",
+            "objective": "causal",
             "vocabulary": 2048,
-            "corpus": {"characters": 640_000, "tokens": 190_000, "held_out_tokens": 19_000},
+            "corpus": {"characters": 640_000, "tokens": 190_000, "held_out_tokens": 19_000, "predicted_tokens": 18_999},
             "loss": loss,
-            "perplexity": {name: math.exp(loss[name]) for name in ("model", "unigram")},
-            "bits_per_character": {"model": 1.75, "unigram": 2.5},
+            "perplexity": {name: math.exp(loss[name]) for name in ("model", "unigram", "trigram")},
+            "bits_per_character": {"model": 1.75, "unigram": 2.5, "trigram": 1.96},
             "parameters": 560_000,
             "steps": 800,
             "best_step": 800,

@@ -1,4 +1,3 @@
-import json
 import math
 import os
 import random
@@ -14,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_runs import finetune, renamed, results, start
+from tiny_runs import ask_to_end, finetune, renamed, results
 from torch import nn
 from torch.nn import functional
 from transformers import BertModel, GPT2Model
@@ -581,18 +580,6 @@ def test_a_state_holds_no_code(tmp_path):
     assert not (tmp_path / "opened").exists()
 
 
-def ask_to_end(monkeypatch, module, name: str, when: set[int]) -> None:
-    """Let this process ask itself to end at some of the calls of a function, counted from 0."""
-    function, calls = getattr(module, name), iter(range(10**6))
-
-    def interrupting(*arguments):
-        if next(calls) in when:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return function(*arguments)
-
-    monkeypatch.setattr(module, name, interrupting)
-
-
 @pytest.mark.parametrize("damaged", [["latest.pt"], ["latest.pt", "previous.pt"]])
 def test_a_run_with_a_damaged_state_ends_as_if_nothing_had_happened(damaged, tiny, tmp_path, monkeypatch):
     spec = tiny.spec(training={"dropout": 0.2, "evaluate_every": 4})
@@ -720,156 +707,3 @@ def test_a_second_process_leaves_a_run_alone_that_another_one_computes(tiny, tmp
     assert first.wait(60) == 143
     with exclusive(out / ".lock", "it"):  # the lock went with its owner
         pass
-
-
-# --- pretraining ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
-    """A receipt of a few documents in the form of Python's topics."""
-    from crossover.acquire.receipt import write_receipt
-
-    folder = tmp_path_factory.mktemp("corpus")
-    words = random.Random(1)
-    topics = {
-        f"topic{number}": " ".join(words.choice(["the", "value", "of", "a", "name", "is", "été"]) for _ in range(60))
-        for number in range(8)
-    }
-    (folder / "topics.py").write_text(f"# a comment\ntopics = {topics!r}\n", encoding="utf-8")
-    write_receipt(folder / "dataset.json", folder, ["topics.py"], {"name": "topics", "kind": "python-topics"})
-    return folder / "dataset.json"
-
-
-PRETRAINING = {
-    "name": "tiny-00000000",
-    "code": {},
-    "vocabulary": 270,
-    "blocks": 1,
-    "width": 16,
-    "heads": 2,
-    "positions": 16,
-    "dropout": 0.1,
-    "training": {
-        "context": 12,
-        "batch_size": 8,
-        "steps": 60,
-        "learning_rate": 1e-2,
-        "weight_decay": 0.1,
-        "held_out": 0.2,
-        "seed": 4,
-    },
-}
-
-
-@pytest.fixture(scope="session")
-def pretrained(corpus, tmp_path_factory):
-    from crossover.training.pretrain import pretrain_checkpoint
-
-    out = tmp_path_factory.mktemp("pretrained")
-    pretrain_checkpoint(PRETRAINING, corpus, out, CPU, NEVER, "test")
-    return out
-
-
-def test_the_held_out_loss_is_that_of_one_token_after_another(corpus, pretrained):
-    """From the files that were written, with the plain classes: each token is predicted from those before it in its window."""
-    from tokenizers import Tokenizer
-    from transformers import GPT2LMHeadModel
-
-    from crossover.tasks.corpora import read_documents
-    from crossover.training.pretrain import split_documents
-
-    report, tokenizer = (
-        read_json(pretrained / "pretraining.json"),
-        Tokenizer.from_file(str(pretrained / "tokenizer.json")),
-    )
-    model = GPT2LMHeadModel.from_pretrained(pretrained).eval()
-    training, held_out = (
-        [token for text in texts for token in tokenizer.encode("<|endoftext|>" + text).ids]
-        for texts in split_documents(read_documents(corpus), 0.2, 4)
-    )
-    total = 0.0
-    with torch.inference_mode():
-        for position in range(1, len(held_out)):
-            begin = (position - 1) // 12 * 12
-            logits = model(torch.tensor([held_out[begin:position]])).logits[0, -1].double()
-            total -= functional.log_softmax(logits, -1)[held_out[position]].item()
-    loss = total / (len(held_out) - 1)
-    assert report["loss"]["model"] == pytest.approx(loss, abs=1e-5)
-    assert report["perplexity"]["model"] == pytest.approx(math.exp(loss), rel=1e-5)
-
-    size = tokenizer.get_vocab_size()
-    each = [math.log((training.count(token) + 1) / (len(training) + size)) for token in held_out[1:]]
-    unigram = -sum(each) / len(each)
-    assert report["loss"]["unigram"] == pytest.approx(unigram, abs=1e-9)
-    assert report["perplexity"]["unigram"] == pytest.approx(math.exp(unigram))
-    assert report["loss"]["model"] < report["loss"]["unigram"] < math.log(size), "it learns more than frequencies"
-
-    characters = sum(len(text) for text in split_documents(read_documents(corpus), 0.2, 4)[1])
-    assert report["bits_per_character"]["model"] == pytest.approx(total / math.log(2) / characters, rel=1e-5)
-    assert report["corpus"]["tokens"] == len(training) + len(held_out)
-    assert report["corpus"]["held_out_tokens"] == len(held_out)
-
-
-def test_what_was_pretrained_is_a_checkpoint_of_a_run(pretrained, tiny, tmp_path):
-    spec = tiny.spec(checkpoint={"name": "made", "folder": str(pretrained)}, training={"max_steps": 2})
-    assert run(spec, tmp_path)["steps"] == 2
-    body = build_model(spec, read_json(tiny.tokens["listops"] / "encoding.json"), 0).body
-    stored_weights = GPT2Model.from_pretrained(pretrained).state_dict()
-    assert all(torch.equal(tensor, stored_weights[name]) for name, tensor in body.state_dict().items())
-
-
-def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(corpus, pretrained, tmp_path, monkeypatch):
-    from crossover.training import pretrain
-
-    ask_to_end(monkeypatch, pretrain, "_next_token_loss", {10, 50})
-    for _ in range(2):
-        with pytest.raises(Interrupted):
-            pretrain.pretrain_checkpoint(PRETRAINING, corpus, tmp_path, CPU, NEVER, "test")
-        assert not (tmp_path / "model.safetensors").exists()
-    pretrain.pretrain_checkpoint(PRETRAINING, corpus, tmp_path, CPU, NEVER, "test")
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "curve.parquet", "pretraining.json"):
-        assert (tmp_path / name).read_bytes() == (pretrained / name).read_bytes()
-    assert read_json(tmp_path / "provenance.json")["resumed"] == 2
-
-
-def test_pretraining_runs_as_a_command(corpus, tmp_path, warm):
-    write_json(tmp_path / "spec.json", renamed(PRETRAINING, training=PRETRAINING["training"] | {"steps": 3}))
-    arguments = ("--spec", tmp_path / "spec.json", "--corpus", corpus, "--output", tmp_path / "out", "--gpus", "0")
-    process = start("pretrain-checkpoint", *arguments, env=warm)
-    assert process.wait(60) == 0, process.stderr.read()
-    assert json.loads((tmp_path / "out/pretraining.json").read_text())["steps"] == 3
-
-
-def test_a_corpus_shorter_than_the_context_is_refused(corpus, tmp_path):
-    from crossover.training.pretrain import pretrain_checkpoint
-
-    spec = PRETRAINING | {"positions": 5000, "training": PRETRAINING["training"] | {"context": 5000}}
-    with pytest.raises(UserError, match=r"^\S+dataset\.json: the corpus is shorter than one context of 5000 tokens; "):
-        pretrain_checkpoint(spec, corpus, tmp_path, CPU, NEVER, "test")
-
-
-@given(
-    documents=st.lists(st.text(min_size=1, max_size=30), min_size=2, max_size=15),
-    held_out=st.floats(0.05, 0.6),
-    seed=st.integers(0, 100),
-)
-def test_documents_are_held_out_whole_until_the_share_is_reached(documents, held_out, seed):
-    from crossover.training.pretrain import split_documents
-
-    documents = [f"{number}{text}" for number, text in enumerate(documents)]
-    kept, out = split_documents(documents, held_out, seed)
-    assert sorted(kept + out) == sorted(documents)
-    assert out == [text for text in documents if text in out]
-    share = [len(text) / sum(map(len, documents)) for text in out]
-    assert sum(share) >= held_out - 1e-9
-    assert any(sum(share) - one <= held_out for one in share), "not one document more than needed"
-
-
-@given(text=st.text())
-@settings(deadline=None)
-def test_the_tokenizer_loses_nothing(text, pretrained):
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(pretrained / "tokenizer.json"))
-    assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text

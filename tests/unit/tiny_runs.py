@@ -1,6 +1,7 @@
 """Tokens, checkpoints and runs so small that training takes a second; made by the workflow's own stages."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -162,3 +163,15 @@ def finetune(spec: Path, out: Path, *more: str | Path, seed: int = 0, **options:
 def results(out: Path) -> dict[str, bytes]:
     """The bytes of what a run has found, which must not depend on how it came about."""
     return {name: (out / name).read_bytes() for name in ("metrics.json", "curve.parquet", "predictions.parquet")}
+
+
+def ask_to_end(monkeypatch: Any, module: Any, name: str, when: set[int]) -> None:
+    """Let this process ask itself to end at some of the calls of a function, counted from 0."""
+    function, calls = getattr(module, name), iter(range(10**6))
+
+    def interrupting(*arguments):
+        if next(calls) in when:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return function(*arguments)
+
+    monkeypatch.setattr(module, name, interrupting)

@@ -9,7 +9,7 @@ from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopi
 
 
 class Pretraining(Model):
-    """Causal language modelling."""
+    """Language modelling: of the next token, or in architectures that read in both directions of masked ones."""
 
     context: PositiveInt
     """Tokens of a training window."""
@@ -22,7 +22,7 @@ class Pretraining(Model):
     weight_decay: float = 0.1
     """Decay of matrices; vectors and norms have none."""
     held_out: Share = 0.1
-    """Share of the corpus kept for the held-out perplexity."""
+    """Share of the corpus kept for the held-out loss."""
     seed: int = 0
     """Seed of the initial weights and of the windows."""
 
@@ -46,9 +46,9 @@ class PretrainedHere(Described):
     """Licence of the corpus."""
     corpus: Corpus
     """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
-    architecture: Literal["gpt2"]
-    """Hugging Face model type."""
-    vocabulary: Annotated[int, Field(ge=257)]
+    architecture: Literal["gpt2", "llama", "bert", "roberta", "albert"]
+    """Hugging Face model type: the first two learn to predict the next token, the others masked ones."""
+    vocabulary: Annotated[int, Field(ge=259)]
     """Size of the byte-level BPE vocabulary, trained on the same corpus."""
     blocks: PositiveInt
     """Transformer blocks."""

@@ -4,7 +4,7 @@ A new architecture is one entry in ARCHITECTURES; no other file knows the names 
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crossover.errors import UserError
@@ -27,6 +27,11 @@ class Architecture:
         part: what of the model is the body, such as its encoder; by default all of it.
         dropouts: attributes of the model's config that hold dropout probabilities.
         options: keyword arguments for AutoModel, such as leaving out a pooler that no loss reaches.
+        heads: attribute of the model's config that holds the number of attention heads.
+        inner: attribute of the model's config that holds the width inside a feed-forward layer; None where it is four
+            times the hidden size by itself.
+        objective: how it is pretrained as a language model, "causal" or "masked"; None where that is not done here.
+        settings: further settings of models that are made here.
     """
 
     groups: dict[str, str]
@@ -40,6 +45,23 @@ class Architecture:
     input_width: str | None = None
     reserved: int = 0
     part: str | None = None
+    heads: str = "num_attention_heads"
+    inner: str | None = "intermediate_size"
+    objective: str | None = None
+    settings: dict[str, object] = field(default_factory=dict)
+
+    def config_of(self, blocks: int, width: int, heads: int, positions: int, dropout: float) -> dict[str, object]:
+        """Settings of the config of a model that is made here; a feed-forward layer is four times as wide."""
+        values: dict[str | None, object] = {
+            self.depth: blocks,
+            self.width: width,
+            self.input_width: width,
+            self.heads: heads,
+            self.inner: 4 * width,
+            self.positions: positions + self.reserved,
+            **dict.fromkeys(self.dropouts, dropout),
+        }
+        return {name: value for name, value in values.items() if name} | self.settings
 
     def widths(self, config: Any) -> tuple[int, int]:
         """The width at which sequences enter, and the hidden size that the head reads."""
@@ -70,6 +92,7 @@ _BERT = Architecture(
     depth="num_hidden_layers",
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     options={"add_pooling_layer": False},
+    objective="masked",
 )
 
 ARCHITECTURES = {
@@ -88,6 +111,10 @@ ARCHITECTURES = {
         depth="n_layer",
         dropouts=("embd_pdrop", "attn_pdrop", "resid_pdrop"),
         options={},
+        heads="n_head",
+        inner=None,
+        objective="causal",
+        settings={"activation_function": "gelu_pytorch_tanh"},  # GPT-2's function in one kernel instead of eight
     ),
     "bert": _BERT,
     # Positions are counted from behind the id of padding, 1.
@@ -155,6 +182,7 @@ ARCHITECTURES = {
         depth="num_hidden_layers",
         dropouts=("attention_dropout",),
         options={},
+        objective="causal",
     ),
 }
 

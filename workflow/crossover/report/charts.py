@@ -5,6 +5,7 @@ without JavaScript and the printer get. A third copy with its own title, legend 
 """
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -448,25 +449,31 @@ def draw_rates(
     )
 
 
-def draw_pretraining(name: str, title: str, curve: pd.DataFrame, unigram: float) -> Chart:
-    """Loss while pretraining, beside that of a model that knows the frequencies of tokens alone."""
-    names = {"validation": "held-out text", "train": "training text"}
+BASELINES = {"unigram": "token frequencies alone", "trigram": "three tokens in a row, counted"}
+
+
+def draw_pretraining(name: str, title: str, curve: pd.DataFrame, losses: Mapping[str, Any]) -> Chart:
+    """Loss while pretraining, beside those of models that count tokens."""
+    names = {"validation": "held-out sequences", "train": "training sequences"}
     shown = curve.assign(split=curve["split"].map(names), said=curve["loss"].map("{:.3f}".format))
     scale = alt.Scale(domain=list(names.values()), range=["var(--blue)", "var(--sky)"])
     dash = alt.StrokeDash("split:N", scale=alt.Scale(domain=list(names.values()), range=[[1, 0], [5, 3]]), title=None)
     x = alt.X("step:Q", axis=alt.Axis(title="training step", grid=False, tickCount=5))
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token", tickCount=5))
     base = alt.Chart(_data(shown)).encode(x=x, y=y, color=alt.Color("split:N", scale=scale, title=None))
-    line = alt.Chart(alt.InlineData(values=[{"unigram": round(unigram, 4), "text": "token frequencies alone"}]))
+    counted = [{"loss": round(losses[baseline], 4), "text": text} for baseline, text in BASELINES.items()]
+    line = alt.Chart(alt.InlineData(values=counted)).encode(y="loss:Q")
     chart = alt.layer(
-        line.mark_rule(color="var(--soft)", strokeWidth=1.5).encode(y="unigram:Q"),
+        line.mark_rule(color="var(--soft)", strokeWidth=1.5),
         line.mark_text(align="right", dy=-7, color="var(--soft)", fontSize=12).encode(
-            y="unigram:Q", x=alt.value("width"), text="text:N"
+            x=alt.value("width"), text="text:N"
         ),
         base.mark_line(strokeWidth=2.5).encode(strokeDash=dash),
         base.mark_circle(size=60).encode(
             opacity=alt.value(0), tooltip=_tooltip(text="split", step="step", loss="said")
         ),
     )
-    description = f"{title}: loss on held-out and on training text by step, and the loss of token frequencies alone."
+    description = (
+        f"{title}: loss on held-out and on training sequences by step, and the losses of models that count tokens."
+    )
     return finish(f"pretraining-{name}", chart.properties(height=240), title, description, WIDE)

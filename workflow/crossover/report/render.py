@@ -53,7 +53,7 @@ def render_part(part: Part, folder: Path) -> None:
     series = make_series(part.whole)
     charts = draw_charts(spec, tables, series)
     charts["pretraining"] = [
-        draw_pretraining(name, spec["checkpoints"][name]["title"], made["curve"], made["loss"]["unigram"])
+        draw_pretraining(name, spec["checkpoints"][name]["title"], made["curve"], made["loss"])
         for name, made in known["checkpoints"].items()
         if made
     ]

@@ -1,52 +1,45 @@
-"""Pretrain a small causal language model, with a tokenizer of its own, and measure what it has learned."""
+"""Pretrain a small language model, with a tokenizer of its own, and measure what it has learned."""
 
 import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn import functional
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PretrainedConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from crossover.errors import UserError
 from crossover.files import replacing, sha256, write_parquet, write_sealed_json
+from crossover.models.architecture import Architecture, architecture_of
 from crossover.models.sequence import derived_seed
 from crossover.tasks.corpora import read_corpus
-from crossover.training.loop import Settings, slices, train
+from crossover.training.corpus import END, MASK, PAD, SPECIAL, Tokens, ngram_losses, tokenize
+from crossover.training.loop import Settings, train
+from crossover.training.objectives import (
+    NOTHING,
+    Ask,
+    draw_windows,
+    held_out_loss,
+    masked,
+    mean_loss,
+    next_token,
+    questions,
+)
 from crossover.training.provenance import Recorder
 from crossover.training.state import StateStore
 
 log = logging.getLogger(__name__)
-END = "<|endoftext|>"  # stands before every document, as in GPT-2
 WARM_UP = 0.05  # share of the steps
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "curve.parquet")
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Token ids of the two parts of a corpus, and how many characters they stand for.
-
-    Attributes:
-        training: int64 [tokens].
-        held_out: int64 [tokens].
-        characters: of both parts.
-        held_out_characters: of the held-out part.
-    """
-
-    training: np.ndarray
-    held_out: np.ndarray
-    characters: int
-    held_out_characters: int
+BASELINES = {"unigram": 1, "trigram": 3}  # tokens that are counted together
+MODELS = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 
 
 def pretrain_checkpoint(
@@ -69,27 +62,30 @@ def pretrain_checkpoint(
         UserError: the corpus is damaged, or too small for the context.
     """
     training = spec["training"]
+    context, seed = training["context"], training["seed"]
     recorder = Recorder(device, spec["code"], command)
-    kept, held_out = split_documents(read_corpus(corpus), training["held_out"], training["seed"])
-    tokenizer = train_tokenizer(kept, spec["vocabulary"])
-    tokens = Tokens(
-        encode(tokenizer, kept), encode(tokenizer, held_out), sum(map(len, kept + held_out)), sum(map(len, held_out))
+    architecture = architecture_of(spec["architecture"])
+    objective = str(architecture.objective)
+    tokenizer, tokens = tokenize(
+        read_corpus(corpus), spec["vocabulary"], SPECIAL[objective], training["held_out"], seed
     )
-    if min(len(tokens.training), len(tokens.held_out)) <= training["context"]:
+    if min(len(tokens.training), len(tokens.held_out)) <= context:
         raise UserError(
-            f"{corpus}: the corpus is shorter than one context of {training['context']} tokens; use more text or a shorter context."
+            f"{corpus}: the corpus is shorter than one context of {context} tokens; use more text or a shorter context."
         )
-
-    torch.manual_seed(derived_seed(training["seed"], "body"))
-    model = GPT2LMHeadModel(_config(spec, tokenizer)).to(device)
-    torch.manual_seed(derived_seed(training["seed"], "dropout"))
-    windows = draw_windows(tokens.training, training["context"], training["batch_size"], training["seed"])
+    ask = _asking(objective, tokenizer)
+    torch.manual_seed(derived_seed(seed, "body"))
+    model = MODELS[objective].from_config(model_config(spec, architecture, tokenizer)).to(device)
+    torch.manual_seed(derived_seed(seed, "dropout"))
 
     def loss_of(step: int) -> Tensor:
-        return _next_token_loss(model, torch.from_numpy(windows(step)).to(device))
+        rng = np.random.default_rng([seed, step])
+        return mean_loss(
+            model, *ask(draw_windows(tokens.training, context, training["batch_size"], rng), rng, True), device
+        )
 
     def validate() -> tuple[float, float]:
-        loss = held_out_loss(model, tokens.held_out, training["context"], device)
+        loss = held_out_loss(model, tokens.held_out, context, ask, seed, device)
         return -loss, loss
 
     settings = Settings(
@@ -112,15 +108,19 @@ def pretrain_checkpoint(
         out / "curve.parquet",
         pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])[["step", "split", "loss"]],
     )
+    asked = np.concatenate(
+        [(labels != NOTHING).ravel() for _, labels in questions(tokens.held_out, context, ask, seed)]
+    )
     write_sealed_json(
         out / "pretraining.json",
         {
             "name": spec["name"],
-            **_report(tokens, progress.best_loss, tokenizer.get_vocab_size()),
+            "objective": objective,
+            **_report(tokens, asked, progress.best_loss, tokenizer.get_vocab_size()),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "steps": progress.step,
             "best_step": progress.best_step,
-            "tokens_seen": progress.step * training["batch_size"] * training["context"],
+            "tokens_seen": progress.step * training["batch_size"] * context,
             "sha256": {name: sha256(out / name) for name in FILES},
         },
     )
@@ -128,7 +128,27 @@ def pretrain_checkpoint(
     store.clear()
 
 
-def save_model(model: GPT2LMHeadModel, out: Path) -> None:
+def _asking(objective: str, tokenizer: Tokenizer) -> Ask:
+    if objective == "causal":
+        return next_token
+    special = SPECIAL[objective]
+    return masked(special.index(MASK), len(special), tokenizer.get_vocab_size())
+
+
+def model_config(spec: dict[str, Any], architecture: Architecture, tokenizer: Tokenizer) -> PretrainedConfig:
+    """The config of a model that is made here; what the spec does not say is as the architecture has it."""
+    end = tokenizer.token_to_id(END)
+    return AutoConfig.for_model(
+        spec["architecture"],
+        vocab_size=tokenizer.get_vocab_size(),
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=tokenizer.token_to_id(PAD),
+        **architecture.config_of(spec["blocks"], spec["width"], spec["heads"], spec["positions"], spec["dropout"]),
+    )
+
+
+def save_model(model: PreTrainedModel, out: Path) -> None:
     """Write config.json and model.safetensors, each in one step."""
     with tempfile.TemporaryDirectory(dir=out) as folder:
         disable_progress_bar()
@@ -138,9 +158,19 @@ def save_model(model: GPT2LMHeadModel, out: Path) -> None:
                 shutil.copyfile(Path(folder) / name, temporary)
 
 
-def _report(tokens: Tokens, loss: float, vocabulary: int) -> dict[str, Any]:
-    """What was learned: the held-out loss of the model beside that of a unigram model."""
-    unigram = unigram_loss(tokens.training, tokens.held_out, vocabulary)
+def _report(tokens: Tokens, asked: np.ndarray, loss: float, vocabulary: int) -> dict[str, Any]:
+    """What was learned: the held-out loss of the model beside those of models that count.
+
+    Args:
+        tokens: of the corpus.
+        asked: bool [held-out tokens - 1], which tokens were to be predicted.
+        loss: of the model, in nats.
+        vocabulary: number of token ids.
+    """
+    losses = {"model": loss} | {
+        name: float(ngram_losses(tokens.training, tokens.held_out, vocabulary, order)[asked].mean())
+        for name, order in BASELINES.items()
+    }
     per_character = (len(tokens.held_out) - 1) / tokens.held_out_characters / math.log(2)
     return {
         "vocabulary": vocabulary,
@@ -148,104 +178,10 @@ def _report(tokens: Tokens, loss: float, vocabulary: int) -> dict[str, Any]:
             "characters": tokens.characters,
             "tokens": len(tokens.training) + len(tokens.held_out),
             "held_out_tokens": len(tokens.held_out),
+            "predicted_tokens": int(asked.sum()),
         },
-        "loss": {"model": loss, "unigram": unigram, "unit": "nats per held-out token"},
-        "perplexity": {"model": math.exp(loss), "unigram": math.exp(unigram)},
-        "bits_per_character": {"model": loss * per_character, "unigram": unigram * per_character},
+        "loss": {**losses, "unit": "nats per predicted token"},
+        "perplexity": {name: math.exp(value) for name, value in losses.items()},
+        # A text has a probability under models that read it from left to right alone.
+        "bits_per_character": {name: value * per_character for name, value in losses.items()} if asked.all() else None,
     }
-
-
-def split_documents(documents: list[str], held_out: float, seed: int) -> tuple[list[str], list[str]]:
-    """Divide whole documents, so that no sentence of a held-out one was read.
-
-    Args:
-        documents: texts.
-        held_out: share of the characters to hold out, reached with the first document that passes it.
-        seed: of the order in which documents are drawn.
-
-    Returns:
-        The texts for training and the held-out ones, each in the order given.
-    """
-    order = np.random.default_rng(seed).permutation(len(documents))
-    characters = np.cumsum([len(documents[index]) for index in order])
-    count = 1 + int(np.searchsorted(characters, held_out * characters[-1]))
-    chosen = set(order[:count].tolist())
-    kept = [text for index, text in enumerate(documents) if index not in chosen]
-    return kept, [documents[index] for index in sorted(chosen)]
-
-
-def train_tokenizer(texts: list[str], vocabulary: int) -> Tokenizer:
-    """A byte-level BPE tokenizer as GPT-2's (Radford et al. 2019, section 2.2), trained on `texts`."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
-
-
-def encode(tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
-    """All texts as one row of token ids, int64 [tokens], each text after an end-of-text token."""
-    end = tokenizer.token_to_id(END)
-    return np.array([token for text in texts for token in [end, *tokenizer.encode(text).ids]], dtype=np.int64)
-
-
-def _config(spec: dict[str, Any], tokenizer: Tokenizer) -> GPT2Config:
-    end = tokenizer.token_to_id(END)
-    return GPT2Config(
-        vocab_size=tokenizer.get_vocab_size(),
-        n_positions=spec["positions"],
-        n_embd=spec["width"],
-        n_layer=spec["blocks"],
-        n_head=spec["heads"],
-        activation_function="gelu_pytorch_tanh",  # GPT-2's function in one kernel instead of eight
-        resid_pdrop=spec["dropout"],
-        embd_pdrop=spec["dropout"],
-        attn_pdrop=spec["dropout"],
-        bos_token_id=end,
-        eos_token_id=end,
-    )
-
-
-def draw_windows(tokens: np.ndarray, context: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
-    """Random windows of a step, int64 [batch, context + 1]; they follow from the seed and the step alone."""
-
-    def windows(step: int) -> np.ndarray:
-        starts = np.random.default_rng([seed, step]).integers(0, len(tokens) - context, size=batch_size)
-        return tokens[starts[:, None] + np.arange(context + 1)]
-
-    return windows
-
-
-def _next_token_loss(model: GPT2LMHeadModel, windows: Tensor) -> Tensor:
-    """Mean loss of predicting each token of windows [batch, context + 1] from those before it."""
-    logits = model(input_ids=windows[:, :-1]).logits
-    return functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
-
-
-def held_out_loss(model: GPT2LMHeadModel, tokens: np.ndarray, context: int, device: torch.device) -> float:
-    """Mean loss in nats over every held-out token but the first, in windows that follow one another."""
-    total = 0.0
-    for window in _consecutive(tokens, context):
-        total += _next_token_loss(model, torch.from_numpy(window).to(device)).item() * window[:, 1:].size
-    return total / (len(tokens) - 1)
-
-
-def _consecutive(tokens: np.ndarray, context: int) -> Iterator[np.ndarray]:
-    """Windows [up to 32, context + 1] that overlap by one token, and a shorter last one: each token is predicted once."""
-    whole = (len(tokens) - 1) // context
-    windows = tokens[: whole * context + 1]
-    starts = np.arange(whole) * context
-    for part in slices(whole, 32):
-        yield windows[starts[part, None] + np.arange(context + 1)]
-    if whole * context < len(tokens) - 1:
-        yield tokens[None, whole * context :]
-
-
-def unigram_loss(training: np.ndarray, held_out: np.ndarray, vocabulary: int) -> float:
-    """Mean loss in nats of the tokens' frequencies in training (with one added to each) on the held-out tokens but the first."""
-    counts = np.bincount(training, minlength=vocabulary) + 1
-    return float(-np.log(counts / counts.sum())[held_out[1:]].mean())
