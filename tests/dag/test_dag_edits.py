@@ -258,14 +258,14 @@ def test_tokens_made_again_in_the_same_invocation_count_as_new(finished):
 
 def test_a_checkpoint_that_is_written_again_as_it_was_plans_nothing(finished):
     """Its record holds nothing of when, where and at what cost it was made."""
-    [record] = finished.root.glob("results/checkpoints/*/pretraining.json")
+    [record] = finished.root.glob("results/checkpoints/*/checkpoint.json")
     record.write_bytes(record.read_bytes())
     assert finished.plan() == set()
 
 
 def test_a_checkpoint_with_other_weights_retrains_its_runs(finished):
     """As when it is made again on a machine that rounds in another way."""
-    [record] = finished.root.glob("results/checkpoints/*/pretraining.json")
+    [record] = finished.root.glob("results/checkpoints/*/checkpoint.json")
     record.write_text(record.read_text().replace('"perplexity"', '"Perplexity"'))
     assert finished.plan() == runs(CELLS) | REPORT
 

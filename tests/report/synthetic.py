@@ -74,7 +74,8 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
                 "description": "A small GPT-2, pretrained on the topics of Python's own documentation.",
                 "licence": "PSF-2.0",
                 "folder": "results/checkpoints/topics-gpt2-00000001",
-                "pretraining": "results/checkpoints/topics-gpt2-00000001/pretraining.json",
+                "origin": None,
+                "pretraining": "results/checkpoints/topics-gpt2-00000001/checkpoint.json",
                 "subset": "wiki.tokens: 100 of 200 articles",
             }
         },
@@ -302,7 +303,7 @@ def _write_checkpoint(root: Path) -> None:
     write_parquet(folder / "curve.parquet", pd.concat(parts, ignore_index=True))
     loss = {"model": 4.1, "unigram": 5.9, "trigram": 4.6, "unit": "nats per predicted token"}
     write_sealed_json(
-        folder / "pretraining.json",
+        folder / "checkpoint.json",
         {
             "name": "topics-gpt2-00000001",
             "objective": "causal",

@@ -100,7 +100,7 @@ def test_the_config_offers_what_can_be_pretrained():
 def test_the_held_out_loss_is_that_of_one_token_after_another(model, corpus, pretrained):
     """From the files that were written, with the plain classes: each token is predicted from those before it in its window."""
     folder = pretrained / model
-    report = read_json(folder / "pretraining.json")
+    report = read_json(folder / "checkpoint.json")
     tokenizer, training, held_out = parts(corpus, folder)
     plain = AutoModelForCausalLM.from_pretrained(folder).eval()
     total = 0.0
@@ -129,7 +129,7 @@ def test_the_held_out_loss_is_that_of_one_token_after_another(model, corpus, pre
 @pytest.mark.parametrize("model", [name for name, objective in OBJECTIVES.items() if objective == "masked"])
 def test_the_held_out_loss_is_that_of_the_hidden_tokens(model, corpus, pretrained):
     folder = pretrained / model
-    report = read_json(folder / "pretraining.json")
+    report = read_json(folder / "checkpoint.json")
     tokenizer, training, held_out = parts(corpus, folder)
     hidden, size = tokenizer.token_to_id(MASK), tokenizer.get_vocab_size()
     plain = AutoModelForMaskedLM.from_pretrained(folder).eval()
@@ -171,7 +171,7 @@ def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(
             pretrain_checkpoint(spec_of(model), corpus, tmp_path, CPU, NEVER, "test")
         assert not (tmp_path / "model.safetensors").exists()
     pretrain_checkpoint(spec_of(model), corpus, tmp_path, CPU, NEVER, "test")
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "curve.parquet", "pretraining.json"):
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "curve.parquet", "checkpoint.json"):
         assert (tmp_path / name).read_bytes() == (pretrained / model / name).read_bytes()
     assert read_json(tmp_path / "provenance.json")["resumed"] == 2
 
@@ -181,7 +181,7 @@ def test_pretraining_runs_as_a_command(corpus, tmp_path, warm):
     arguments = ("--spec", tmp_path / "spec.json", "--corpus", corpus, "--output", tmp_path / "out", "--gpus", "0")
     process = start("pretrain-checkpoint", *arguments, env=warm)
     assert process.wait(60) == 0, process.stderr.read()
-    assert json.loads((tmp_path / "out/pretraining.json").read_text())["steps"] == 3
+    assert json.loads((tmp_path / "out/checkpoint.json").read_text())["steps"] == 3
 
 
 def test_a_corpus_shorter_than_the_context_is_refused(corpus, tmp_path):

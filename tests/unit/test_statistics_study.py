@@ -94,7 +94,7 @@ def study(tmp_path, monkeypatch):
         "checkpoints": {
             "c": {
                 "folder": "results/checkpoints/c-00000001",
-                "pretraining": "results/checkpoints/c-00000001/pretraining.json",
+                "pretraining": "results/checkpoints/c-00000001/checkpoint.json",
             }
         },
         "conditions": CONDITIONS,

@@ -308,7 +308,7 @@ def test_a_checkpoint_that_changed_is_refused(name, copied, tiny):
     digests = {path.name: stage.sha256(path) for path in folder.iterdir()}
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     assert refused(tiny.spec(checkpoint=planned), copied / "out").startswith(f"{folder} has changed since")
-    write_sealed_json(folder / "pretraining.json", {"sha256": digests})
+    write_sealed_json(folder / "checkpoint.json", {"sha256": digests})
     text = refused(tiny.spec(checkpoint=made), copied / "out")
     assert text.startswith(f"{folder}/{name} is not the file that pretraining wrote; delete {folder}")
 

@@ -63,10 +63,10 @@ def stages(plan: Plan) -> dict[str, Stage]:
     runs = [Path("results/runs") / name / f"seed-{seed}" for name, seed in plan.runs]
     parts = ["values.npy", "offsets.npy", "targets.npy", "items.parquet"]
     token_files = [encoded / f"{split}.{part}" for split in ("train", "validation", "test") for part in parts]
-    weights = [checkpoint / name for name in ("config.json", "model.safetensors", "tokenizer.json", "pretraining.json")]
+    weights = [checkpoint / name for name in ("config.json", "model.safetensors", "tokenizer.json", "checkpoint.json")]
     tasks = study["tasks"].values()
     cards = [Path(path) for one in tasks for path in (one["card"], *one["encodings"].values())]
-    seen = [checkpoint / "pretraining.json", checkpoint / "curve.parquet", checkpoint / "provenance.json"]
+    seen = [checkpoint / "checkpoint.json", checkpoint / "curve.parquet", checkpoint / "provenance.json"]
     return {
         "prepare": Stage(
             [receipt, *Path("data/tunes").rglob("*.mid")], lambda out: prepare_task(task, receipt, out)

@@ -90,7 +90,7 @@ def test_checkpoints_are_pretrained_on_text_and_on_the_sequences_of_tasks(publis
     published.edit("published.yaml", "checkpoints: [books]", f"checkpoints: [{', '.join(CORPORA)}]")
     published.edit("published.yaml", STUDY.split("\n")[2], "tasks: [splice]")
     published.finish("--cores", "2", "--until", "pretrain_checkpoint", study="published.yaml")
-    reports = {path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text()) for path in published.root.glob("results/checkpoints/*/pretraining.json")}  # fmt: skip
+    reports = {path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text()) for path in published.root.glob("results/checkpoints/*/checkpoint.json")}  # fmt: skip
     assert set(reports) == set(CORPORA)
     assert reports["books"]["corpus"]["characters"] > 9_000_000
     assert reports["wiki"]["corpus"]["characters"] == pytest.approx(1_120_000, rel=0.02)

@@ -127,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--task", type=Path, required=True, metavar="FOLDER", help="results/tasks/<task>-<hash>")
     sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/tokens/<tokens>-<hash>")
 
+    sub = command("fetch-checkpoint", _fetch_checkpoint, "fetch a checkpoint from the Hugging Face hub")
+    sub.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="resources/downloads/<checkpoint>-<hash>"
+    )
+
     sub = command("pretrain-checkpoint", _pretrain_checkpoint, "pretrain a language model and its tokenizer")
     sub.add_argument("--corpus", type=Path, required=True, help="the receipt of a text dataset, or the card of a task")
     sub.add_argument(
@@ -244,6 +249,12 @@ def _tokenize_task(arguments: argparse.Namespace) -> None:
     from crossover.encodings.tokenize import tokenize_task
 
     tokenize_task(_checked_spec(arguments), arguments.task, arguments.output)
+
+
+def _fetch_checkpoint(arguments: argparse.Namespace) -> None:
+    from crossover.acquire.checkpoint import fetch_checkpoint
+
+    fetch_checkpoint(_checked_spec(arguments), arguments.output)
 
 
 def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:

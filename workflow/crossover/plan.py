@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.acquire.spec import dataset_spec, subset_of
-from crossover.config.checkpoints import Checkpoint, Corpus, LocalCheckpoint, TaskCorpus
+from crossover.config.checkpoints import Checkpoint, Corpus, HubCheckpoint, LocalCheckpoint, PretrainedHere, TaskCorpus
 from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
 from crossover.config.studies import Condition, Study
@@ -211,6 +211,10 @@ def _add_checkpoint(name: str, checkpoint: Checkpoint, add: Any) -> Spec:
             )
         digest = remembered_tree_digest(Path(checkpoint.path))
         return {"name": f"{name}-{digest[:8]}", "folder": checkpoint.path, "sha256": digest}
+    if isinstance(checkpoint, HubCheckpoint):
+        origin = {"id": checkpoint.id, "revision": checkpoint.revision}
+        fetched = add(named(name, {"kind": "hub", **origin, "code": _code("crossover.acquire.checkpoint")}))["name"]
+        return {"name": fetched, "folder": f"resources/downloads/{fetched}"}
     corpus = _add_corpus(name, checkpoint.corpus, add)
     settings = checkpoint.model_dump(exclude={"title", "description", "licence", "corpus", "kind"})
     identity = {"kind": "checkpoint", "corpus": corpus, **settings, "code": _code("crossover.training.pretrain")}
@@ -241,8 +245,10 @@ def _check_length(task_name: str, task: Task, checkpoint_name: str, checkpoint: 
 
 def _positions(checkpoint: Checkpoint) -> int | None:
     """The longest sequence a checkpoint can read, or None where its config leaves it to the architecture."""
-    if not isinstance(checkpoint, LocalCheckpoint):
+    if isinstance(checkpoint, PretrainedHere):
         return checkpoint.positions
+    if isinstance(checkpoint, HubCheckpoint):
+        return None  # before it has been fetched
     config = read_json(Path(checkpoint.path) / "config.json")
     return config.get("max_position_embeddings") or config.get("n_positions")
 
@@ -327,7 +333,10 @@ def _study_spec(
             checkpoint: {
                 **settings.model_dump(include={"title", "description", "licence"}),
                 "folder": weights[checkpoint]["folder"],
-                "pretraining": f"{weights[checkpoint]['folder']}/pretraining.json"
+                "origin": f"https://huggingface.co/{settings.id}/tree/{settings.revision}"
+                if settings.kind == "hub"
+                else None,
+                "pretraining": f"{weights[checkpoint]['folder']}/checkpoint.json"
                 if settings.kind == "pretrain"
                 else None,
                 "subset": _subset(specs, weights[checkpoint]["name"]),

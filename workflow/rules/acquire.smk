@@ -31,6 +31,29 @@ rule acquire_dataset:
         " --spec {input.spec:q} --output {output.receipt:q} --threads {threads} --log {log:q}"
 
 
+rule fetch_checkpoint:
+    input:
+        spec=ancient("results/specs/{checkpoint}.json"),
+    output:
+        multiext(
+            "resources/downloads/{checkpoint}/",
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "checkpoint.json",
+        ),
+    log:
+        "logs/fetch_checkpoint/{checkpoint}.log",
+    benchmark:
+        "results/benchmarks/fetch_checkpoint/{checkpoint}.tsv"
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    shell:
+        "python -m crossover fetch-checkpoint"
+        " --spec {input.spec:q} --output resources/downloads/{wildcards.checkpoint:q} --log {log:q}"
+
+
 rule prepare_task:
     input:
         spec=ancient("results/specs/{task}.json"),

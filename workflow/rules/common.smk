@@ -122,7 +122,7 @@ def tokenizer_of_tokens(wildcards):
         return []
     file = Path(tokenizer["file"])
     made_here = "sha256" not in tokenizer
-    return [ancient(str(path)) for path in ([file, file.with_name("pretraining.json")] if made_here else [file])]
+    return [ancient(str(path)) for path in ([file, file.with_name("checkpoint.json")] if made_here else [file])]
 
 
 def inputs_of_run(wildcards):
@@ -140,11 +140,12 @@ def files_of_tokens(tokens):
 
 @cache
 def files_of_checkpoint(name, folder):
-    """A checkpoint pretrained here speaks through pretraining.json; a user's own was there before the plan."""
+    """A checkpoint that is made or fetched speaks through checkpoint.json; a user's own was there before the plan."""
     if name not in PLAN.specs:
         return [f"{folder}/config.json"]
-    made = [path.format(checkpoint=name) for path in rules.pretrain_checkpoint.output]
-    return [path if path.endswith("pretraining.json") else ancient(path) for path in made]
+    rule = rules.fetch_checkpoint if PLAN.specs[name]["kind"] == "hub" else rules.pretrain_checkpoint
+    made = [path.format(checkpoint=name) for path in rule.output]
+    return [path if path.endswith("checkpoint.json") else ancient(path) for path in made]
 
 
 def sweep_of_run(wildcards):

@@ -9,7 +9,7 @@ rule pretrain_checkpoint:
             "model.safetensors",
             "tokenizer.json",
             "curve.parquet",
-            "pretraining.json",
+            "checkpoint.json",
             "provenance.json",
         ),
     log:

@@ -22,6 +22,7 @@ LONGEST = 512  # positions assumed where neither encoding nor checkpoint says
 FLOATS_PER_POSITION = 40  # activations kept for the gradient, per position, block and unit of width
 CPU_FLOPS = 5e9  # per thread, a tenth of what was measured
 GPU_FLOPS = 1e12  # small models do not fill a GPU
+BASE_PARAMETERS = 125_000_000  # of GPT-2's smallest model
 START_MINUTES = 10  # imports, a slow file server, and tokens read for the first time
 
 
@@ -81,7 +82,8 @@ def work_of(spec: Spec, specs: Mapping[str, Spec]) -> Work:
         blocks, width, parameters, _ = _pretrained_here(spec)
         return Work(parameters, blocks, width, training["context"], training["batch_size"], training["steps"])
     weights = spec["checkpoint"]
-    model = _pretrained_here(specs[weights["name"]]) if weights["name"] in specs else _local(Path(weights["folder"]))
+    made = specs.get(weights["name"])
+    model = _pretrained_here(made) if made and made["kind"] == "checkpoint" else _stored(Path(weights["folder"]))
     blocks, width, parameters, positions = model
     length = specs[spec["tokens"]]["encoding"].get("max_length") or positions
     return Work(parameters, blocks, width, length, training["batch_size"], training["max_steps"])
@@ -92,8 +94,9 @@ def _pretrained_here(spec: Spec) -> tuple[int, int, int, int]:
     return blocks, width, 12 * blocks * width**2 + (spec["vocabulary"] + positions) * width, positions
 
 
-def _local(folder: Path) -> tuple[int, int, int, int]:
-    config = read_json(folder / "config.json")
+def _stored(folder: Path) -> tuple[int, int, int, int]:
+    """The size of a checkpoint in a folder; of one that the hub still has, that of BERT's and GPT-2's base model."""
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
 
     def first(*keys: str, default: int) -> int:
         return next((config[key] for key in keys if config.get(key)), default)
@@ -102,5 +105,5 @@ def _local(folder: Path) -> tuple[int, int, int, int]:
     width = first("n_embd", "hidden_size", default=768)
     positions = first("n_positions", "max_position_embeddings", default=LONGEST)
     weights = folder / "model.safetensors"
-    size = weights.stat().st_size if weights.is_file() else 0  # a run without weights says so itself
-    return blocks, width, size // 4, positions
+    parameters = weights.stat().st_size // 4 if weights.is_file() else BASE_PARAMETERS
+    return blocks, width, parameters, positions

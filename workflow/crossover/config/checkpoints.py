@@ -83,4 +83,16 @@ class LocalCheckpoint(Described):
     """The folder, relative to the working directory."""
 
 
-Checkpoint = Annotated[PretrainedHere | LocalCheckpoint, Field(discriminator="kind")]
+class HubCheckpoint(Described):
+    """A checkpoint of the Hugging Face hub at a pinned commit, fetched once, before the runs that use it."""
+
+    kind: Literal["hub"]
+    licence: str
+    """Licence of the weights."""
+    id: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
+    """Id on the hub, such as openai-community/gpt2; it must have its weights as one model.safetensors."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    """The commit, in full: a branch would let the weights change."""
+
+
+Checkpoint = Annotated[PretrainedHere | HubCheckpoint | LocalCheckpoint, Field(discriminator="kind")]

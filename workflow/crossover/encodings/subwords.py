@@ -61,6 +61,8 @@ def make_encoder(settings: Settings, card: Settings, training: Items) -> Subword
     """
     require_type(card, training, "subwords", "large_string")
     path, digest = _checked(settings["tokenizer"])
+    if path.read_bytes().strip() == b"null":  # as fetched where the hub has none
+        raise UserError(f"{path}: this checkpoint has no tokenizer.json; choose another encoding, or name a tokenizer.")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception for whatever it cannot read
@@ -82,7 +84,7 @@ def _checked(tokenizer: Settings) -> tuple[Path, str]:
     path = Path(tokenizer["file"])
     if "sha256" in tokenizer:
         return check_file(path, tokenizer["sha256"], "this was planned with"), tokenizer["sha256"]
-    made = path.with_name("pretraining.json")
+    made = path.with_name("checkpoint.json")
     digest = read_sealed_json(made)["sha256"][path.name]
     return check_file(path, digest, f"{made} describes"), digest
 

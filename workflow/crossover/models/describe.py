@@ -51,7 +51,7 @@ def _folder(name: str) -> Path:
     checkpoint = load_checkpoint(name)
     if checkpoint.kind == "folder":
         return Path(checkpoint.path)
-    made = sorted(Path("results/checkpoints").glob(f"{name}-*/pretraining.json"), key=lambda path: path.stat().st_mtime)
+    made = sorted(Path("results/checkpoints").glob(f"{name}-*/checkpoint.json"), key=lambda path: path.stat().st_mtime)
     if not made:
         raise UserError(f"checkpoint {name} has not been pretrained yet; run snakemake with a study that uses it.")
     return made[-1].parent

@@ -138,11 +138,11 @@ def check_checkpoint(checkpoint: dict[str, Any]) -> str:
         if tree_digest(folder) != checkpoint["sha256"]:
             raise UserError(f"{folder} has changed since this run was planned; run snakemake again.")
         return sha256(folder / "model.safetensors")
-    recorded = read_sealed_json(folder / "pretraining.json")["sha256"]
+    recorded = read_sealed_json(folder / "checkpoint.json")["sha256"]
     for name, digest in recorded.items():
         if not (folder / name).exists() or sha256(folder / name) != digest:
             raise UserError(
-                f"{folder / name} is not the file that pretraining wrote; delete {folder} and run snakemake again."
+                f"{folder / name} is not the file that {folder / 'checkpoint.json'} describes; delete {folder} and run snakemake again."
             )
     return recorded["model.safetensors"]
 

@@ -47,7 +47,7 @@ def pretrain_checkpoint(
 ) -> None:
     """Train tokenizer and model, and write what was made, what was learned, and at what cost.
 
-    The files are config.json, model.safetensors, tokenizer.json, curve.parquet, pretraining.json (the same bytes whenever
+    The files are config.json, model.safetensors, tokenizer.json, curve.parquet, checkpoint.json (the same bytes whenever
     the same checkpoint is made) and provenance.json.
 
     Args:
@@ -112,7 +112,7 @@ def pretrain_checkpoint(
         [(labels != NOTHING).ravel() for _, labels in questions(tokens.held_out, context, ask, seed)]
     )
     write_sealed_json(
-        out / "pretraining.json",
+        out / "checkpoint.json",
         {
             "name": spec["name"],
             "objective": objective,

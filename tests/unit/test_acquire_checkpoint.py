@@ -1,0 +1,160 @@
+"""Checkpoints of the Hugging Face hub, fetched by the hub's own library from a server that answers as the hub does."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tiny_runs import VOCABULARY, environment, renamed, start, write_checkpoint
+
+from crossover.config.checkpoints import Checkpoint
+from crossover.config.load import parse
+from crossover.errors import UserError
+from crossover.files import read_json, read_sealed_json, sha256, write_json
+from crossover.training.finetune import check_checkpoint
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+ID = "someone/bert"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """The files of one commit; the answer breaks off once at the byte that `server.broken` says."""
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        missing, files = self.server.missing, self.server.files
+        prefix, _, name = self.path.rpartition("/")
+        if prefix != f"/{ID}/resolve/{COMMIT}" or name not in files:
+            error = "EntryNotFound" if prefix == f"/{ID}/resolve/{COMMIT}" else missing
+            return self._answer(404, b"", {"X-Error-Code": error})
+        content, first = files[name], 0
+        if "Range" in self.headers:
+            first = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
+            self.server.ranges.append(first)
+        facts = {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT}
+        facts |= {"Content-Range": f"bytes {first}-{len(content) - 1}/{len(content)}"} if first else {}
+        return self._answer(206 if first else 200, content[first:], facts)
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            broken = self.server.broken if len(body) > 5000 else None
+            self.server.broken = None if broken else self.server.broken
+            self.wfile.write(body[:broken])
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path) -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        write_checkpoint(tmp_path / "bert", "bert", hidden_size=64, intermediate_size=64)
+        server.files = {path.name: path.read_bytes() for path in (tmp_path / "bert").iterdir()}
+        server.files["tokenizer.json"] = b'{"a": "tokenizer"}'
+        server.files["pytorch_model.bin"] = b"a pickle"
+        server.missing, server.broken, server.ranges = "RevisionNotFound", None, []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def fetch(hub, root: Path, **settings) -> str:
+    """What the command says on its way; empty when all is well."""
+    spec = {"kind": "hub", "name": "bert-00000000", "id": ID, "revision": COMMIT, "code": {}} | settings
+    write_json(root / "spec.json", renamed(spec))
+    env = environment(
+        HF_ENDPOINT=f"http://127.0.0.1:{hub.server_port}", HF_HOME=str(root / "home"), HF_HUB_DISABLE_TELEMETRY="1"
+    )
+    process = start("fetch-checkpoint", "--spec", root / "spec.json", "--output", root / "out", env=env)
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode == 0) == ("crossover:" not in said), said
+    assert "Traceback" not in said
+    return next((line for line in said.splitlines() if line.startswith("crossover:")), "")
+
+
+def test_a_checkpoint_is_fetched_with_its_digests(hub, tmp_path):
+    assert fetch(hub, tmp_path) == ""
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "checkpoint.json",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    record = read_sealed_json(out / "checkpoint.json")
+    for name, digest in record["sha256"].items():
+        assert (out / name).read_bytes() == hub.files[name]
+        assert digest == sha256(out / name)
+    assert record["origin"] == f"https://huggingface.co/{ID}/tree/{COMMIT}"
+    assert read_json(out / "config.json")["vocab_size"] == VOCABULARY
+    assert check_checkpoint({"folder": str(out)}) == record["sha256"]["model.safetensors"]
+    (out / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(UserError, match=r"model\.safetensors is not the file that \S+checkpoint\.json describes"):
+        check_checkpoint({"folder": str(out)})
+
+
+def test_a_checkpoint_without_a_tokenizer_has_none(hub, tmp_path):
+    del hub.files["tokenizer.json"]
+    assert fetch(hub, tmp_path) == ""
+    assert json.loads((tmp_path / "out/tokenizer.json").read_text()) is None
+
+
+def test_a_download_that_broke_off_goes_on_where_it_ended(hub, tmp_path):
+    write_checkpoint(tmp_path / "large", "bert", hidden_size=64, intermediate_size=24_000)
+    hub.files["model.safetensors"] = (tmp_path / "large/model.safetensors").read_bytes()
+    hub.broken = 15_000_000
+    assert fetch(hub, tmp_path) == ""  # the library itself tries again
+    assert hub.ranges == [10 * 2**20]  # it writes so many bytes at a time
+    assert (tmp_path / "out/model.safetensors").read_bytes() == hub.files["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"revision": COMMIT[::-1]}, rf"config.json of {ID} at commit {COMMIT[::-1]} could not be had .*404"),
+        ({"id": "someone/else"}, rf"config.json of someone/else at commit {COMMIT} could not be had"),
+    ],
+)
+def test_a_wrong_id_or_revision_is_named(settings, expected, hub, tmp_path):
+    assert_said(fetch(hub, tmp_path, **settings), expected)
+
+
+def test_weights_that_are_not_safetensors_are_not_fetched(hub, tmp_path):
+    del hub.files["model.safetensors"]
+    assert_said(fetch(hub, tmp_path), rf"model.safetensors of {ID} .* has its weights as one model.safetensors")
+    assert not (tmp_path / "out/pytorch_model.bin").exists()
+
+
+def test_weights_that_were_cut_off_at_the_hub_are_named(hub, tmp_path):
+    hub.files["model.safetensors"] = hub.files["model.safetensors"][:-100]
+    assert_said(fetch(hub, tmp_path), r"\S+/model.safetensors is not a whole safetensors file")
+    assert not (tmp_path / "out/checkpoint.json").exists()
+
+
+def test_an_architecture_without_a_view_is_named_before_its_weights_are_fetched(hub, tmp_path):
+    hub.files["config.json"] = b'{"model_type": "mamba"}'
+    assert_said(fetch(hub, tmp_path), "crossover has no view of the architecture 'mamba'")
+    assert not (tmp_path / "out/model.safetensors").exists()
+
+
+def assert_said(said: str, expected: str) -> None:
+    assert re.search(expected, said), said
+
+
+@pytest.mark.parametrize("changes", [{"revision": "main"}, {"id": "../../etc"}, {"id": "a/b/c"}, {"id": ""}])
+def test_an_id_must_be_one_and_a_revision_a_commit(changes):
+    content = {"title": "t", "description": "d", "kind": "hub", "licence": "l", "id": ID, "revision": COMMIT}
+    assert parse(Checkpoint, content, "x").id == ID
+    with pytest.raises(UserError, match=next(iter(changes))):
+        parse(Checkpoint, content | changes, "x")
