@@ -143,8 +143,8 @@ def files_of_checkpoint(name, folder):
     """A checkpoint that is made or fetched speaks through checkpoint.json; a user's own was there before the plan."""
     if name not in PLAN.specs:
         return [f"{folder}/config.json"]
-    rule = rules.fetch_checkpoint if PLAN.specs[name]["kind"] == "hub" else rules.pretrain_checkpoint
-    made = [path.format(checkpoint=name) for path in rule.output]
+    made_by = rules.fetch_checkpoint if PLAN.specs[name]["kind"] == "hub" else rules.pretrain_checkpoint
+    made = [path.format(checkpoint=name) for path in made_by.output]
     return [path if path.endswith("checkpoint.json") else ancient(path) for path in made]
 
 
