@@ -310,7 +310,7 @@ def test_a_checkpoint_that_changed_is_refused(name, copied, tiny):
     assert refused(tiny.spec(checkpoint=planned), copied / "out").startswith(f"{folder} has changed since")
     write_sealed_json(folder / "checkpoint.json", {"sha256": digests})
     text = refused(tiny.spec(checkpoint=made), copied / "out")
-    assert text.startswith(f"{folder}/{name} is not the file that pretraining wrote; delete {folder}")
+    assert text.startswith(f"{folder}/{name} is not the file that {folder}/checkpoint.json describes; delete {folder}")
 
 
 def test_weights_that_are_no_numbers_are_refused_before_training(copied, tiny):
