@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.files import read_json
+from crossover.models.architecture import stored_size
 
 Spec = dict[str, Any]
 
@@ -94,13 +95,9 @@ def _pretrained_here(spec: Spec) -> tuple[int, int, int, int]:
 
 def _local(folder: Path) -> tuple[int, int, int, int]:
     config = read_json(folder / "config.json")
-
-    def first(*keys: str, default: int) -> int:
-        return next((config[key] for key in keys if config.get(key)), default)
-
-    blocks = first("n_layer", "num_hidden_layers", default=12)
-    width = first("n_embd", "hidden_size", default=768)
-    positions = first("n_positions", "max_position_embeddings", default=LONGEST)
+    blocks = stored_size(config, "depth") or 12
+    width = stored_size(config, "width") or 768
+    positions = stored_size(config, "positions") or LONGEST
     weights = folder / "model.safetensors"
     size = weights.stat().st_size if weights.is_file() else 0  # a run without weights says so itself
     return blocks, width, size // 4, positions
