@@ -111,10 +111,10 @@ def test_the_tables_hold_what_is_there_and_nothing_else(small, data):
 def check_contrasts(table, part, cells) -> None:
     """One row for each pair of conditions that has a seed in common, over those seeds."""
     common = {
-        (kind, task, a, b): len(set(left["seeds"]) & set(right["seeds"]))
-        for kind, a, b, _ in pairs(part.spec["conditions"])
+        (pair.kind, task, pair.a, pair.b): len(set(left["seeds"]) & set(right["seeds"]))
+        for pair in pairs(part.spec["conditions"])
         for task in part.spec["tasks"]
-        if (left := cells.get((task, "topics-gpt2", a))) and (right := cells.get((task, "topics-gpt2", b)))
+        if (left := cells.get((task, "topics-gpt2", pair.a))) and (right := cells.get((task, "topics-gpt2", pair.b)))
     }
     found = {(row.kind, row.task, row.a, row.b): row.seeds for row in table.itertuples()}
     assert found == {key: seeds for key, seeds in common.items() if seeds}

@@ -17,6 +17,7 @@ from crossover.report import answer, numbers
 from crossover.report.palette import make_series, metric_words, task_labels
 from crossover.report.render import render_report
 from crossover.statistics.aggregate import aggregate_study
+from crossover.statistics.contrasts import pairs
 
 
 @pytest.fixture(scope="session")
@@ -173,7 +174,8 @@ SPEC = {
 def contrasts(*rows: tuple[float, float, float, float]) -> pd.DataFrame:
     """Comparisons of pf and rf, each with difference, low, high and corrected p."""
     table = pd.DataFrame(rows, columns=["difference", "low", "high", "p_holm"])
-    return table.assign(task=[f"t{i}" for i in range(len(rows))], kind="body", checkpoint="c", a="pf", b="rf")
+    tasks, question = [f"t{i}" for i in range(len(rows))], "pretrained or random body"
+    return table.assign(task=tasks, kind="body", question=question, checkpoint="c", a="pf", b="rf")
 
 
 HIGHER, LOWER = (0.2, 0.1, 0.3, 0.001), (-0.2, -0.3, -0.1, 0.001)
@@ -229,6 +231,62 @@ def test_a_study_without_two_bodies_says_so():
     )
 
 
+FIRST = {"which": "first", "count": 2, "start": 0}
+BASE = {"body": "pretrained", "input": "pretrained", "trained": "all"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"body": {"kind": "statistics"}}, "the pretrained body against a random one with its statistics"),
+        (
+            {"body": {"kind": "random", "kept": ["positions"]}},
+            "the pretrained body against one that is random but for its positions",
+        ),
+        (
+            {
+                "body": {
+                    "kind": "reinit",
+                    "blocks": FIRST,
+                    "norms": "kept",
+                    "biases": "redrawn",
+                    "weights": "tamkin2020",
+                }
+            },
+            "the pretrained body against one that is drawn anew in part (reinit first 2, norms kept, tamkin2020)",
+        ),
+        (
+            {"body": {"kind": "permuted", "seed": 3}},
+            "the pretrained body against one with its blocks in another order (seed 3)",
+        ),
+        (
+            {"body": {"kind": "truncated", "blocks": 1, "of": "pretrained"}},
+            "the pretrained body against one that ends after 1 block",
+        ),
+        ({"input": "new"}, "the pretrained token embeddings against a new input layer"),
+        ({"input": "re-embedded"}, "the pretrained token embeddings against random ones of their size"),
+        (
+            {"input": {"kind": "shift", "by": 7}},
+            "the pretrained token embeddings against those of other tokens (shift 7)",
+        ),
+        (
+            {"trained": ["head", "norms"]},
+            "With the pretrained body: training only head, norms against training everything",
+        ),
+        (
+            {"trained": ["head", {"groups": ["norms"], "blocks": FIRST, "rate": 5}]},
+            "training only head, norms of first 2 at 5 times the rate against training everything",
+        ),
+    ],
+)
+def test_every_comparison_has_a_title(changes, title):
+    conditions = {"base": BASE, "other": BASE | changes}
+    [pair] = pairs(conditions)
+    spec = {"checkpoints": {"c": {"title": "C"}}, "conditions": conditions}
+    found = answer.title_of(spec, pair.kind, "c", pair.a, pair.b).replace(numbers.SPACE, " ")
+    assert found.endswith(title)
+
+
 def test_findings_name_size_and_interval():
     (heading, findings), *_ = answer.compare(SPEC, contrasts(HIGHER))[0].groups
     assert heading == "The pretrained body scored higher"
@@ -249,7 +307,7 @@ def test_two_checkpoints_are_told_apart():
     series = make_series(spec)
     assert [one.label for one in series.values()] == ["C: pf", "C: rf", "D: pf", "D: rf"]
     assert len({(one.colour, one.shape) for one in series.values()}) == 4
-    assert answer.title_of(spec, "body", "d", "pf") == "D: Frozen: the pretrained body against a random one"
+    assert answer.title_of(spec, "body", "d", "pf", "rf") == "D: Frozen: the pretrained body against a random one"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def write_study(copy: WorkflowCopy, study: str, name: str) -> Path:
         for piece in range(6):
             write_tune(copy.root / data / label / f"{piece}{name}", lowest, piece)
     (copy.root / model).mkdir(exist_ok=True)
-    (copy.root / model / "config.json").write_text('{"n_positions": 16}')
+    (copy.root / model / "config.json").write_text('{"model_type": "gpt2", "n_positions": 16}')
     return copy.root / model
 
 

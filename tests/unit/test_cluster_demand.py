@@ -5,8 +5,9 @@ from dataclasses import asdict, fields, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_runs import POSITIONS, SIZES
 
-from crossover.cluster.demand import Work, gpu_memory_mb, memory_mb, minutes
+from crossover.cluster.demand import Work, gpu_memory_mb, memory_mb, minutes, work_of
 
 LARGEST = {"parameters": 10**10, "blocks": 96, "width": 2**14, "length": 2**15, "batch_size": 2**12, "steps": 10**7}
 WORKS = st.fixed_dictionaries({name: st.integers(1, most) for name, most in LARGEST.items()}).map(lambda d: Work(**d))
@@ -35,3 +36,12 @@ def test_every_size_counts(name):
     larger = replace(work, **{name: 8 * getattr(work, name)})
     assert (memory_mb(work, 0), minutes(work, 0, 1)) != (memory_mb(larger, 0), minutes(larger, 0, 1))
     assert gpu_memory_mb(larger) >= gpu_memory_mb(work)
+
+
+@pytest.mark.parametrize("model", SIZES)
+def test_the_sizes_of_every_architecture_are_read_from_its_config(model, tiny):
+    spec = tiny.spec(model=model)
+    work = work_of(spec, {spec["tokens"]: {"encoding": {"kind": "patches"}}})
+    assert (work.blocks, work.width) == (2, 16)
+    assert work.length == (512 if model == "t5" else POSITIONS)  # T5's positions have no limit
+    assert work.parameters > 1000

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_runs import ROOT
 
 from crossover.config import load
-from crossover.config.studies import TRAINED_PRESETS
+from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.plan import make_plan
 
@@ -247,10 +248,25 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
         ("tasks/digits.yaml", ["domain"], "pictures", "domain: input should be 'music', 'images',"),
         ("checkpoints/topics-gpt2.yaml", ["heads"], 5, "width must be a multiple of heads"),
         ("checkpoints/topics-gpt2.yaml", ["positions"], 32, "training.context must not be longer than positions"),
-        ("checkpoints/topics-gpt2.yaml", ["kind"], "hub", "unknown kind hub; known: folder, pretrain."),
+        ("checkpoints/topics-gpt2.yaml", ["kind"], "web", "unknown kind web; known: folder, hub, pretrain."),
         ("conditions.yaml", ["random-all", "body"], "rnd", "random-all.body: input should be 'pretrained' or 'random'"),
         ("conditions.yaml", ["random-all", "trained"], "al", "random-all.trained: input should be 'all', 'frozen' or"),
         ("conditions.yaml", ["random-all", "trained"], ["hed"], "trained.0: input should be 'head', 'input',"),
+        ("conditions.yaml", ["random-all", "trained"], [], "random-all.trained: list should have at least 1 item"),
+        (
+            "conditions.yaml",
+            ["random-all", "trained"],
+            ["head", {"groups": ["norms"], "rat": 2}],
+            "unknown key rat in random-all.trained.1; did you mean rate?",
+        ),
+        (
+            "conditions.yaml",
+            ["random-all", "body"],
+            {"kind": "reinit", "blocks": {"which": "lats", "count": 1}},
+            "random-all.body.reinit.blocks.which: input should be 'first', 'last',",
+        ),
+        ("conditions.yaml", ["random-all", "input"], {"kind": "shift"}, "random-all.input.shift.by: field required."),
+        ("conditions.yaml", ["random-all", "input"], {"kind": "tabel"}, "unknown kind tabel in random-all.input; did"),
         ("conditions.yaml", ["Random!"], {"title": "a", "body": "random", "trained": "all"}, "Random!: string should"),
     ],
 )
@@ -280,8 +296,9 @@ def test_a_task_takes_from_the_study_what_it_does_not_change(config):
 def test_frozen_is_the_set_of_lu_et_al(config):
     """Section 2.2: the output layer, the input layer, the layer norms and the positions are trained."""
     conditions = load.load_conditions(["pretrained-frozen", "random-all"], "s")
-    assert set(conditions["pretrained-frozen"].groups) == {"head", "input", "norms", "positions"}
-    assert set(conditions["random-all"].groups) == set(TRAINED_PRESETS["all"])
+    [frozen], [everything] = (conditions[name].trained_parts for name in ("pretrained-frozen", "random-all"))
+    assert set(frozen["groups"]) == {"head", "input", "norms", "positions"}
+    assert set(everything["groups"]) == set(TRAINED_PRESETS["all"])
 
 
 # --- names ------------------------------------------------------------------------------------------------------
@@ -346,11 +363,14 @@ def test_a_sequence_longer_than_the_checkpoint_is_refused_before_anything_runs(l
         )
 
 
-@pytest.mark.parametrize("key", ["n_positions", "max_position_embeddings"])
-def test_the_positions_of_a_folder_are_read_from_its_config(key, config, tmp_path):
+@pytest.mark.parametrize(
+    ("model", "key", "stored"),
+    [("gpt2", "n_positions", 20), ("bert", "max_position_embeddings", 20), ("roberta", "max_position_embeddings", 22)],
+)
+def test_the_positions_of_a_folder_are_read_from_its_config(model, key, stored, config, tmp_path):
     folder = tmp_path / "weights"
     folder.mkdir()
-    (folder / "config.json").write_text(f'{{"{key}": 20}}')
+    (folder / "config.json").write_text(json.dumps({"model_type": model, key: stored}))
     mine = {"title": "Mine", "kind": "folder", "licence": "none", "path": "weights"}
     (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(mine))
     edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
@@ -365,7 +385,7 @@ def two_checkpoints(config, tmp_path) -> Path:
     """The demo with a folder of weights as second checkpoint, and listops as subwords; the folder."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    (folder / "config.json").write_text('{"n_positions": 64}')
+    (folder / "config.json").write_text('{"model_type": "gpt2", "n_positions": 64}')
     (folder / "tokenizer.json").write_text("{}")
     mine = {"title": "Mine", "kind": "folder", "licence": "none", "path": "weights"}
     (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(mine))
@@ -416,6 +436,60 @@ def test_a_checkpoint_without_a_tokenizer_is_told_in_a_sentence(two_checkpoints)
         "config/tasks/listops.yaml: encoding.tokenizer needs weights/tokenizer.json, which is missing; save the tokenizer "
         "there in the form of the Hugging Face tokenizers library, or choose another encoding."
     )
+
+
+def add_conditions(config: Path, **entries: dict) -> None:
+    """Add conditions, and ask for them in the study."""
+    path = config / "conditions.yaml"
+    words = {name: {"title": name, "body": "pretrained", "trained": "all"} | entry for name, entry in entries.items()}
+    path.write_text(path.read_text() + yaml.safe_dump(words))
+    edit(config / "studies/demo.yaml", "conditions", value=list(entries))
+
+
+@pytest.mark.parametrize("entry", ["pretrained", {"kind": "shift", "by": 5}])
+def test_embeddings_of_other_tokens_are_refused(two_checkpoints, config, entry):
+    edit(config / "studies/demo.yaml", "tasks", value=["listops"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
+    add_conditions(config, tokens={"input": entry})
+    assert make_plan("demo")
+    for copy, fits in (("{}", True), ('{"version": "1.0"}', False)):
+        (config.parent / "other.json").write_text(copy)
+        edit(config / "tasks/listops.yaml", "encoding", "tokenizer", value="other.json")
+        if fits:
+            assert make_plan("demo")
+        else:
+            assert sentence(make_plan, "demo") == (
+                "config/tasks/listops.yaml: condition tokens embeds the tokens of checkpoint mine, but its subwords are "
+                "those of other.json; set encoding.tokenizer to checkpoint."
+            )
+
+
+@pytest.mark.parametrize("entry", ["pretrained", "re-embedded", {"kind": "table"}])
+def test_patches_have_no_tokens(config, entry):
+    add_conditions(config, tokens={"input": entry})
+    assert "the task's encoding is patches; choose a condition with input new" in sentence(make_plan, "demo")
+
+
+def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):
+    parts = [{"groups": ["attention"], "blocks": {"which": "last", "count": 1}}, {"groups": ["head"], "rate": 5}]
+    add_conditions(config, a={"trained": ["norms", "head", *parts]}, b={"trained": ["head", "norms"]})
+    plan = make_plan("demo")
+    found = {cell["condition"]: plan.specs[cell["run"]]["trained"] for cell in plan.cells}
+    whole = {"groups": ["head", "norms"], "blocks": None, "rate": 1.0}
+    last = {"which": "last", "count": 1, "start": 0}
+    assert found["b"] == [whole]
+    assert found["a"] == [
+        whole,
+        {"groups": ["attention"], "blocks": last, "rate": 1.0},
+        {"groups": ["head"], "blocks": None, "rate": 5.0},
+    ]
+
+
+def test_only_what_blocks_have_is_limited_to_some(config):
+    part = {"groups": ["attention", "head"], "blocks": {"which": "first", "count": 1}}
+    add_conditions(config, a={"trained": [part]})
+    assert "head lies outside of the blocks; name it in an entry without blocks" in sentence(make_plan, "demo")
 
 
 def test_runs_on_changed_images_depend_on_the_code_that_changes_them_and_others_do_not(config):

@@ -81,17 +81,16 @@ def test_kmers_are_those_of_a_loop_and_come_back(alphabet, k, overlapping):
 # --- subwords ---------------------------------------------------------------------------------------------
 
 
-def subword_encoder(path, table, max_length=64, map=None):
+def subword_encoder(path, table, max_length=64):
     tokenizer = {"file": str(path), "sha256": sha256(path)}
-    return encoder_of(subwords, {"max_length": max_length, "map": map}, table, tokenizer=tokenizer)
+    return encoder_of(subwords, {"max_length": max_length}, table, tokenizer=tokenizer)
 
 
 @settings(max_examples=12)
 @given(sequences=st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=5))
-@pytest.mark.parametrize("map", [None, {"kind": "shift", "by": 1000}, {"kind": "permutation"}, {"kind": "table"}])
-def test_bytes_of_text_come_back_whatever_the_map(mirrored, map, sequences):
+def test_bytes_of_text_come_back(mirrored, sequences):
     table = texts(sequences)
-    encoder = subword_encoder(mirrored(GPT2), table, 200, map)
+    encoder = subword_encoder(mirrored(GPT2), table, 200)
     encoded = encoder.encode(table)
     assert [encoder.decode(ids) for ids in items_of(encoded)] == sequences
     assert (encoded.truncated, encoded.unknown) == (0, 0)
@@ -111,23 +110,6 @@ def test_special_tokens_pairs_and_truncation_are_the_tokenizers_own(mirrored):
     assert (second[0], second[1], second[-1], len(second)) == ("[CLS]", "[UNK]", "[SEP]", 16)
     assert (encoded.truncated, encoded.unknown, encoded.lengths.tolist()) == (1, 1, [len(first), 16])
     assert encoder.decode(items_of(encoded)[0]) == "call me ishmael. some years ago"
-
-
-def test_maps_are_bijections_that_follow_from_their_seed():
-    size = 5000
-    for kind in ("permutation", "table"):
-        one, again, other = (subwords.make_map({"kind": kind, "seed": seed}, size) for seed in (0, 0, 1))
-        assert sorted(one) == list(range(size))
-        assert (one == again).all()
-        assert (one != other).any()
-    table = subwords.make_map({"kind": "table", "seed": 0}, size)
-    assert table[:-1000].min() == 1000
-    assert table[-1000:].tolist() == list(range(1000))
-    shift = subwords.make_map({"kind": "shift", "by": 1000}, size)
-    assert shift.tolist() == [(index + 1000) % size for index in range(size)]
-    assert subwords.make_map(None, 3).tolist() == [0, 1, 2]
-    with pytest.raises(UserError, match="more than 1000 tokens, but this one has 1000"):
-        subwords.make_map({"kind": "table", "seed": 0}, 1000)
 
 
 def test_a_tokenizer_that_cannot_be_used_is_refused_by_name(tmp_path, mirrored):

@@ -25,12 +25,13 @@ from transformers import (
     T5EncoderModel,
 )
 
-from crossover.config.studies import TRAINED_PRESETS
+from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, tree_digest
 from crossover.models.architecture import ARCHITECTURES, group_of
 from crossover.models.describe import describe_checkpoint
-from crossover.models.sequence import ORTHOGONAL_GAIN, build_model, derived_seed
+from crossover.models.inputs import ORTHOGONAL_GAIN
+from crossover.models.sequence import build_model, derived_seed
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train
 from crossover.training.state import StateStore

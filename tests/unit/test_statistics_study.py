@@ -11,7 +11,7 @@ from crossover.errors import UserError
 from crossover.files import write_json, write_parquet, write_sealed_json
 from crossover.results import write_provenance
 from crossover.statistics.aggregate import aggregate_study
-from crossover.statistics.contrasts import pairs
+from crossover.statistics.contrasts import holm, pairs
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
 
 CONDITIONS = {
@@ -172,6 +172,28 @@ def test_pairs_leave_out_what_differs_in_two_choices():
         "c": {"body": "random", "input": "new", "trained": "all"},
     }
     assert pairs(conditions) == []
+
+
+def test_pretrained_is_compared_with_every_other_body_and_input():
+    shift, statistics = {"kind": "shift", "by": 1}, {"kind": "statistics"}
+    short, short_random = ({"kind": "truncated", "blocks": 2, "of": of} for of in ("pretrained", "random"))
+    bodies = {"p": "pretrained", "r": "random", "s": statistics, "t": short, "tr": short_random}
+    conditions = {name: {"body": body, "input": "pretrained", "trained": "all"} for name, body in bodies.items()}
+    conditions |= {f"p{n}": conditions["p"] | {"input": entry} for n, entry in enumerate(["new", "re-embedded", shift])}
+    assert {(pair.question, pair.a, pair.b) for pair in pairs(conditions)} == {
+        ("pretrained or random body", "p", "r"),
+        ("pretrained or random body", "t", "tr"),
+        ("pretrained or statistics body", "p", "s"),
+        ("pretrained or truncated body", "p", "t"),
+        ("pretrained or new input", "p", "p0"),
+        ("pretrained or re-embedded input", "p", "p1"),
+        ("pretrained or shift input", "p", "p2"),
+    }
+
+
+def test_only_comparisons_that_ask_the_same_are_corrected_together():
+    table = pd.DataFrame({"question": list("aabba"), "p": [0.01, 0.04, 0.01, np.nan, 0.03]})
+    assert holm(table).tolist() == pytest.approx([0.03, 0.06, 0.01, np.nan, 0.06], nan_ok=True)
 
 
 def test_one_seed_gives_intervals_over_items_alone_and_says_so(study):

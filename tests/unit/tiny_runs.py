@@ -86,6 +86,13 @@ def write_checkpoint(folder: Path, model_type: str, **changes: Any) -> dict[str,
     return {"name": f"tiny-{model_type}", "folder": str(folder), "sha256": tree_digest(folder)}
 
 
+def parts(trained: list) -> list[dict[str, Any]]:
+    """What is trained as a spec says it, from names of groups and parts of them."""
+    whole = [group for group in trained if isinstance(group, str)]
+    more = [{"blocks": None, "rate": 1.0} | part for part in trained if not isinstance(part, str)]
+    return ([{"groups": whole, "blocks": None, "rate": 1.0}] if whole else []) + more
+
+
 @dataclass(frozen=True)
 class Tiny:
     """A working directory with the tokens of TASKS and a checkpoint of each architecture."""
@@ -94,7 +101,7 @@ class Tiny:
     checkpoints: dict[str, dict[str, str]]
 
     def spec(self, task: str = "listops", model: str = "gpt2", **changes: Any) -> dict[str, Any]:
-        """The spec of a run; `training` is merged, everything else is replaced."""
+        """The spec of a run; `training` is merged, everything else is replaced. `trained` may be names of groups."""
         training = {
             "batch_size": 8,
             "max_steps": 20,
@@ -110,11 +117,11 @@ class Tiny:
             "checkpoint": self.checkpoints[model],
             "body": "pretrained",
             "input": "new",
-            "trained": ["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"],
+            "trained": parts(["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]),
             "learning_rate": 3e-3,
             "score_test": True,
             "code": code_digests("crossover.training.finetune"),
-            **changes,
+            **changes | ({"trained": parts(changes["trained"])} if "trained" in changes else {}),
             "training": training | changes.get("training", {}),
         }
         return named(f"{task}.tiny-{model}.tried", identity)

@@ -3,3 +3,4 @@
 DNA = "ACGTN"
 PROTEIN = "ACDEFGHIKLMNPQRSTVWYX"
 ALPHABETS = {"dna": DNA, "protein": PROTEIN}
+UNKNOWN = "<unknown>"  # what stands for all that a vocabulary learned from data lacks

@@ -13,14 +13,16 @@ from typing import Any
 
 from crossover.acquire.spec import dataset_spec, subset_of
 from crossover.config.checkpoints import Checkpoint, Corpus, HubCheckpoint, LocalCheckpoint, PretrainedHere, TaskCorpus
+from crossover.config.conditions import Condition
 from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
-from crossover.config.studies import Condition, Study
+from crossover.config.studies import Study
 from crossover.config.tasks import Task
 from crossover.encodings.registry import AUGMENTATIONS, ENCODERS
 from crossover.errors import UserError
 from crossover.files import read_json, sealed
 from crossover.identity import code_digests, named, remembered_digest, remembered_tree_digest
+from crossover.models.architecture import stored_size
 from crossover.tasks.registry import CLUSTERING, READERS
 
 Spec = dict[str, Any]
@@ -78,6 +80,8 @@ def make_plan(study_name: str) -> Plan:
         for checkpoint in checkpoints:
             _check_length(task, tasks[task], checkpoint, checkpoints[checkpoint])
             for condition in conditions:
+                own = Path(weights[checkpoint]["folder"], "tokenizer.json")
+                _check_input(task, specs[tokens[task, checkpoint]], condition, conditions[condition], checkpoint, own)
                 stem = f"{task}.{checkpoint}.{condition}"
                 base = _run_identity(
                     tokens[task, checkpoint],
@@ -249,8 +253,24 @@ def _positions(checkpoint: Checkpoint) -> int | None:
         return checkpoint.positions
     if isinstance(checkpoint, HubCheckpoint):
         return None  # before it has been fetched
-    config = read_json(Path(checkpoint.path) / "config.json")
-    return config.get("max_position_embeddings") or config.get("n_positions")
+    return stored_size(read_json(Path(checkpoint.path) / "config.json"), "positions")
+
+
+def _check_input(
+    task: str, tokens: Spec, condition_name: str, condition: Condition, checkpoint: str, tokenizer: Path
+) -> None:
+    """Refuse a condition that gives symbols the embeddings of other tokens, or embeds what is no symbol."""
+    if condition.input == "new":
+        return
+    where = f"config/tasks/{task}.yaml: condition {condition_name} embeds the tokens of checkpoint {checkpoint}, but"
+    if tokens["encoding"]["kind"] == "patches":
+        raise UserError(f"{where} the task's encoding is patches; choose a condition with input new, or another task.")
+    used = tokens.get("tokenizer", {"file": str(tokenizer)})
+    same = used["file"] == str(tokenizer) or (
+        "sha256" in used and tokenizer.is_file() and used["sha256"] == remembered_digest(tokenizer)
+    )
+    if condition.input != "re-embedded" and not same:
+        raise UserError(f"{where} its subwords are those of {used['file']}; set encoding.tokenizer to checkpoint.")
 
 
 # --- runs -------------------------------------------------------------------------------------------------
@@ -261,9 +281,8 @@ def _run_identity(tokens: str, checkpoint: Spec, condition: Condition, training:
         "kind": "run",
         "tokens": tokens,
         "checkpoint": checkpoint,
-        "body": condition.body if isinstance(condition.body, str) else condition.body.model_dump(),
-        "input": condition.input,
-        "trained": condition.groups,
+        **condition.model_dump(include={"body", "input"}),
+        "trained": condition.trained_parts,
         "training": training.model_dump(),
         "code": _code("crossover.training.finetune", *([AUGMENTATIONS[augment]] if augment else [])),
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.files import read_json
+from crossover.models.architecture import stored_size
 
 Spec = dict[str, Any]
 
@@ -95,15 +96,11 @@ def _pretrained_here(spec: Spec) -> tuple[int, int, int, int]:
 
 
 def _stored(folder: Path) -> tuple[int, int, int, int]:
-    """The size of a checkpoint in a folder; of one that the hub still has, that of BERT's and GPT-2's base model."""
+    """The size of a checkpoint in a folder; of one that the hub still has, that of GPT-2's smallest model."""
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-
-    def first(*keys: str, default: int) -> int:
-        return next((config[key] for key in keys if config.get(key)), default)
-
-    blocks = first("n_layer", "num_hidden_layers", default=12)
-    width = first("n_embd", "hidden_size", default=768)
-    positions = first("n_positions", "max_position_embeddings", default=LONGEST)
+    blocks = stored_size(config, "depth") or 12
+    width = stored_size(config, "width") or 768
+    positions = stored_size(config, "positions") or LONGEST
     weights = folder / "model.safetensors"
     parameters = weights.stat().st_size // 4 if weights.is_file() else BASE_PARAMETERS
     return blocks, width, parameters, positions

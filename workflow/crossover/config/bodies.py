@@ -25,6 +25,14 @@ class Blocks(Model):
         return self
 
 
+class RandomBody(Model):
+    """The architecture's own initialisation, but for some groups that keep their pretrained weights."""
+
+    kind: Literal["random"]
+    kept: list[Literal["positions", "norms", "attention", "feedforward", "embeddings"]] = Field(min_length=1)
+    """These groups; of the embeddings those of tokens are the input's, and not meant."""
+
+
 class StatisticsBody(Model):
     """Random weights with the mean and the deviation of each pretrained tensor (Lu et al. 2021)."""
 
@@ -54,14 +62,16 @@ class PermutedBody(Model):
 
 
 class TruncatedBody(Model):
-    """The first pretrained blocks alone."""
+    """The first blocks alone."""
 
     kind: Literal["truncated"]
     blocks: PositiveInt
     """How many."""
+    of: Literal["pretrained", "random"] = "pretrained"
+    """Whose blocks they are: the checkpoint's, or those of the architecture's own initialisation."""
 
 
 Body = (
     Literal["pretrained", "random"]
-    | Annotated[StatisticsBody | ReinitBody | PermutedBody | TruncatedBody, Field(discriminator="kind")]
+    | Annotated[RandomBody | StatisticsBody | ReinitBody | PermutedBody | TruncatedBody, Field(discriminator="kind")]
 )

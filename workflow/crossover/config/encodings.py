@@ -38,38 +38,12 @@ class KmersEncoding(Model):
         return self
 
 
-class ShiftMap(Model):
-    """Every id becomes (id + by) mod the size of the vocabulary (Kao & Lee 2021)."""
-
-    kind: Literal["shift"]
-    by: PositiveInt
-    """How far."""
-
-
-class PermutationMap(Model):
-    """A permutation of all ids (Kao & Lee 2021, `random_shift`)."""
-
-    kind: Literal["permutation"]
-    seed: int = 0
-    """Seed of the permutation."""
-
-
-class TableMap(Model):
-    """Kao & Lee's (2021) table: ids in use become a permutation of those from 1000 on, the last 1000 become 0 to 999."""
-
-    kind: Literal["table"]
-    seed: int = 100
-    """Seed of the permutation; theirs cannot be drawn again, since it was not seeded."""
-
-
 class SubwordsEncoding(Model):
     """The subwords of a Hugging Face tokenizer, with its special tokens; a reader of pairs gives both texts."""
 
     kind: Literal["subwords"]
     tokenizer: str = "checkpoint"
     """`checkpoint` for that of the cell's checkpoint, the name of another checkpoint, or a path to a tokenizer.json."""
-    map: Annotated[ShiftMap | PermutationMap | TableMap, Field(discriminator="kind")] | None = None
-    """A bijection of the ids, special tokens included, that takes their meaning away; by default they stay."""
     max_length: PositiveInt
     """Tokens at most, special ones included; longer items are cut, and the share that is cut is reported."""
 

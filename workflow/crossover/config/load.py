@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from crossover.config.base import NAME, Name
 from crossover.config.checkpoints import Checkpoint
-from crossover.config.studies import Condition, Config, Study
+from crossover.config.conditions import Condition
+from crossover.config.studies import Config, Study
 from crossover.config.tasks import Task
 from crossover.errors import UserError, nearest
 
@@ -88,12 +89,18 @@ def parse(shape: Any, value: Any, where: str) -> Any:
 
 def _sentence(error: ValidationError, shape: Any, where: str) -> str:
     # An unknown key explains a missing one ("titel" and no "title"), so it is named first. Of a union's branches,
-    # the one that was understood furthest is meant.
-    problems = sorted(error.errors(), key=lambda problem: (problem["type"] != "extra_forbidden", -len(problem["loc"])))
-    problem = problems[0]
-    location = [str(part) for part in problem["loc"] if "[" not in str(part)]  # list[...] names a branch of a union
+    # the one that was understood furthest is meant; a mapping or a list is never meant as a word.
+    def rank(problem: Any) -> tuple[bool, bool, int]:
+        no_word = problem["type"] == "literal_error" and isinstance(problem["input"], dict | list)
+        return no_word, problem["type"] != "extra_forbidden", -len(problem["loc"])
+
+    problem = min(error.errors(), key=rank)
+    models = _schema(shape).get("$defs", {})
+    # What names a branch of a union (list[...], the name of a model) is nothing that the file has.
+    place = [part for part in problem["loc"] if "[" not in str(part) and part not in models]
+    location = [str(part) for part in place]
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(shape, problem["loc"][:-1])
+        known = _keys_at(shape, tuple(place[:-1]))
         inside = f" in {'.'.join(location[:-1])}" if location[:-1] else ""
         return f"{where}: unknown key {location[-1]}{inside}; {nearest(location[-1], known)}"
     if problem["type"] in {"union_tag_not_found", "union_tag_invalid"}:

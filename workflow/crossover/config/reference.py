@@ -8,8 +8,9 @@ from pydantic import TypeAdapter
 
 from crossover.config.base import Name
 from crossover.config.checkpoints import Checkpoint
+from crossover.config.conditions import Condition
 from crossover.config.load import CONFIG
-from crossover.config.studies import Condition, Config, Study
+from crossover.config.studies import Config, Study
 from crossover.config.tasks import Task
 from crossover.errors import UserError
 from crossover.files import write_text

@@ -1,38 +1,10 @@
-"""Conditions and studies: config/conditions.yaml, config/studies/NAME.yaml and config/config.yaml."""
+"""Studies: config/studies/NAME.yaml and config/config.yaml."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, create_model, field_validator, model_validator
 
 from crossover.config.base import Described, Model, Name
-from crossover.config.bodies import Body
-
-Group = Literal["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]
-
-# Presets of the trained parameters. `frozen` is the set of Lu et al. 2021 (section 2.2): attention and
-# feed-forward weights keep their values. `head` alone is their "output layer only" (a reservoir).
-TRAINED_PRESETS: dict[str, tuple[Group, ...]] = {
-    "all": ("head", "input", "positions", "norms", "attention", "feedforward", "embeddings"),
-    "frozen": ("head", "input", "positions", "norms"),
-    "head": ("head",),
-}
-
-
-class Condition(Described):
-    """One entry of config/conditions.yaml: how a run uses its checkpoint."""
-
-    body: Body
-    """The weights inside: the checkpoint's, the architecture's own initialisation, or something between."""
-    input: Literal["new"] = "new"
-    """How sequences enter: a fresh linear layer for patches, a fresh table for symbols."""
-    trained: Literal["all", "frozen", "head"] | list[Group]
-    """The parameters that receive gradients: a preset, or a list of groups."""
-
-    @property
-    def groups(self) -> list[str]:
-        """The trained groups, in a fixed order, presets resolved."""
-        chosen = TRAINED_PRESETS[self.trained] if isinstance(self.trained, str) else self.trained
-        return [group for group in TRAINED_PRESETS["all"] if group in chosen]
 
 
 class Training(Model):

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
-from crossover.alphabets import ALPHABETS
+from crossover.alphabets import ALPHABETS, UNKNOWN
 from crossover.encodings.encoder import (
     Encoded,
     Items,
@@ -20,7 +20,6 @@ from crossover.encodings.encoder import (
 )
 from crossover.encodings.letters import code_points, letter_ids
 
-UNKNOWN = "<unknown>"
 LEFT_OVER = "letters at an end that fill no k-mer"
 
 

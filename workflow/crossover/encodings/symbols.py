@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossover.alphabets import ALPHABETS
+from crossover.alphabets import ALPHABETS, UNKNOWN
 from crossover.encodings.encoder import (
     WHOLE_NOTES,
     Encoded,
@@ -29,7 +29,6 @@ from crossover.encodings.letters import code_points, letter_ids
 from crossover.errors import UserError
 
 PITCHES = 128  # MIDI numbers
-UNKNOWN = "<unknown>"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ A new architecture is one entry in ARCHITECTURES; no other file knows the names 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from crossover.errors import UserError
 
@@ -24,6 +25,7 @@ class Architecture:
         depth: attribute of the model's config that holds how many blocks are applied.
         input_width: attribute that holds the width at which sequences enter, where that is another.
         reserved: positions that the model keeps for itself.
+        segments: attribute of the model's config that holds how many segments the model tells apart, where it does.
         part: what of the model is the body, such as its encoder; by default all of it.
         dropouts: attributes of the model's config that hold dropout probabilities.
         options: keyword arguments for AutoModel, such as leaving out a pooler that no loss reaches.
@@ -44,6 +46,7 @@ class Architecture:
     options: dict[str, object]
     input_width: str | None = None
     reserved: int = 0
+    segments: str | None = None
     part: str | None = None
     heads: str = "num_attention_heads"
     inner: str | None = "intermediate_size"
@@ -72,6 +75,10 @@ class Architecture:
         """The longest sequence that the model reads, or None where there is no limit."""
         return getattr(config, self.positions) - self.reserved if self.positions else None
 
+    def tells_segments(self, config: Any) -> bool:
+        """Whether the model adds to each token an embedding of the segment that it lies in."""
+        return self.segments is not None and getattr(config, self.segments) > 1
+
     def body_of(self, model: Any) -> Any:
         """The part of a model that is the body."""
         return getattr(model, self.part) if self.part else model
@@ -93,6 +100,7 @@ _BERT = Architecture(
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     options={"add_pooling_layer": False},
     objective="masked",
+    segments="type_vocab_size",
 )
 
 ARCHITECTURES = {
@@ -199,6 +207,20 @@ def architecture_of(model_type: str) -> Architecture:
             "add an entry to workflow/crossover/models/architecture.py."
         )
     return ARCHITECTURES[model_type]
+
+
+def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "positions"]) -> int | None:
+    """One of the sizes of a model, from the content of its config.json, without loading a library.
+
+    Returns:
+        The size; None where crossover has no view of the architecture, where the architecture has no such limit, and where
+        the file leaves it to the architecture.
+    """
+    architecture = ARCHITECTURES.get(str(config.get("model_type")))
+    key = getattr(architecture, size) if architecture else None
+    if key is None or config.get(key) is None:
+        return None
+    return config[key] - (architecture.reserved if architecture and size == "positions" else 0)
 
 
 def group_of(architecture: Architecture, parameter: str) -> str:

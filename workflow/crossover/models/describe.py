@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from crossover.config.conditions import TRAINED_PRESETS
 from crossover.config.load import known_names, load_checkpoint
-from crossover.config.studies import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.models.architecture import architecture_of, group_of
 from crossover.models.sequence import load_body, load_config

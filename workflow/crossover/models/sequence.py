@@ -1,8 +1,9 @@
-"""A transformer body between a new input layer and a new head: what a condition trains."""
+"""A transformer body between an input layer and a new head: what a condition trains."""
 
 import re
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,10 +15,10 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from crossover.errors import UserError
 from crossover.models.architecture import Architecture, architecture_of, group_of
-from crossover.models.surgery import change_body
+from crossover.models.inputs import TokenTable, new_input, tokens_of_symbols
+from crossover.models.surgery import block_of, blocks_of, change_body, chosen_blocks, keep_groups
 
-# Gain of the orthogonal initialisation of linear input layers in Lu et al.'s code (fpt.py, `orth_gain`).
-ORTHOGONAL_GAIN = 1.41
+Settings = str | dict[str, Any]
 
 
 class SequenceModel(nn.Module):
@@ -25,15 +26,24 @@ class SequenceModel(nn.Module):
 
     The read-out positions are the last real ones of each sequence, never padding: the last position for a
     class or a number, the last `positions` ones for bits (Lu et al. 2021, section 2.2).
+
+    Attributes:
+        separator: the symbol that ends the first segment of a sequence; None where the body does not tell segments apart.
+        rates: the parameters that are trained, each with its multiple of the learning rate.
     """
 
-    def __init__(self, body: PreTrainedModel, input_layer: nn.Module, target: dict[str, Any], width: int) -> None:
+    def __init__(
+        self, body: PreTrainedModel, input_layer: nn.Module, encoding: dict[str, Any], architecture: Architecture
+    ) -> None:
         super().__init__()
+        target = encoding["target"]
         self.input = input_layer
         self.body = body
+        self.separator = encoding.get("separator") if architecture.tells_segments(body.config) else None
         self.read_out = target.get("positions", 1)
         self.shape = _shape_of(target)
-        self.head = nn.Linear(width, int(np.prod(self.shape)))
+        self.head = nn.Linear(architecture.widths(body.config)[1], int(np.prod(self.shape)))
+        self.rates: dict[str, float] = {}
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Predict.
@@ -47,12 +57,20 @@ class SequenceModel(nn.Module):
         """
         longest = values.shape[1]
         mask = torch.arange(longest, device=values.device) < lengths[:, None]
-        hidden = self.body(inputs_embeds=self.input(values), attention_mask=mask.long()).last_hidden_state
+        more = {} if self.separator is None else {"token_type_ids": segments(values, self.separator)}
+        states = self.body(inputs_embeds=self.input(values), attention_mask=mask.long(), **more)
+        hidden = states.last_hidden_state
         back = torch.arange(-self.read_out, 0, device=values.device)
         positions = lengths[:, None] + back
         read = hidden.gather(1, positions[:, :, None].expand(-1, -1, hidden.shape[2]))
         logits = self.head(read).unflatten(-1, self.shape)
         return logits[:, 0] if len(self.shape) == 1 else logits
+
+
+def segments(symbols: Tensor, separator: int) -> Tensor:
+    """The segment of each position, int64 [batch, longest]: 0 up to the first separator and 1 behind it."""
+    ends = (symbols == separator).long()
+    return (ends.cumsum(1) - ends).clamp(max=1)
 
 
 def _shape_of(target: dict[str, Any]) -> tuple[int, ...]:
@@ -66,7 +84,7 @@ def _shape_of(target: dict[str, Any]) -> tuple[int, ...]:
 
 
 def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> SequenceModel:
-    """Build the model of a run: body, input and head, with the trained groups set.
+    """Build the model of a run: body, input and head, with what is trained set.
 
     Body, input and head draw from generators of their own, so that two conditions with one seed share what
     they have in common.
@@ -77,7 +95,8 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
         seed: the run's seed.
 
     Raises:
-        UserError: the checkpoint cannot be loaded, or its positions are too few for the sequences.
+        UserError: the checkpoint cannot be loaded, its positions are too few for the sequences, or the condition asks for
+            blocks or tokens that are not there.
     """
     folder = Path(spec["checkpoint"]["folder"])
     config = load_config(folder)
@@ -85,28 +104,79 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
     if spec["training"]["dropout"] is not None:
         for name in architecture.dropouts:
             setattr(config, name, spec["training"]["dropout"])
-    positions, (input_width, width) = architecture.longest(config), architecture.widths(config)
+    positions = architecture.longest(config)
     if positions is not None and encoding["longest"] > positions:
         raise UserError(
             f"results/tokens/{spec['tokens']} has sequences of {encoding['longest']} positions, but checkpoint "
             f"{spec['checkpoint']['name']} has only {positions}; shorten the task's encoding or take another checkpoint."
         )
-    torch.manual_seed(derived_seed(seed, "body"))
-    if spec["body"] == "random":
-        body = architecture.body_of(AutoModel.from_config(config, **architecture.options))
-    else:
-        body = load_body(folder, config)
-    if isinstance(spec["body"], dict):
-        generator = torch.Generator().manual_seed(derived_seed(seed, "surgery"))
-        change_body(body, architecture, spec["body"], generator)
-    # Sequences enter through a new layer: the checkpoint's own token table would only take memory.
-    body.set_submodule(architecture.token_table, nn.Identity())
+    own_tokens = spec["input"] not in ("new", "re-embedded")
+    pretrained = load_body(folder, config) if own_tokens or spec["body"] != "random" else None
+    table = take_tokens(pretrained, architecture) if pretrained else None
+    body = build_body(spec["body"], pretrained, config, seed)
     torch.manual_seed(derived_seed(seed, "input"))
-    input_layer = new_input(encoding, input_width)
+    if spec["input"] == "new":
+        input_layer = new_input(encoding, architecture.widths(config)[0])
+    else:
+        embeddings = table if own_tokens and table else random_tokens(config)
+        rows = tokens_of_symbols(spec["input"], encoding, embeddings.num_embeddings, folder / "tokenizer.json")
+        input_layer = TokenTable(embeddings, rows)
     torch.manual_seed(derived_seed(seed, "head"))
-    model = SequenceModel(body, input_layer, encoding["target"], width)
-    train_only(model, spec["trained"], architecture)
+    model = SequenceModel(body, input_layer, encoding, architecture)
+    model.rates = trained_rates(model, spec["trained"], architecture, "embeddings" if own_tokens else "input")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in model.rates
     return model
+
+
+def build_body(
+    settings: Settings, pretrained: PreTrainedModel | None, config: PretrainedConfig, seed: int
+) -> PreTrainedModel:
+    """The body that a condition asks for, without a table of tokens: sequences enter through the input layer.
+
+    Args:
+        settings: the condition's body.
+        pretrained: the checkpoint's body without its table, which may be changed; None for a random one.
+        config: the checkpoint's.
+        seed: the run's seed.
+
+    Raises:
+        UserError: the settings name blocks that the body does not have.
+    """
+    architecture = architecture_of(config.model_type)
+    changes = {} if isinstance(settings, str) else settings
+    body = pretrained
+    if "random" in (settings, changes.get("kind"), changes.get("of")):
+        torch.manual_seed(derived_seed(seed, "body"))
+        body = random_body(config)
+        take_tokens(body, architecture)
+    assert body is not None
+    if "kept" in changes:
+        assert pretrained is not None
+        keep_groups(body, pretrained, changes["kept"], architecture)
+    elif changes:
+        change_body(body, architecture, changes, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
+    return body
+
+
+def take_tokens(body: PreTrainedModel, architecture: Architecture) -> nn.Embedding:
+    """Take the token embeddings out of a body."""
+    table = body.get_submodule(architecture.token_table)
+    body.set_submodule(architecture.token_table, nn.Identity())
+    return cast(nn.Embedding, table)
+
+
+def random_body(config: PretrainedConfig) -> PreTrainedModel:
+    """A body with the architecture's own initialisation, drawn from torch's generator."""
+    architecture = architecture_of(config.model_type)
+    return architecture.body_of(AutoModel.from_config(config, **architecture.options))
+
+
+def random_tokens(config: PretrainedConfig) -> nn.Embedding:
+    """A table of the checkpoint's size with the architecture's own initialisation (Kao & Lee 2021, `rand_embed`)."""
+    without_padding = deepcopy(config)
+    without_padding.pad_token_id = None  # whose row would be 0
+    return take_tokens(random_body(without_padding), architecture_of(config.model_type))
 
 
 def derived_seed(seed: int, purpose: str) -> int:
@@ -114,25 +184,39 @@ def derived_seed(seed: int, purpose: str) -> int:
     return int(np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)[0])
 
 
-def new_input(encoding: dict[str, Any], width: int) -> nn.Module:
-    """A fresh input layer: a table for symbols, N(0, 1) as in PyTorch; a linear layer for patches.
+def trained_rates(
+    model: SequenceModel, trained: list[dict[str, Any]], architecture: Architecture, input_group: str
+) -> dict[str, float]:
+    """The parameters that are trained, each with its multiple of the learning rate.
 
-    The linear layer is orthogonal with Lu et al.'s gain and zero bias, as in their code.
+    Args:
+        model: body, input and head.
+        trained: parts of the model (`groups`, `blocks` or None, `rate`); where two overlap, the later one counts.
+        architecture: the view of the body.
+        input_group: `input` for an input layer that is new, `embeddings` for the checkpoint's own.
+
+    Raises:
+        UserError: a part names blocks that the body does not have, or nothing is left to train.
     """
-    if encoding["vocabulary"] is not None:
-        return nn.Embedding(len(encoding["vocabulary"]), width)
-    layer = nn.Linear(encoding["width"], width)
-    nn.init.orthogonal_(layer.weight, gain=ORTHOGONAL_GAIN)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def train_only(model: SequenceModel, groups: list[str], architecture: Architecture) -> None:
-    """Let gradients reach the parameters of the given groups and no others."""
-    model.input.requires_grad_("input" in groups)
-    model.head.requires_grad_("head" in groups)
-    for name, parameter in model.body.named_parameters():
-        parameter.requires_grad = group_of(architecture, name) in groups
+    places: dict[str, tuple[str, int | None]] = {}
+    for name, _ in model.named_parameters():
+        place, inside = name.split(".", 1)
+        in_body = place == "body"
+        group = group_of(architecture, inside) if in_body else {"input": input_group, "head": "head"}[place]
+        places[name] = group, block_of(inside, architecture) if in_body else None
+    depth = len(blocks_of(model.body, architecture))
+    rates = {}
+    for part in trained:
+        blocks = chosen_blocks(part["blocks"], depth, "trained") if part["blocks"] else None
+        for name, (group, block) in places.items():
+            if group in part["groups"] and (blocks is None or block in blocks):
+                rates[name] = part["rate"]
+    if not rates:
+        names = ", ".join(group for part in trained for group in part["groups"])
+        raise UserError(
+            f"the model has no parameters of the groups that are to be trained ({names}); add head to them."
+        )
+    return rates
 
 
 def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:

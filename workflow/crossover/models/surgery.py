@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ LIMITS = {"truncated-normal": 2 * DEVIATION, "tamkin2020": 2 * DEVIATION * DEVIA
 
 
 def change_body(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
-    """Change a body that has just been loaded with pretrained weights.
+    """Change the weights or the blocks of a body.
 
     Args:
         body: the model, changed in place.
@@ -49,11 +50,11 @@ def _reinit(body: nn.Module, architecture: Architecture, settings: Settings, gen
 
     Their code draws the weights of linear layers, sets norms to 1 and 0, and keeps biases.
     """
-    chosen = _chosen(settings["blocks"], len(_blocks(body, architecture)), "reinit")
+    chosen = chosen_blocks(settings["blocks"], len(blocks_of(body, architecture)), "body reinit")
     limit = LIMITS[settings["weights"]]
     for name, parameter in body.named_parameters():
         group = group_of(architecture, name)
-        if _block_of(name, architecture) not in chosen or group == "positions":
+        if block_of(name, architecture) not in chosen or group == "positions":
             continue
         if group == "norms":
             if settings["norms"] == "redrawn":
@@ -67,18 +68,18 @@ def _reinit(body: nn.Module, architecture: Architecture, settings: Settings, gen
 
 def _permuted(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
     """The blocks in another order (Tamkin et al. 2020, section 5), drawn from the setting's own seed."""
-    order = permutation(len(_blocks(body, architecture)), settings["seed"])
+    order = permutation(len(blocks_of(body, architecture)), settings["seed"])
     move_blocks(body, architecture, order)
 
 
 def permutation(blocks: int, seed: int) -> list[int]:
-    """A seeded order of blocks: which block stands at each place."""
-    return torch.randperm(blocks, generator=torch.Generator().manual_seed(seed)).tolist()
+    """A seeded order of blocks: which block stands at each place. It is the one that Tamkin et al.'s code draws."""
+    return np.random.RandomState(seed).permutation(blocks).tolist()
 
 
 def move_blocks(body: nn.Module, architecture: Architecture, order: list[int]) -> None:
     """Put the weights of block `order[i]` in the place of block i; what only one block has stays (T5's relative positions)."""
-    blocks = _blocks(body, architecture)
+    blocks = blocks_of(body, architecture)
     before = [{name: tensor.clone() for name, tensor in block.named_parameters()} for block in blocks]
     with torch.no_grad():
         for block, source in zip(blocks, order, strict=True):
@@ -89,13 +90,21 @@ def move_blocks(body: nn.Module, architecture: Architecture, order: list[int]) -
 
 def _truncated(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
     """The first blocks alone (Tamkin et al. 2020, section 4: probing; Lu et al. 2021, section 4.10: depth)."""
-    blocks = _blocks(body, architecture)
+    blocks = blocks_of(body, architecture)
     depth = getattr(body.config, architecture.depth)
     if settings["blocks"] > depth:
         raise UserError(f"body truncated asks for {settings['blocks']} blocks, but the checkpoint has {depth}.")
     if len(blocks) == depth:  # else one block is applied several times
         body.set_submodule(architecture.blocks, nn.ModuleList(list(blocks)[: settings["blocks"]]))
     setattr(body.config, architecture.depth, settings["blocks"])
+
+
+def keep_groups(body: nn.Module, source: nn.Module, groups: list[str], architecture: Architecture) -> None:
+    """Copy the parameters of some groups from one body into another (Kao & Lee 2021, `pretrain_embed`)."""
+    with torch.no_grad():
+        for (name, parameter), kept in zip(body.named_parameters(), source.parameters(), strict=True):
+            if group_of(architecture, name) in groups:
+                parameter.copy_(kept)
 
 
 CHANGES: dict[str, Callable[[nn.Module, Architecture, Settings, torch.Generator], None]] = {
@@ -106,11 +115,20 @@ CHANGES: dict[str, Callable[[nn.Module, Architecture, Settings, torch.Generator]
 }
 
 
-def _chosen(settings: Settings, blocks: int, kind: str) -> set[int]:
-    """The numbers of the blocks that are meant, counted from 0."""
+def chosen_blocks(settings: Settings, blocks: int, what: str) -> set[int]:
+    """The numbers of the blocks that are meant, counted from 0.
+
+    Args:
+        settings: `which`, `count` and `start`.
+        blocks: how many there are.
+        what: names them, for an error.
+
+    Raises:
+        UserError: there are not as many.
+    """
     count, start = settings["count"], settings["start"]
     if start + count > blocks:
-        raise UserError(f"body {kind} names blocks {start} to {start + count - 1}, but the checkpoint has {blocks}.")
+        raise UserError(f"{what} names blocks {start} to {start + count - 1}, but the checkpoint has {blocks}.")
     every = range(blocks)
     match settings["which"]:
         case "first":
@@ -122,11 +140,13 @@ def _chosen(settings: Settings, blocks: int, kind: str) -> set[int]:
     return set(every) - set(every[start : start + count])
 
 
-def _blocks(body: nn.Module, architecture: Architecture) -> nn.ModuleList:
+def blocks_of(body: nn.Module, architecture: Architecture) -> nn.ModuleList:
+    """The transformer blocks of a body."""
     return cast(nn.ModuleList, body.get_submodule(architecture.blocks))
 
 
-def _block_of(parameter: str, architecture: Architecture) -> int | None:
+def block_of(parameter: str, architecture: Architecture) -> int | None:
+    """The number of the block that has a parameter of a body, by its name; None outside of the blocks."""
     found = re.match(rf"{re.escape(architecture.blocks)}\.(\d+)\.", parameter)
     return int(found[1]) if found else None
 

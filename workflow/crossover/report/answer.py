@@ -12,7 +12,8 @@ import pandas as pd
 
 from crossover.report import numbers
 from crossover.report.palette import task_labels, unique_labels
-from crossover.statistics.contrasts import body_name, pairs
+from crossover.statistics.choices import Choice, body_name, input_name, trained_name
+from crossover.statistics.contrasts import AGAINST_RANDOM, pairs
 from crossover.statistics.partial import Part
 
 CEILING = 0.99  # scores above leave no room for a difference
@@ -38,7 +39,8 @@ class Comparison:
     """One comparison of two conditions over all tasks.
 
     Attributes:
-        kind: `body` or `trained`.
+        kind: `body`, `input` or `trained`.
+        question: what it asks.
         title: what is compared, in a few words.
         sentence: how it came out, in one sentence with counts.
         groups: a heading and its findings for each way it came out, without the empty ones.
@@ -48,6 +50,7 @@ class Comparison:
     """
 
     kind: str
+    question: str
     title: str
     sentence: str
     groups: list[tuple[str, list[Finding]]]
@@ -66,17 +69,21 @@ def verdict(row: Any, confidence: float) -> str:
 
 def compare(spec: dict[str, Any], contrasts: pd.DataFrame) -> list[Comparison]:
     """All comparisons, bodies first."""
-    order = contrasts.groupby(["kind", "checkpoint", "a", "b"], sort=False)
-    return [_compare(spec, kind, checkpoint, a, table) for (kind, checkpoint, a, _), table in order]
+    order = contrasts.groupby(["kind", "question", "checkpoint", "a", "b"], sort=False)
+    return [
+        _compare(spec, kind, question, checkpoint, a, b, table) for (kind, question, checkpoint, a, b), table in order
+    ]
 
 
-def _compare(spec: dict[str, Any], kind: str, checkpoint: str, a: str, table: pd.DataFrame) -> Comparison:
+def _compare(
+    spec: dict[str, Any], kind: str, question: str, checkpoint: str, a: str, b: str, table: pd.DataFrame
+) -> Comparison:
     outcomes: dict[str, list[Finding]] = {}
     for row in table.itertuples():
         size = f"{numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
         finding = Finding(row.task, size, numbers.p_value(row.p_holm))
         outcomes.setdefault(verdict(row, spec["confidence"]), []).append(finding)
-    left, right, setting = _wording(spec, kind, checkpoint, a)
+    left, right, setting = _wording(spec, kind, checkpoint, a, b)
     headings = {
         "higher": f"{left[0].upper()}{left[1:]} scored higher",
         "lower": f"{left[0].upper()}{left[1:]} scored lower",
@@ -86,7 +93,8 @@ def _compare(spec: dict[str, Any], kind: str, checkpoint: str, a: str, table: pd
     }
     return Comparison(
         kind=kind,
-        title=title_of(spec, kind, checkpoint, a),
+        question=question,
+        title=title_of(spec, kind, checkpoint, a, b),
         sentence=_sentence(setting, left, right, outcomes, len(table)),
         groups=[(heading, outcomes[name]) for name, heading in headings.items() if name in outcomes],
         tasks=len(table),
@@ -95,24 +103,56 @@ def _compare(spec: dict[str, Any], kind: str, checkpoint: str, a: str, table: pd
     )
 
 
-def title_of(spec: dict[str, Any], kind: str, checkpoint: str, a: str) -> str:
+def title_of(spec: dict[str, Any], kind: str, checkpoint: str, a: str, b: str) -> str:
     """What is compared, for a heading or a chart's title."""
-    left, right, setting = _wording(spec, kind, checkpoint, a)
+    left, right, setting = _wording(spec, kind, checkpoint, a, b)
     return f"{setting}: {left} against {right}"
 
 
-def _wording(spec: dict[str, Any], kind: str, checkpoint: str, a: str) -> tuple[str, str, str]:
+def _wording(spec: dict[str, Any], kind: str, checkpoint: str, a: str, b: str) -> tuple[str, str, str]:
     """Words for a, for b, and for what both share."""
     body, entry, trained = (spec["conditions"][a][choice] for choice in ("body", "input", "trained"))
-    body = body_name(body)
-    only = f"only {', '.join([trained] if isinstance(trained, str) else trained)}"
+    other = spec["conditions"][b]
+    only = f"only {trained_name(trained).replace('+', ', ')}"
+    setting = {"all": "Trained in full", "frozen": "Frozen"}.get(str(trained), f"With {only} trained")
     place = f"{unique_labels(spec['checkpoints'])[checkpoint]}: " if len(spec["checkpoints"]) > 1 else ""
-    place += f"{entry} input: " if len({one["input"] for one in spec["conditions"].values()}) > 1 else ""
+    if kind == "input":
+        within = "" if body == "pretrained" else f" with the {body_name(body)} body"
+        return "the pretrained token embeddings", _other_input(other["input"]), f"{place}{setting}{within}"
+    entries = {input_name(one["input"]) for one in spec["conditions"].values()}
+    place += f"{input_name(entry)} input: " if len(entries) > 1 else ""
     if kind == "body":
-        setting = {"all": "Trained in full", "frozen": "Frozen"}.get(str(trained), f"With {only} trained")
-        return f"the {body} body", "a random one", place + setting
+        if body != "pretrained":
+            return (
+                f"the first {numbers.plural(body['blocks'], 'pretrained block')}",
+                "as many random ones",
+                place + setting,
+            )
+        return "the pretrained body", _other_body(other["body"]), place + setting
     way = "freezing it" if trained == "frozen" else f"training {only}"
-    return way, "training everything", f"{place}With the {body} body"
+    return way, "training everything", f"{place}With the {body_name(body)} body"
+
+
+def _other_body(body: Choice) -> str:
+    """Words for what a pretrained body is compared with."""
+    if isinstance(body, str):
+        return f"a {body} one"
+    match body["kind"]:
+        case "random":
+            return f"one that is random but for its {' and '.join(body['kept'])}"
+        case "statistics":
+            return "a random one with its statistics"
+        case "reinit":
+            return f"one that is drawn anew in part ({body_name(body)})"
+        case "permuted":
+            return f"one with its blocks in another order (seed {body['seed']})"
+    return f"one that ends after {numbers.plural(body['blocks'], 'block')}"
+
+
+def _other_input(entry: Choice) -> str:
+    """Words for what pretrained token embeddings are compared with."""
+    words = {"new": "a new input layer", "re-embedded": "random ones of their size"}
+    return words[entry] if isinstance(entry, str) else f"those of other tokens ({input_name(entry)})"
 
 
 def _sentence(setting: str, left: str, right: str, outcomes: dict[str, list[Finding]], tasks: int) -> str:
@@ -136,8 +176,8 @@ def headline(spec: dict[str, Any], comparisons: list[Comparison]) -> str:
         spec: of the whole study.
         comparisons: those that could be made.
     """
-    bodies = [comparison for comparison in comparisons if comparison.kind == "body"]
-    if not bodies and any(kind == "body" for kind, *_ in pairs(spec["conditions"])):
+    bodies = [comparison for comparison in comparisons if comparison.question == AGAINST_RANDOM]
+    if not bodies and any(pair.question == AGAINST_RANDOM for pair in pairs(spec["conditions"])):
         return "No pretrained body can be compared with a random one yet."
     if not bodies:
         return "This study does not compare a pretrained body with a random one."

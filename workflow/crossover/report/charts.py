@@ -25,6 +25,7 @@ LARGEST_CURVE = 120  # evaluations of a run that are drawn; the tables have them
 VL_VERSION = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 VERDICT_COLOURS = {
     "body": {"higher": "var(--blue)", "lower": "var(--vermillion)"},
+    "input": {"higher": "var(--sky)", "lower": "var(--orange)"},
     "trained": {"higher": "var(--green)", "lower": "var(--purple)"},
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif"
@@ -273,7 +274,7 @@ def draw_contrasts(spec: dict[str, Any], contrasts: pd.DataFrame, labels: dict[s
     for (kind, checkpoint, a, b), table in contrasts.groupby(["kind", "checkpoint", "a", "b"], sort=False):
         same = contrasts[contrasts["kind"] == kind]
         reach = float(np.ceil(20 * max(same["high"].max(), -same["low"].min())) * 5)
-        title = answer.title_of(spec, kind, checkpoint, a)
+        title = answer.title_of(spec, kind, checkpoint, a, b)
         charts.append(
             draw_forest(f"contrast-{checkpoint}-{a}-{b}", title, kind, table, labels, reach, spec["confidence"])
         )

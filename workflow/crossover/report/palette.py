@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossover.metrics import METRICS
-from crossover.statistics.contrasts import body_name, trained_name
+from crossover.statistics.choices import body_name, input_name, trained_name
 
 # Light and dark value of each CSS variable.
 COLOURS = {
@@ -62,7 +62,7 @@ def make_series(spec: dict[str, Any]) -> dict[tuple[str, str], Series]:
     for checkpoint in spec["checkpoints"]:
         for name, condition in spec["conditions"].items():
             colour = _place(bodies, (checkpoint, body_name(condition["body"])), HUES)
-            way = (condition["input"], trained_name(condition["trained"]))
+            way = (input_name(condition["input"]), trained_name(condition["trained"]))
             prefix = f"{checkpoints[checkpoint]}: " if len(checkpoints) > 1 else ""
             series[checkpoint, name] = Series(
                 prefix + conditions[name], f"var(--{colour})", _place(ways, way, SHAPES), _place(ways, way, DASHES)

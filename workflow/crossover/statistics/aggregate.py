@@ -9,7 +9,8 @@ from crossover.errors import UserError
 from crossover.files import read_sealed_json, write_csv, write_parquet
 from crossover.metrics import METRICS
 from crossover.results import checked_provenance, run_folder
-from crossover.statistics.contrasts import body_name, compare_conditions, lowest_score, trained_name
+from crossover.statistics.choices import body_name, input_name, trained_name
+from crossover.statistics.contrasts import compare_conditions, lowest_score
 from crossover.statistics.convergence import KEY, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
 from crossover.statistics.order import in_study_order, members
@@ -79,7 +80,7 @@ def _labels(spec: dict[str, Any], cell: Cell) -> dict[str, Any]:
         "study": spec["study"],
         **{name: cell[name] for name in KEY},
         "body": body_name(condition["body"]),
-        "input": condition["input"],
+        "input": input_name(condition["input"]),
         "trained": trained_name(condition["trained"]),
     }
 

@@ -1,6 +1,7 @@
 """Paired comparisons of conditions on the same test items with the same seeds."""
 
 import itertools
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,56 +10,78 @@ from statsmodels.stats.multitest import multipletests
 
 from crossover.errors import UserError
 from crossover.metrics import METRICS
+from crossover.statistics.choices import Choice, body_kind, body_name, input_kind, input_name, trained_name
 from crossover.statistics.intervals import crossed_mean, difference_interval, group_means
 from crossover.statistics.records import Scores
 
 COLUMNS = [
-    *("study", "task", "checkpoint", "kind", "a", "b", "held", "difference", "low", "high", "p", "p_holm"),
+    *("study", "task", "checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm"),
     *("interval_method", "items", "groups", "seeds"),
 ]
 
 
-def trained_name(trained: str | list[str]) -> str:
-    """One word for what is trained: the preset, or the groups joined."""
-    return trained if isinstance(trained, str) else "+".join(trained)
+AGAINST_RANDOM = "pretrained or random body"  # the question that a study's headline answers
 
 
-def body_name(body: str | dict[str, Any]) -> str:
-    """A few words for the weights inside."""
-    if isinstance(body, str):
-        return body
-    match body["kind"]:
-        case "reinit":
-            which, count, start = (body["blocks"][key] for key in ("which", "count", "start"))
-            chosen = f"{which} {count}" if which in ("first", "last") else f"{which} {start}-{start + count - 1}"
-            return f"reinit {chosen}"
-        case "permuted":
-            return f"permuted {body['seed']}"
-        case "truncated":
-            return f"truncated {body['blocks']}"
-    return str(body["kind"])
+@dataclass(frozen=True)
+class Pair:
+    """Two conditions that differ in one choice alone.
+
+    Attributes:
+        kind: the choice: `body`, `input` or `trained`.
+        question: what the comparison asks. Those that ask the same are corrected together.
+        a: the first condition: with the pretrained body or input, or with a part of the model trained.
+        b: the second one.
+        held: what both share, in words.
+    """
+
+    kind: str
+    question: str
+    a: str
+    b: str
+    held: str
 
 
-def pairs(conditions: dict[str, dict[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """The conditions that differ in one choice alone.
+def pairs(conditions: dict[str, dict[str, Any]]) -> list[Pair]:
+    """The conditions to compare, by kind: bodies come first, then inputs, then what is trained.
+
+    A pretrained body is compared with every other one, and the first blocks of one with as many random blocks; the
+    pretrained input with every other one; training a part with training everything.
 
     Args:
         conditions: body, input and trained of each condition.
-
-    Returns:
-        kind, a, b, and what is held fixed. Kind `body` compares the pretrained body (a) with a random one (b); kind
-        `trained` compares training a part (a) with training everything (b). Bodies come first.
     """
     found = []
     for (a, left), (b, right) in itertools.permutations(conditions.items(), 2):
-        if left["input"] != right["input"]:
-            continue
-        trained = trained_name(left["trained"])
-        if (left["body"], right["body"]) == ("pretrained", "random") and trained == trained_name(right["trained"]):
-            found.append(("body", a, b, f"input {left['input']}, trained {trained}"))
-        if left["body"] == right["body"] and trained != "all" and trained_name(right["trained"]) == "all":
-            found.append(("trained", a, b, f"body {body_name(left['body'])}, input {left['input']}"))
-    return sorted(found, key=lambda pair: pair[0])
+        (body, entry, trained), (other_body, other_entry, other) = (
+            (one["body"], one["input"], trained_name(one["trained"])) for one in (left, right)
+        )
+        inside, enters, learns = f"body {body_name(body)}", f"input {input_name(entry)}", f"trained {trained}"
+        if (entry, trained) == (other_entry, other) and (question := _question_of_bodies(body, other_body)):
+            found.append(Pair("body", question, a, b, f"{enters}, {learns}"))
+        if (body, trained) == (other_body, other) and entry == "pretrained" != other_entry:
+            question = f"pretrained or {input_kind(other_entry)} input"
+            found.append(Pair("input", question, a, b, f"{inside}, {learns}"))
+        if (body, entry) == (other_body, other_entry) and trained != "all" == other:
+            found.append(Pair("trained", "a part or everything trained", a, b, f"{inside}, {enters}"))
+    return sorted(found, key=lambda pair: pair.kind)
+
+
+def _question_of_bodies(body: Choice, other: Choice) -> str | None:
+    """What the comparison of two bodies asks, or None where they are not compared."""
+    if body == "pretrained" != other and body_kind(other) != "truncated random":
+        return f"pretrained or {body_kind(other)} body"
+    if isinstance(body, dict) and body.get("of") == "pretrained" and other == body | {"of": "random"}:
+        return AGAINST_RANDOM
+    return None
+
+
+def holm(table: pd.DataFrame) -> pd.Series:
+    """The column `p` after Holm's correction (1979) among the rows of each `question`; null stays null."""
+    corrected = pd.Series(np.nan, index=table.index)
+    for index in table[table["p"].notna()].groupby("question").groups.values():
+        corrected[index] = multipletests(table.loc[index, "p"].to_numpy(float), method="holm")[1]
+    return corrected
 
 
 def compare_conditions(spec: dict[str, Any], scores: dict[tuple[str, str, str], Scores]) -> pd.DataFrame:
@@ -70,29 +93,22 @@ def compare_conditions(spec: dict[str, Any], scores: dict[tuple[str, str, str], 
 
     Returns:
         One row per comparison: the mean difference a - b of test scores, its interval, the two-sided p-value, and that
-        value after Holm's correction (Holm 1979) within the study and the kind of comparison. While runs are missing,
+        value after Holm's correction within the study and the question that the comparison asks. While runs are missing,
         two cells are compared on the seeds that both have.
 
     Raises:
         UserError: two cells were not scored on the same items.
     """
     rows = []
-    for kind, a, b, held in pairs(spec["conditions"]):
+    for pair in pairs(spec["conditions"]):
         for checkpoint, task in itertools.product(spec["checkpoints"], spec["tasks"]):
-            left, right = scores.get((task, checkpoint, a)), scores.get((task, checkpoint, b))
+            left, right = scores.get((task, checkpoint, pair.a)), scores.get((task, checkpoint, pair.b))
             if left and right and (common := tuple(seed for seed in left.seeds if seed in right.seeds)):
                 left, right = left.of_seeds(common), right.of_seeds(common)
-                labels = {"task": task, "checkpoint": checkpoint, "kind": kind, "a": a, "b": b, "held": held}
-                rows.append(
-                    {
-                        "study": spec["study"],
-                        **labels,
-                        **_compare(left, right, spec["confidence"], lowest_score(spec, task)),
-                    }
-                )
+                labels = {"study": spec["study"], "task": task, "checkpoint": checkpoint, **asdict(pair)}
+                rows.append(labels | _compare(left, right, spec["confidence"], lowest_score(spec, task)))
     table = pd.DataFrame(rows, columns=COLUMNS)
-    for index in table.groupby("kind").groups.values():
-        table.loc[index, "p_holm"] = multipletests(table.loc[index, "p"].to_numpy(float), method="holm")[1]
+    table["p_holm"] = holm(table)
     return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))
 
 

@@ -1,13 +1,13 @@
 """Steps until a threshold is reached, for runs that may end before they reach it."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
-from statsmodels.stats.multitest import multipletests
 
-from crossover.statistics.contrasts import pairs
+from crossover.statistics.contrasts import holm, pairs
 
 KEY = ["task", "checkpoint", "condition"]
 
@@ -91,20 +91,21 @@ def compare_speed(spec: dict[str, Any], convergence: pd.DataFrame) -> pd.DataFra
     Returns:
         One row per checkpoint and pair of bodies: how many runs with the same task and seed reached the threshold
         `earlier` under a than under b, `later`, or neither (`tied`), and the log-rank test stratified by task (Mantel
-        1966), with Holm's correction over the rows. Where no run reached a threshold, or all at once, p is null.
+        1966), with Holm's correction over the rows that ask the same question. Where no run reached a threshold, or all at once, p is null.
     """
     rows = []
     usable = convergence[convergence["threshold"].notna()]
     for checkpoint in spec["checkpoints"]:
-        for kind, a, b, held in pairs(spec["conditions"]):
-            both = usable[(usable["checkpoint"] == checkpoint) & usable["condition"].isin([a, b])]
+        for pair in pairs(spec["conditions"]):
+            both = usable[(usable["checkpoint"] == checkpoint) & usable["condition"].isin([pair.a, pair.b])]
             both = both[both.groupby(["task", "seed"])["condition"].transform("size") == 2]  # else one is missing yet
-            if kind == "body" and len(both):
-                labels = {"study": spec["study"], "checkpoint": checkpoint, "a": a, "b": b, "held": held}
-                rows.append(labels | _compare_speed(both, a, b))
+            if pair.kind == "body" and len(both):
+                labels = {"study": spec["study"], "checkpoint": checkpoint, **asdict(pair)}
+                rows.append(labels | _compare_speed(both, pair.a, pair.b))
     columns = [
         "study",
         "checkpoint",
+        "question",
         "a",
         "b",
         "held",
@@ -117,11 +118,9 @@ def compare_speed(spec: dict[str, Any], convergence: pd.DataFrame) -> pd.DataFra
         "p",
         "p_holm",
     ]
-    table = pd.DataFrame(rows, columns=columns).astype({"chi2": float, "p": float, "p_holm": float})
-    tested = table["p"].notna()
-    if tested.any():
-        table.loc[tested, "p_holm"] = multipletests(table.loc[tested, "p"], method="holm")[1]
-    return table
+    table = pd.DataFrame(rows, columns=columns)
+    table["p_holm"] = holm(table)
+    return table.astype({"chi2": float, "p": float, "p_holm": float})
 
 
 def _compare_speed(both: pd.DataFrame, a: str, b: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def finetune_run(
         return scorers["validation"].score(answers), loss
 
     store = StateStore(out / "state", save_every)
-    progress = train(model, _settings(spec["training"], rate), loss_of_step, validate, store)
+    progress = train(model, _settings(spec["training"], rate), loss_of_step, validate, store, model.rates)
 
     test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec["score_test"])
     task, checkpoint, condition = spec["name"].rsplit("-", 1)[0].split(".")

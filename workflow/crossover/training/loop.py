@@ -7,7 +7,7 @@ from step to step is in the state, and the batch of a step follows from the seed
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,7 @@ def train(
     loss_of: Callable[[int], Tensor],
     evaluate: Callable[[], tuple[float, float]],
     store: StateStore,
+    rates: Mapping[str, float] | None = None,
 ) -> Progress:
     """Train, keep the weights with the best validation score, and load them into the model at the end.
 
@@ -107,13 +108,14 @@ def train(
         loss_of: the mean loss of the batch of a step (counted from 0), to differentiate.
         evaluate: score and mean loss on the whole validation split; the model is in evaluation mode.
         store: where the state is kept, and taken up from when there is one.
+        rates: for some parameters a multiple of the learning rate, by name; 1 for the others.
 
     Raises:
         UserError: the validation loss is not a finite number before the first step.
         Interrupted: SIGTERM or SIGINT came; the state is saved.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    optimizer = _optimizer(trained.values(), settings)
+    optimizer = _optimizer(trained, settings, rates or {})
     progress, best = _resume(store, trained, optimizer) or (Progress(curve=[]), {})
     clock = _Clock(progress.step, settings.max_steps, store)
     with interruptible() as interruption:
@@ -127,7 +129,7 @@ def train(
         while progress.step < settings.max_steps and not _exhausted(progress, settings):
             model.train()
             for group in optimizer.param_groups:
-                group["lr"] = settings.rate(progress.step)
+                group["lr"] = settings.rate(progress.step) * group["multiple"]
             loss = loss_of(progress.step)
             loss.backward()
             nn.utils.clip_grad_norm_(trained.values(), settings.gradient_clip)
@@ -157,13 +159,22 @@ def _exhausted(progress: Progress, settings: Settings) -> bool:
     return settings.patience is not None and progress.stale >= settings.patience
 
 
-def _optimizer(parameters: Any, settings: Settings) -> torch.optim.Optimizer:
-    parameters = list(parameters)
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=settings.learning_rate, fused=True)
+def _optimizer(
+    trained: Mapping[str, nn.Parameter], settings: Settings, rates: Mapping[str, float]
+) -> torch.optim.Optimizer:
+    """AdamW with a group of parameters for each pair of a weight decay and a multiple of the rate."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in trained.items():
+        decay = settings.weight_decay if parameter.dim() >= 2 else 0.0
+        groups.setdefault((decay, rates.get(name, 1.0)), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": members, "weight_decay": decay, "multiple": multiple}
+            for (decay, multiple), members in groups.items()
+        ],
+        lr=settings.learning_rate,
+        fused=True,
+    )
 
 
 def _evaluate(

@@ -1,0 +1,41 @@
+"""What the workflow asks of a tokenizer.json of the Hugging Face tokenizers library."""
+
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from crossover.errors import UserError
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Read a tokenizer.json.
+
+    Raises:
+        UserError: it is none.
+    """
+    if path.read_bytes().strip() == b"null":  # as fetched where the hub has none
+        raise UserError(f"{path}: this checkpoint has no tokenizer.json; choose another encoding, or name a tokenizer.")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception for whatever it cannot read
+        raise UserError(
+            f"{path} is no tokenizer of the Hugging Face tokenizers library ({error}); make or fetch it again."
+        ) from error
+
+
+def unknown_id(tokenizer: Tokenizer) -> int | None:
+    """The id of what the vocabulary lacks, or None where bytes stand for all."""
+    model = json.loads(tokenizer.to_str())["model"]
+    token = model.get("unk_token")
+    return tokenizer.token_to_id(token) if token is not None else model.get("unk_id")
+
+
+def separator_id(tokenizer: Tokenizer) -> int | None:
+    """The id that ends the first segment of a pair of texts, or None where segments are not told apart.
+
+    BERT adds to each token an embedding of its segment (Devlin et al. 2019, section 3.2).
+    """
+    pair = tokenizer.encode("a", "a")
+    last = pair.type_ids.index(1) - 1 if 1 in pair.type_ids else -1
+    return pair.ids[last] if last > 0 and pair.special_tokens_mask[last] else None

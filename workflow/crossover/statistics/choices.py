@@ -1,0 +1,61 @@
+"""The choices of a condition in a few words, different for different choices."""
+
+from typing import Any
+
+Choice = str | dict[str, Any]
+
+
+def body_kind(body: Choice) -> str:
+    """Which of the kinds of bodies it is."""
+    if isinstance(body, str):
+        return body
+    if body["kind"] == "random":
+        return "partly random"
+    return f"{body['kind']} random" if body.get("of") == "random" else body["kind"]
+
+
+def body_name(body: Choice) -> str:
+    """The weights inside."""
+    if isinstance(body, str):
+        return body
+    match body["kind"]:
+        case "random":
+            return f"random but {', '.join(body['kept'])}"
+        case "reinit":
+            words = [f"reinit {blocks_name(body['blocks'])}"]
+            words += [f"{part} kept" for part in ("norms", "biases") if body[part] == "kept"]
+            return ", ".join(words + [body["weights"]] * (body["weights"] != "truncated-normal"))
+        case "permuted":
+            return f"permuted {body['seed']}"
+        case "truncated":
+            return f"truncated {body['blocks']}" + (" random" if body["of"] == "random" else "")
+    return str(body["kind"])
+
+
+def input_kind(entry: Choice) -> str:
+    """Which of the kinds of inputs it is."""
+    return entry if isinstance(entry, str) else entry["kind"]
+
+
+def input_name(entry: Choice) -> str:
+    """How sequences enter."""
+    return entry if isinstance(entry, str) else f"{entry['kind']} {entry.get('by', entry.get('seed'))}"
+
+
+def trained_name(trained: str | list[Choice]) -> str:
+    """What is trained: the preset, or the groups joined."""
+    return trained if isinstance(trained, str) else "+".join(map(_part_name, trained))
+
+
+def _part_name(part: Choice) -> str:
+    if isinstance(part, str):
+        return part
+    blocks = f" of {blocks_name(part['blocks'])}" if part["blocks"] else ""
+    rate = f" at {part['rate']:g} times the rate" if part["rate"] != 1 else ""
+    return f"{' and '.join(part['groups'])}{blocks}{rate}"
+
+
+def blocks_name(blocks: dict[str, Any]) -> str:
+    """Which blocks are meant, counted from 0."""
+    which, count, start = (blocks[key] for key in ("which", "count", "start"))
+    return f"{which} {count}" if which in ("first", "last") else f"{which} {start}-{start + count - 1}"
