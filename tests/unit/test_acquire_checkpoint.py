@@ -142,9 +142,9 @@ def test_weights_that_were_cut_off_at_the_hub_are_named(hub, tmp_path):
     assert not (tmp_path / "out/checkpoint.json").exists()
 
 
-def test_an_architecture_without_a_view_is_named_before_its_weights_are_fetched(hub, tmp_path):
-    hub.files["config.json"] = b'{"model_type": "mamba"}'
-    assert_said(fetch(hub, tmp_path), "crossover has no view of the architecture 'mamba'")
+def test_an_architecture_that_nobody_knows_is_named_before_its_weights_are_fetched(hub, tmp_path):
+    hub.files["config.json"] = b'{"model_type": "frob"}'
+    assert_said(fetch(hub, tmp_path), "neither crossover nor transformers knows the architecture 'frob'")
     assert not (tmp_path / "out/model.safetensors").exists()
 
 

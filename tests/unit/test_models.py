@@ -20,10 +20,12 @@ from transformers import (
     BertModel,
     GPT2Model,
     LlamaModel,
-    OPTConfig,
+    LongformerModel,
     RobertaModel,
     T5EncoderModel,
+    ViTModel,
 )
+from transformers.modeling_outputs import BaseModelOutput
 
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
@@ -31,12 +33,53 @@ from crossover.files import read_json, tree_digest
 from crossover.models.architecture import ARCHITECTURES, group_of
 from crossover.models.describe import describe_checkpoint
 from crossover.models.inputs import ORTHOGONAL_GAIN
-from crossover.models.sequence import build_model, derived_seed
+from crossover.models.sequence import build_model, derived_seed, load_body, load_config
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train
 from crossover.training.state import StateStore
 
 EACH = pytest.mark.parametrize("model", SIZES)
+
+
+class PlainViT(nn.Module):
+    """The plain model, whose embeddings of images are told what to give."""
+
+    def __init__(self, vit):
+        super().__init__()
+        self.vit = vit
+
+    def forward(self, inputs_embeds, attention_mask=None):
+        positions = self.vit.embeddings.position_embeddings[:, 1 : 1 + inputs_embeds.shape[1]]
+        given = partial(torch.add, positions)
+        self.vit.embeddings.forward = lambda pixel_values, **_: given(pixel_values)
+        return self.vit(pixel_values=inputs_embeds, attention_mask=attention_mask)
+
+
+class PlainLSTM(nn.Module):
+    """Lu et al.'s LSTM from its equations, one position after another."""
+
+    def __init__(self, stored):
+        super().__init__()
+        self.stored = stored
+
+    def forward(self, inputs_embeds, attention_mask=None):
+        hidden = inputs_embeds
+        for layer in range(2):
+            own = {name.rpartition(".")[2] if "lstm" in name else name.split(f"{layer}.")[1]: tensor
+                   for name, tensor in self.stored.items() if f"layers.{layer}." in name}  # fmt: skip
+            state = cell = torch.zeros(len(hidden), hidden.shape[2])
+            out = []
+            for place in range(hidden.shape[1]):
+                gates = hidden[:, place] @ own["weight_ih_l0"].T + own["bias_ih_l0"]
+                gates = gates + state @ own["weight_hh_l0"].T + own["bias_hh_l0"]
+                enter, forget, new, leave = gates.chunk(4, dim=1)
+                cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
+                state = leave.sigmoid() * cell.tanh()
+                out.append(functional.layer_norm(state, state.shape[1:], own["norm.weight"], own["norm.bias"]))
+            hidden = torch.stack(out, dim=1)
+        return BaseModelOutput(last_hidden_state=hidden)
+
+
 WITHOUT_POOLER = {"add_pooling_layer": False}
 PLAIN = {
     "gpt2": GPT2Model.from_pretrained,
@@ -46,6 +89,9 @@ PLAIN = {
     "t5": lambda folder: T5EncoderModel.from_pretrained(folder).encoder,
     "bart": lambda folder: BartModel.from_pretrained(folder).encoder,
     "llama": LlamaModel.from_pretrained,
+    "longformer": partial(LongformerModel.from_pretrained, **WITHOUT_POOLER),
+    "vit": lambda folder: PlainViT(ViTModel.from_pretrained(folder, **WITHOUT_POOLER)),
+    "lstm": lambda folder: PlainLSTM(load_file(f"{folder}/model.safetensors")),
 }
 ALL = list(TRAINED_PRESETS["all"])
 
@@ -70,8 +116,10 @@ def group_by_type(body: nn.Module) -> dict[str, str]:
         for name, _ in module.named_parameters(path, recurse=False):
             if type(module).__name__.endswith("Norm"):
                 groups[name] = "norms"
-            elif "relative" in path:
+            elif "relative" in path or ("position_embeddings" in name and not isinstance(module, nn.Embedding)):
                 groups[name] = "positions"
+            elif isinstance(module, nn.LSTM):
+                groups[name] = "attention" if "_hh_" in name else "feedforward"
             elif isinstance(module, nn.Embedding):
                 groups[name] = "positions" if module.num_embeddings in {POSITIONS, POSITIONS + 2} else "embeddings"
             elif "embedding" in path:  # ALBERT widens its narrow embeddings
@@ -86,10 +134,11 @@ def group_by_type(body: nn.Module) -> dict[str, str]:
 
 @EACH
 def test_groups_are_disjoint_and_complete(model, tiny):
-    body = PLAIN[model](tiny.checkpoints[model]["folder"])
+    folder = Path(tiny.checkpoints[model]["folder"])
+    body = load_body(folder, load_config(folder))
     expected = group_by_type(body)
     assert {name: group_of(ARCHITECTURES[model], name) for name, _ in body.named_parameters()} == expected
-    without = {"llama": {"positions"}}.get(model, set())  # they are computed
+    without = {"llama": {"positions"}, "lstm": {"positions"}}.get(model, set())  # computed, or needed by none
     assert set(expected.values()) == set(ALL) - {"head", "input"} - without
 
 
@@ -106,6 +155,7 @@ def test_training_moves_the_trained_parameters_and_leaves_the_others_as_they_wer
     group |= {name: name.split(".")[0] for name, _ in sequence.named_parameters() if not name.startswith("body.")}
     expected = {name for name, kind in group.items() if kind in groups}
     assert {name for name, parameter in sequence.named_parameters() if parameter.requires_grad} == expected
+    expected = {name for name in expected if "_global" not in name}  # Longformer's for positions that attend to all
 
     before = weights(sequence)
     symbols, lengths = torch.arange(20).reshape(2, 10) % 8, torch.tensor([10, 6])
@@ -202,14 +252,17 @@ def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
     deviations = [
         tensor.std().item() for name, tensor in found.items() if name.startswith("body.") and tensor.dim() == 2
     ]
-    if model != "t5":  # which scales by the width of each layer
+    if model not in ("t5", "lstm"):  # which scale by the width of each layer
         assert min(deviations) > 0.008  # N(0, 0.02); GPT-2 divides that of residual projections by sqrt(2 * blocks)
         assert max(deviations) < 0.024
     for name, tensor in found.items():
         if name.startswith("body.") and tensor.dim() == 1:
-            assert (
-                tensor == (1 if re.search(r"(ln_\w+|LayerNorm|norm|layernorm_embedding)\.weight", name) else 0)
-            ).all(), name
+            if "lstm" in name:  # U(-1, 1) over the root of the width, biases too
+                assert tensor.abs().max() <= 16**-0.5
+                continue
+            assert (tensor == (1 if re.search(r"(ln_\w+|LayerNorm|norm|layernorm_\w+)\.weight", name) else 0)).all(), (
+                name
+            )
 
 
 def test_seeds_for_different_purposes_are_different():
@@ -231,7 +284,7 @@ def test_dropout_is_the_checkpoints_own_unless_set(model, tiny):
         assert {module.p for module in body.modules() if isinstance(module, nn.Dropout)} <= config
         return config
 
-    assert found(None) == {"albert": {0.0}, "llama": {0.0}, "bart": {0.0, 0.1}}.get(model, {0.1})
+    assert found(None) == {"albert": {0.0}, "llama": {0.0}, "vit": {0.0}, "bart": {0.0, 0.1}}.get(model, {0.1})
     assert found(0.35) == {0.35}
 
 
@@ -313,23 +366,16 @@ def test_code_in_a_checkpoint_is_never_run(model_type, broken, tiny, monkeypatch
         assert type(build(tiny, checkpoint=checkpoint).body) is GPT2Model
         assert type(build(tiny, checkpoint=checkpoint, body="random").body) is GPT2Model
     else:
-        assert refusal(tiny, broken).startswith(
-            "crossover has no view of the architecture 'frob'; known: albert, bart, bert, gpt2, llama, roberta, t5;"
-        )
+        assert refusal(tiny, broken).startswith("neither crossover nor transformers knows the architecture 'frob'")
     assert not (broken / "run").exists()
-
-
-def test_an_architecture_without_a_view_is_refused_by_name(tiny, tmp_path):
-    OPTConfig().save_pretrained(tmp_path)
-    assert refusal(tiny, tmp_path).startswith(
-        "crossover has no view of the architecture 'opt'; known: albert, bart, bert, gpt2, llama, roberta, t5;"
-    )
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"model_type": ["gpt2"]}'])
 def test_a_damaged_config_is_refused(content, broken, tiny):
     (broken / "config.json").write_bytes(content)
-    assert re.match(rf"{broken}/config\.json|crossover has no view of the architecture", refusal(tiny, broken))
+    assert re.match(
+        rf"{broken}/config\.json|neither crossover nor transformers knows the architecture", refusal(tiny, broken)
+    )
 
 
 @pytest.mark.parametrize("changes", [{"n_layer": "two"}, {"n_head": 3}])
@@ -342,7 +388,7 @@ def test_a_missing_checkpoint_is_refused(tiny, tmp_path):
     assert refusal(tiny, tmp_path / "nowhere").startswith(f"{tmp_path}/nowhere/config.json is missing; ")
 
 
-@pytest.mark.parametrize("model", sorted(set(SIZES) - {"t5"}))  # whose positions are relative
+@pytest.mark.parametrize("model", sorted(set(SIZES) - {"t5", "lstm"}))  # whose positions have no limit
 def test_sequences_longer_than_the_positions_are_refused(model, tiny):
     encoding = read_json(tiny.tokens["listops"] / "encoding.json")
     assert build_model(tiny.spec(model=model), encoding | {"longest": POSITIONS}, 0)

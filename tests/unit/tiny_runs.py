@@ -50,6 +50,9 @@ SIZES: dict[str, dict[str, Any]] = {  # of the checkpoint of each architecture
         **{"d_model": 16, "max_position_embeddings": POSITIONS, "bos_token_id": 0, "eos_token_id": 2},
     },
     "llama": _PLAIN | {"max_position_embeddings": POSITIONS, "num_key_value_heads": 1},
+    "longformer": _PLAIN | {"max_position_embeddings": POSITIONS + 2, "attention_window": 4},
+    "vit": _PLAIN | {"image_size": (8, 12), "patch_size": 2, "num_channels": 1},
+    "lstm": {"hidden_size": 16, "num_hidden_layers": 2, "dropout": 0.1},
 }
 
 

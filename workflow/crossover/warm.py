@@ -112,13 +112,15 @@ def serve(path: Path) -> None:
 
 
 def _import_libraries() -> None:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
     from crossover.identity import code_digests
     from crossover.models.architecture import ARCHITECTURES
 
     for stage in ("crossover.training.finetune", "crossover.training.pretrain"):
         importlib.import_module(stage)
         code_digests(stage)  # remembered: runs are checked against the code that was imported here
-    for architecture in ARCHITECTURES:
+    for architecture in set(ARCHITECTURES) & set(CONFIG_MAPPING_NAMES):
         importlib.import_module(f"transformers.models.{architecture}.modeling_{architecture}")
     gc.collect()
     gc.freeze()  # the forks share this memory as long as the collector does not touch it

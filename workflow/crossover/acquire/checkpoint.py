@@ -8,7 +8,7 @@ from typing import Any
 
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, write_sealed_json
-from crossover.models.architecture import architecture_of
+from crossover.models.architecture import check_type
 
 NEEDED = ("config.json", "model.safetensors")
 TOKENIZER = "tokenizer.json"
@@ -63,7 +63,7 @@ def check_file_of_checkpoint(path: Path) -> None:
 
     if path.name == "config.json":
         config = read_json(path)
-        architecture_of(str(config.get("model_type") if isinstance(config, dict) else None))
+        check_type(config.get("model_type") if isinstance(config, dict) else None)
         return
     try:
         with safe_open(path, framework="numpy"):

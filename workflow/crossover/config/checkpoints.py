@@ -46,8 +46,8 @@ class PretrainedHere(Described):
     """Licence of the corpus."""
     corpus: Corpus
     """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
-    architecture: Literal["gpt2", "llama", "bert", "roberta", "albert"]
-    """Hugging Face model type: the first two learn to predict the next token, the others masked ones."""
+    architecture: Literal["gpt2", "llama", "lstm", "bert", "roberta", "albert"]
+    """Hugging Face model type, or an LSTM: the first three learn to predict the next token, the others masked ones."""
     vocabulary: Annotated[int, Field(ge=259)]
     """Size of the byte-level BPE vocabulary, trained on the same corpus."""
     blocks: PositiveInt
@@ -55,7 +55,7 @@ class PretrainedHere(Described):
     width: PositiveInt
     """Hidden size."""
     heads: PositiveInt
-    """Attention heads."""
+    """Attention heads; an LSTM has none."""
     positions: PositiveInt
     """Longest sequence the model can read."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -4,8 +4,10 @@ A new architecture is one entry in ARCHITECTURES; no other file knows the names 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from crossover.errors import UserError
@@ -20,16 +22,17 @@ class Architecture:
             and cover every parameter of the body; a test holds them to it.
         blocks: dotted path of the list of transformer blocks.
         token_table: dotted path of the token embeddings, which a new input replaces.
-        positions: attribute of the model's config that holds the longest sequence; None where there is no limit.
+        positions: attribute of the model's config that holds the longest sequence, or what computes that from the config;
+            None where there is no limit.
         width: attribute of the model's config that holds the hidden size.
         depth: attribute of the model's config that holds how many blocks are applied.
         input_width: attribute that holds the width at which sequences enter, where that is another.
         reserved: positions that the model keeps for itself.
         segments: attribute of the model's config that holds how many segments the model tells apart, where it does.
-        part: what of the model is the body, such as its encoder; by default all of it.
+        body_of: takes the body out of a model, such as its encoder; by default it is all of the model.
         dropouts: attributes of the model's config that hold dropout probabilities.
         options: keyword arguments for AutoModel, such as leaving out a pooler that no loss reaches.
-        heads: attribute of the model's config that holds the number of attention heads.
+        heads: attribute of the model's config that holds the number of attention heads, if it has them.
         inner: attribute of the model's config that holds the width inside a feed-forward layer; None where it is four
             times the hidden size by itself.
         objective: how it is pretrained as a language model, "causal" or "masked"; None where that is not done here.
@@ -39,7 +42,7 @@ class Architecture:
     groups: dict[str, str]
     blocks: str
     token_table: str
-    positions: str | None
+    positions: str | Callable[[Any], int | None] | None
     width: str
     depth: str
     dropouts: tuple[str, ...]
@@ -47,8 +50,8 @@ class Architecture:
     input_width: str | None = None
     reserved: int = 0
     segments: str | None = None
-    part: str | None = None
-    heads: str = "num_attention_heads"
+    body_of: Callable[[Any], Any] = lambda model: model
+    heads: str | None = "num_attention_heads"
     inner: str | None = "intermediate_size"
     objective: str | None = None
     settings: dict[str, object] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class Architecture:
             self.input_width: width,
             self.heads: heads,
             self.inner: 4 * width,
-            self.positions: positions + self.reserved,
+            **({self.positions: positions + self.reserved} if isinstance(self.positions, str) else {}),
             **dict.fromkeys(self.dropouts, dropout),
         }
         return {name: value for name, value in values.items() if name} | self.settings
@@ -73,15 +76,27 @@ class Architecture:
 
     def longest(self, config: Any) -> int | None:
         """The longest sequence that the model reads, or None where there is no limit."""
-        return getattr(config, self.positions) - self.reserved if self.positions else None
+        if callable(self.positions):
+            return self.positions(config)
+        found = getattr(config, self.positions, None) if self.positions else None
+        return found - self.reserved if found else None
 
     def tells_segments(self, config: Any) -> bool:
         """Whether the model adds to each token an embedding of the segment that it lies in."""
         return self.segments is not None and getattr(config, self.segments) > 1
 
-    def body_of(self, model: Any) -> Any:
-        """The part of a model that is the body."""
-        return getattr(model, self.part) if self.part else model
+
+def _sequence_vit(model: Any) -> Any:
+    from crossover.models.vit import SequenceViT  # needs torch, which whoever plans a study does without
+
+    return SequenceViT(model)
+
+
+def _patches(config: Any) -> int | None:
+    """How many patches an image has; its size and that of a patch are pixels, or rows and columns of them."""
+    sizes = [getattr(config, name, None) for name in ("image_size", "patch_size")]
+    image, patch = ([size, size] if isinstance(size, int) else size for size in sizes)
+    return (image[0] // patch[0]) * (image[1] // patch[1]) if image and patch else None
 
 
 _BERT = Architecture(
@@ -156,7 +171,7 @@ ARCHITECTURES = {
         depth="num_layers",
         dropouts=("dropout_rate",),
         options={},
-        part="encoder",
+        body_of=attrgetter("encoder"),
     ),
     "bart": Architecture(
         groups={
@@ -173,7 +188,45 @@ ARCHITECTURES = {
         depth="encoder_layers",
         dropouts=("dropout", "attention_dropout", "activation_dropout"),
         options={},
-        part="encoder",
+        body_of=attrgetter("encoder"),
+    ),
+    # Attention within a window; no position attends to all. Sequences are padded to whole windows.
+    "longformer": replace(_BERT, reserved=2, objective=None),
+    "vit": Architecture(
+        groups={
+            "embeddings": r"patch_embeddings\.",
+            "positions": r"position_embeddings",
+            "norms": r"layernorm\.|layers\.\d+\.layernorm_(before|after)\.",
+            "attention": r"layers\.\d+\.attention\.",
+            "feedforward": r"layers\.\d+\.mlp\.",
+        },
+        blocks="layers",
+        token_table="patch_embeddings",
+        positions=_patches,
+        width="hidden_size",
+        depth="num_hidden_layers",
+        dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
+        options={"add_pooling_layer": False},
+        body_of=_sequence_vit,
+    ),
+    # What carries from position to position stands for attention, what acts on each position for the feed-forward layer.
+    "lstm": Architecture(
+        groups={
+            "embeddings": r"embed_tokens\.",
+            "norms": r"layers\.\d+\.norm\.",
+            "attention": r"layers\.\d+\.lstm\.(weight|bias)_hh_",
+            "feedforward": r"layers\.\d+\.lstm\.(weight|bias)_ih_",
+        },
+        blocks="layers",
+        token_table="embed_tokens",
+        positions=None,
+        width="hidden_size",
+        depth="num_hidden_layers",
+        dropouts=("dropout",),
+        options={},
+        heads=None,
+        inner=None,
+        objective="causal",
     ),
     # Rotary positions are computed, and have no parameters.
     "llama": Architecture(
@@ -195,32 +248,35 @@ ARCHITECTURES = {
 }
 
 
-def architecture_of(model_type: str) -> Architecture:
-    """The view of a Hugging Face model type.
+def check_type(model_type: object) -> None:
+    """Refuse a Hugging Face model type that neither crossover nor transformers knows: nobody has a class for it.
 
     Raises:
-        UserError: crossover does not know this architecture.
+        UserError: it is none, or not known.
     """
-    if model_type not in ARCHITECTURES:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if model_type not in (*ARCHITECTURES, *CONFIG_MAPPING_NAMES):
         raise UserError(
-            f"crossover has no view of the architecture {model_type!r}; known: {', '.join(sorted(ARCHITECTURES))}; "
-            "add an entry to workflow/crossover/models/architecture.py."
+            f"neither crossover nor transformers knows the architecture {model_type!r}, and code that comes with a checkpoint is "
+            "never run; choose another checkpoint, or convert this one."
         )
-    return ARCHITECTURES[model_type]
 
 
 def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "positions"]) -> int | None:
     """One of the sizes of a model, from the content of its config.json, without loading a library.
 
     Returns:
-        The size; None where crossover has no view of the architecture, where the architecture has no such limit, and where
-        the file leaves it to the architecture.
+        The size; None where the architecture has no such limit, and where the file leaves it to the architecture.
     """
     architecture = ARCHITECTURES.get(str(config.get("model_type")))
-    key = getattr(architecture, size) if architecture else None
-    if key is None or config.get(key) is None:
+    if architecture is None:
         return None
-    return config[key] - (architecture.reserved if architecture and size == "positions" else 0)
+    return (
+        architecture.longest(SimpleNamespace(**config))
+        if size == "positions"
+        else config.get(getattr(architecture, size))
+    )
 
 
 def group_of(architecture: Architecture, parameter: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.config.load import known_names, load_checkpoint
 from crossover.errors import UserError
-from crossover.models.architecture import architecture_of, group_of
+from crossover.models.architecture import group_of
+from crossover.models.derive import view_of
 from crossover.models.sequence import load_body, load_config
 
 
@@ -22,7 +23,7 @@ def describe_checkpoint(name: str) -> str:
     """
     folder = _folder(name)
     config = load_config(folder)
-    architecture = architecture_of(config.model_type)
+    architecture = view_of(config)
     body = load_body(folder, config)
     counts: Counter[tuple[str, str]] = Counter()
     for parameter, tensor in body.named_parameters():

@@ -3,7 +3,7 @@
 import re
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from crossover.errors import UserError
-from crossover.models.architecture import Architecture, architecture_of, group_of
+from crossover.models import lstm  # noqa: F401  (which makes it known to transformers)
+from crossover.models.architecture import Architecture, check_type, group_of
+from crossover.models.derive import view_of
 from crossover.models.inputs import TokenTable, new_input, tokens_of_symbols
 from crossover.models.surgery import block_of, blocks_of, change_body, chosen_blocks, keep_groups
 
@@ -67,6 +69,18 @@ class SequenceModel(nn.Module):
         return logits[:, 0] if len(self.shape) == 1 else logits
 
 
+class NoTokens(nn.Module):
+    """Stands in a body where its token embeddings were; Longformer embeds with them what it adds to fill a window."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Zeros, float32 [..., width], for tokens of any shape."""
+        return torch.zeros(*tokens.shape, self.width, device=tokens.device)
+
+
 def segments(symbols: Tensor, separator: int) -> Tensor:
     """The segment of each position, int64 [batch, longest]: 0 up to the first separator and 1 behind it."""
     ends = (symbols == separator).long()
@@ -100,7 +114,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
     """
     folder = Path(spec["checkpoint"]["folder"])
     config = load_config(folder)
-    architecture = architecture_of(config.model_type)
+    architecture = view_of(config)
     if spec["training"]["dropout"] is not None:
         for name in architecture.dropouts:
             setattr(config, name, spec["training"]["dropout"])
@@ -118,7 +132,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
     if spec["input"] == "new":
         input_layer = new_input(encoding, architecture.widths(config)[0])
     else:
-        embeddings = table if own_tokens and table else random_tokens(config)
+        embeddings = _embeddings(table if own_tokens else random_tokens(config), config)
         rows = tokens_of_symbols(spec["input"], encoding, embeddings.num_embeddings, folder / "tokenizer.json")
         input_layer = TokenTable(embeddings, rows)
     torch.manual_seed(derived_seed(seed, "head"))
@@ -143,7 +157,7 @@ def build_body(
     Raises:
         UserError: the settings name blocks that the body does not have.
     """
-    architecture = architecture_of(config.model_type)
+    architecture = view_of(config)
     changes = {} if isinstance(settings, str) else settings
     body = pretrained
     if "random" in (settings, changes.get("kind"), changes.get("of")):
@@ -159,24 +173,33 @@ def build_body(
     return body
 
 
-def take_tokens(body: PreTrainedModel, architecture: Architecture) -> nn.Embedding:
-    """Take the token embeddings out of a body."""
+def take_tokens(body: PreTrainedModel, architecture: Architecture) -> nn.Module:
+    """Take the token embeddings, or what a body for images has in their place, out of a body."""
     table = body.get_submodule(architecture.token_table)
-    body.set_submodule(architecture.token_table, nn.Identity())
-    return cast(nn.Embedding, table)
+    body.set_submodule(architecture.token_table, NoTokens(architecture.widths(body.config)[0]))
+    return table
 
 
 def random_body(config: PretrainedConfig) -> PreTrainedModel:
     """A body with the architecture's own initialisation, drawn from torch's generator."""
-    architecture = architecture_of(config.model_type)
+    architecture = view_of(config)
     return architecture.body_of(AutoModel.from_config(config, **architecture.options))
 
 
-def random_tokens(config: PretrainedConfig) -> nn.Embedding:
+def random_tokens(config: PretrainedConfig) -> nn.Module:
     """A table of the checkpoint's size with the architecture's own initialisation (Kao & Lee 2021, `rand_embed`)."""
     without_padding = deepcopy(config)
     without_padding.pad_token_id = None  # whose row would be 0
-    return take_tokens(random_body(without_padding), architecture_of(config.model_type))
+    return take_tokens(random_body(without_padding), view_of(config))
+
+
+def _embeddings(table: nn.Module | None, config: PretrainedConfig) -> nn.Embedding:
+    if not isinstance(table, nn.Embedding):
+        raise UserError(
+            f"checkpoints of the architecture {config.model_type} have no token embeddings, which the condition's input asks "
+            "for; choose input new."
+        )
+    return table
 
 
 def derived_seed(seed: int, purpose: str) -> int:
@@ -231,7 +254,7 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     """
     disable_progress_bar()
     set_verbosity_error()  # what matters of the loading report is said below
-    architecture = architecture_of(config.model_type)
+    architecture = view_of(config)
     try:
         model, report = AutoModel.from_pretrained(
             folder,
@@ -273,7 +296,7 @@ def load_config(folder: Path) -> PretrainedConfig:
     try:
         settings, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
         # Before transformers sees it: for a type that it does not know, it would offer to run code from the folder.
-        architecture_of(str(settings.get("model_type") if isinstance(settings, dict) else None))
+        check_type(settings.get("model_type") if isinstance(settings, dict) else None)
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, StrictDataclassError) as error:
         reason = re.sub(r"\s+", " ", str(error))

@@ -17,7 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from crossover.errors import UserError
 from crossover.files import replacing, sha256, write_parquet, write_sealed_json
-from crossover.models.architecture import Architecture, architecture_of
+from crossover.models.architecture import ARCHITECTURES, Architecture
 from crossover.models.sequence import derived_seed
 from crossover.tasks.corpora import read_corpus
 from crossover.training.corpus import END, MASK, PAD, SPECIAL, Tokens, ngram_losses, tokenize
@@ -64,7 +64,7 @@ def pretrain_checkpoint(
     training = spec["training"]
     context, seed = training["context"], training["seed"]
     recorder = Recorder(device, spec["code"], command)
-    architecture = architecture_of(spec["architecture"])
+    architecture = ARCHITECTURES[spec["architecture"]]
     objective = str(architecture.objective)
     tokenizer, tokens = tokenize(
         read_corpus(corpus), spec["vocabulary"], SPECIAL[objective], training["held_out"], seed

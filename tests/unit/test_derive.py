@@ -1,0 +1,107 @@
+"""Views that are derived: the same as those that are described, and right for architectures that nobody described."""
+
+import re
+
+import pytest
+import torch
+from tiny_runs import SIZES, VOCABULARY
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel
+
+from crossover.errors import UserError
+from crossover.files import read_json
+from crossover.models.architecture import ARCHITECTURES, group_of
+from crossover.models.derive import derive, view_of
+from crossover.models.sequence import build_model, load_body, load_config
+
+PLAIN = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+SMALL = PLAIN | {"intermediate_size": 24, "max_position_embeddings": 24}
+NEW = {  # architectures that are not described, with the longest sequence that each reads
+    "distilbert": ({"vocab_size": VOCABULARY, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": 24}, 24),
+    "electra": (SMALL | {"embedding_size": 8}, 24),
+    "opt": (PLAIN | {"ffn_dim": 24, "max_position_embeddings": 24, "word_embed_proj_dim": 16}, 24),
+    "mpnet": (SMALL | {"max_position_embeddings": 26}, 24),
+    "esm": (SMALL | {"max_position_embeddings": 26, "pad_token_id": 1, "mask_token_id": 2}, 24),
+    "gpt_neox": (SMALL, 24),
+    "qwen2": (SMALL | {"num_key_value_heads": 1}, 24),
+    "bloom": (PLAIN | {"n_layer": 2, "n_head": 2}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", sorted(set(SIZES) - {"vit", "lstm", "albert"}))
+def test_a_derived_view_is_the_described_one(model, tiny):
+    folder = tiny.root / "checkpoints" / model
+    config = load_config(folder)
+    derived, described = derive(config), ARCHITECTURES[model]
+    body = load_body(folder, config)
+    for name, _ in body.named_parameters():
+        assert group_of(derived, name) == group_of(described, name)
+    assert (derived.blocks, derived.token_table) == (described.blocks, described.token_table)
+    assert derived.longest(config) == described.longest(config)
+    assert derived.widths(config) == described.widths(config)
+    assert derived.tells_segments(config) == described.tells_segments(config)
+    assert {name for name in derived.dropouts if getattr(config, name)} <= set(described.dropouts)
+    assert derived.options == described.options
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    root = tmp_path_factory.mktemp("new")
+    torch.manual_seed(5)
+    for model, (sizes, _) in NEW.items():
+        AutoModel.from_config(AutoConfig.for_model(model, **sizes)).save_pretrained(root / model)
+    return root
+
+
+@pytest.mark.parametrize("model", NEW)
+def test_an_architecture_that_nobody_described_can_be_trained(model, checkpoints, tiny):
+    config = load_config(checkpoints / model)
+    view = view_of(config)
+    assert view.longest(config) == NEW[model][1]
+    checkpoint = {"name": model, "folder": str(checkpoints / model)}
+    encoding = read_json(tiny.tokens["listops"] / "encoding.json")
+    sequence = build_model(tiny.spec(checkpoint=checkpoint), encoding, 0).eval()
+
+    plain = load_body(checkpoints / model, config)
+    found = {name: group_of(view, name) for name, _ in plain.named_parameters()}
+    assert {"norms", "attention", "feedforward", "embeddings"} <= set(found.values())
+    in_blocks = {kind for name, kind in found.items() if re.match(rf"{re.escape(view.blocks)}\.\d+\.", name)}
+    assert in_blocks == {"norms", "attention", "feedforward"}
+    assert len(plain.get_submodule(view.blocks)) == 2
+
+    symbols = torch.arange(20).reshape(2, 10) % 8
+    lengths = torch.tensor([10, 6])
+    with torch.inference_mode():
+        alone = sequence(symbols[1:, :6], lengths[1:])
+        torch.testing.assert_close(sequence(symbols, lengths)[1:], alone, atol=1e-5, rtol=0)
+
+    before = {name: tensor.clone() for name, tensor in sequence.state_dict().items()}
+    trained = [parameter for parameter in sequence.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=0.01)
+    for _ in range(2):
+        optimizer.zero_grad()
+        functional.cross_entropy(sequence(symbols, lengths), torch.tensor([1, 2])).backward()
+        optimizer.step()
+    moved = {name for name, tensor in sequence.state_dict().items() if not torch.equal(tensor, before[name])}
+    reached = {name for name, parameter in sequence.named_parameters() if parameter.grad is not None}
+    assert moved == reached
+    assert reached >= {
+        name for name, parameter in sequence.named_parameters() if name.startswith(f"body.{view.blocks}.")
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "piece"),
+    [
+        ("clip_vision_model", {}, "it does not take inputs_embeds"),
+        ("albert", {"num_hidden_layers": 3}, "it has no list of 3 blocks"),
+        ("xlm", {"emb_dim": 16, "n_layers": 2, "n_heads": 2}, "its blocks are spread over several lists"),
+        ("opt", PLAIN | {"word_embed_proj_dim": 8}, "its last hidden states are not as wide as its blocks"),
+        ("encodec", {}, "transformers cannot build|it does not take"),
+    ],
+)
+def test_a_piece_that_cannot_be_found_is_named(model, settings, piece):
+    with pytest.raises(
+        UserError, match=rf"no view of the architecture '{model}' and cannot derive one, since .*({piece})"
+    ):
+        derive(AutoConfig.for_model(model, **settings))

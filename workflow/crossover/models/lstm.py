@@ -1,0 +1,96 @@
+"""An LSTM in the form of a Hugging Face model, so that it is saved, loaded, pretrained and fine-tuned as all others are."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+
+
+class LSTMConfig(PretrainedConfig):
+    """Sizes of an LSTM: three layers of 768 in Lu et al. (2021, section 3.3)."""
+
+    model_type = "lstm"
+    vocab_size: int = 50257
+    hidden_size: int = 768
+    num_hidden_layers: int = 3
+    dropout: float = 0.0
+    initializer_range: float = 0.02
+    tie_word_embeddings: bool = True
+
+
+class LSTMBlock(nn.Module):
+    """One layer, with a norm behind it."""
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(config.hidden_size, config.hidden_size, batch_first=True)
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Read [batch, longest, width] from left to right, starting from zeros; so padding on the right changes nothing."""
+        return self.dropout(self.norm(self.lstm(hidden)[0]))
+
+
+class LSTMPreTrained(PreTrainedModel):
+    """What Hugging Face's library needs to know."""
+
+    config_class = LSTMConfig
+    base_model_prefix = "model"
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Tables N(0, 0.02) as in transformers; PyTorch's own initialisation for everything else."""
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+        elif isinstance(module, (nn.LSTM, nn.LayerNorm)):
+            module.reset_parameters()
+
+
+class LSTMModel(LSTMPreTrained):
+    """Lu et al.'s LSTM: no positions, no residual connections, each layer with a norm.
+
+    Theirs begins each sequence in a random state, at evaluation too, so that its answers change from call to call; here a
+    sequence begins in zeros.
+    """
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__(config)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList([LSTMBlock(config) for _ in range(config.num_hidden_layers)])
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The table of tokens."""
+        return self.embed_tokens
+
+    def forward(
+        self, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, **asked: Any
+    ) -> BaseModelOutput:
+        """Read token ids, int64 [batch, longest], or what is embedded already, float32 [batch, longest, width]."""
+        states: tuple[Tensor, ...] = (self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds,)
+        for layer in self.layers:
+            states += (layer(states[-1]),)
+        return BaseModelOutput(
+            last_hidden_state=states[-1], hidden_states=states if asked.get("output_hidden_states") else None
+        )
+
+
+class LSTMForCausalLM(LSTMPreTrained):
+    """The LSTM with its table of tokens as the output layer."""
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__(config)
+        self.model = LSTMModel(config)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, **asked: Any) -> CausalLMOutput:
+        """Logits of each next token, float32 [batch, longest, tokens]."""
+        hidden = self.model(input_ids=input_ids).last_hidden_state
+        return CausalLMOutput(logits=functional.linear(hidden, self.model.embed_tokens.weight))
+
+
+AutoConfig.register("lstm", LSTMConfig)
+AutoModel.register(LSTMConfig, LSTMModel)
+AutoModelForCausalLM.register(LSTMConfig, LSTMForCausalLM)

@@ -1,0 +1,47 @@
+"""A vision transformer that reads sequences instead of images."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.modeling_outputs import BaseModelOutput
+
+
+class SequenceViT(nn.Module):
+    """The blocks of a ViT with its positions, of which each item of a sequence takes one, row by row.
+
+    The embeddings of patches lie beside them, where a new input takes their place; the class token is not used, as in Lu et
+    al. (2021, section 3.7).
+    """
+
+    def __init__(self, vit: Any) -> None:
+        super().__init__()
+        self.config = vit.config
+        self.patch_embeddings = vit.embeddings.patch_embeddings
+        self.position_embeddings = nn.Parameter(vit.embeddings.position_embeddings.detach()[:, 1:].clone())
+        self.dropout = vit.embeddings.dropout
+        self.layers = vit.layers
+        self.layernorm = vit.layernorm
+
+    def forward(self, inputs_embeds: Tensor, attention_mask: Tensor, **asked: Any) -> BaseModelOutput:
+        """Read sequences.
+
+        Args:
+            inputs_embeds: float32 [batch, longest, width].
+            attention_mask: int64 [batch, longest], 0 in the padding.
+            asked: what else Hugging Face models can be asked for: `output_hidden_states`.
+
+        Returns:
+            `last_hidden_state`, float32 [batch, longest, width], and when asked for the states before each block and the
+            last.
+        """
+        hidden = self.dropout(inputs_embeds + self.position_embeddings[:, : inputs_embeds.shape[1]])
+        mask = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=attention_mask)
+        states = (hidden,)
+        for layer in self.layers:
+            states += (layer(states[-1], mask),)
+        last = self.layernorm(states[-1])
+        return BaseModelOutput(
+            last_hidden_state=last,
+            hidden_states=(*states[:-1], last) if asked.get("output_hidden_states") else None,
+        )
