@@ -248,6 +248,20 @@ def test_labels_of_images_come_from_a_table(pictures):
     assert items.table["target"].tolist() == [f"class {number % 2}" for number in range(12)]
 
 
+def test_sixteen_bits_are_brought_to_eight(tmp_path):
+    pixels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    for suffix in ("png", "tif"):
+        Image.fromarray(pixels).save(tmp_path / f"one.{suffix}")
+        read = images.read_image(tmp_path / f"one.{suffix}", "one", {"colour": False, "resize": None})
+        assert read.ravel().tolist() == list(range(256))
+
+
+def test_pixels_of_unknown_range_are_refused(tmp_path):
+    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "one.tif")
+    with pytest.raises(UserError, match="one has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits"):
+        images.read_image(tmp_path / "one.tif", "one", {"colour": False, "resize": None})
+
+
 # --- images within a table --------------------------------------------------------------------------------------
 
 

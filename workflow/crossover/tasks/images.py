@@ -83,13 +83,22 @@ def read_image(file: Path | IO[bytes], name: str, settings: dict[str, Any]) -> n
     """
     try:
         with Image.open(file) as picture:
-            image = picture.convert("RGB" if settings["colour"] else "L")
+            image = _in_bytes(picture, name).convert("RGB" if settings["colour"] else "L")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{name} is no whole image ({error}); replace it, or remove it.") from error
     if settings["resize"]:
         rows, columns = settings["resize"]
         image = image.resize((columns, rows), Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def _in_bytes(picture: Image.Image, name: str) -> Image.Image:
+    """The image with 8 bits for each channel, to which Pillow would cut 16 bits, so that all but the darkest were white."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in "IF":
+        raise UserError(f"{name} has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits.")
+    return picture
 
 
 def _size(shape: tuple[int, ...]) -> str:
