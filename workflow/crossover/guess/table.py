@@ -1,14 +1,21 @@
 """Guesses from tables."""
 
-import csv
+import itertools
+import re
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from crossover.errors import UserError
 from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict
 from crossover.guess.text import Form
+from crossover.tasks.items import SPLITS
+from crossover.tasks.raw import SPLIT_NAMES
+from crossover.tasks.rows import PLAIN, column_names, read_rows
+from crossover.tasks.table import as_text
 
-SPLITS = {"train", "training", "valid", "validation", "val", "dev", "test"}
+SEQUENCE_NAMES = ("sequence", "seq", "primary", "text", "sentence", "dna", "rna", "protein", "peptide")
 TARGET_NAMES = ("label", "labels", "class", "target", "y", "category", "score", "value")
 PAIRS = (
     ("sentence1", "sentence2"),
@@ -27,57 +34,56 @@ def guess_table(path: Path, name: str, form: Form) -> Guess:
     Raises:
         UserError: the file is no table of that form, or no column holds sequences.
     """
-    table = _head(path, form)
+    table, unread = _head(path, form)
     columns, reasons = _columns(table)
-    reader: dict[str, Any] = {"kind": "table", "file": path.name, "format": form.kind, "columns": columns}
+    if unread:
+        reasons.append(
+            f"Not read, since they have no name, or one that comes twice, or hold lists: {', '.join(unread)}."
+        )
+    reader: dict[str, Any] = {"kind": "table", "file": path.name, **form.settings, "columns": columns}
     if not form.header:
-        reader |= {"header": False}
         reasons.append("The first line holds data, not names: columns are counted from 0.")
     if form.quoting == "none":
-        reader |= {"quoting": "none"}
         reasons.append("Quotation marks stand alone in some lines, so they are ordinary characters.")
     if "sequence" not in columns:
         raise UserError(f"{path}: no column holds text of several letters; a task needs one with the sequences.")
-    texts = table[columns["sequence"]].dropna().astype(str).tolist()
-    found = letters(texts, name, path, reader)
-    values = table[columns["target"]].dropna().astype(str).tolist() if "target" in columns else []
+    found = letters(table[columns["sequence"]].dropna().tolist(), name, path, reader)
+    values = table[columns["target"]].dropna().tolist() if "target" in columns else []
     if not values:
-        columns["target"] = "FILL-IN"
+        columns["target"] = "FILL-IN" if form.header else len(table.columns)
         reasons.append("No column looked like a label: name one as columns.target.")
     predict(found, values)
+    if unused := [str(column) for column in table.columns if column not in columns.values()]:
+        reasons.append(f"Not used: {', '.join(unused)}.")
     found.remarks["reader"] = "\n".join([f"Columns of the file: {', '.join(map(str, table.columns))}.", *reasons])
     return finish(found)
 
 
-def _head(path: Path, form: Form) -> Any:
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        match form.kind:
-            case "parquet":
-                return next(pq.ParquetFile(path).iter_batches(LOOKED_AT)).to_pandas()
-            case "jsonl":
-                return pd.read_json(path, lines=True, nrows=LOOKED_AT)
-            case "json":
-                return pd.read_json(path).head(LOOKED_AT)
-        return pd.read_csv(
-            path,
-            sep="," if form.kind == "csv" else "\t",
-            header=0 if form.header else None,
-            quoting=csv.QUOTE_NONE if form.quoting == "none" else csv.QUOTE_MINIMAL,
-            skipinitialspace=True,
-            nrows=LOOKED_AT,
-        )
-    except (OSError, ValueError, StopIteration, pa.ArrowInvalid) as error:
-        reason = " ".join(str(error).split()) or "it has no rows"
-        raise UserError(f"{path} cannot be read as {form.kind} ({reason}); correct it.") from error
+def _head(path: Path, form: Form) -> tuple[pd.DataFrame, list[Any]]:
+    """The first rows as the reader of tables reads them, text or None, and the columns that it cannot read."""
+    settings = PLAIN | form.settings
+    names = column_names(path, settings)
+    plain = [name for name in names if name != "" and names.count(name) == 1]
+    rows = [row for _, row in itertools.islice(read_rows(path, plain, settings), LOOKED_AT)]
+    if not rows:
+        raise UserError(f"{path} has no rows; name a file with sequences in it.")
+    table, unread = {}, [name for name in names if name not in plain]
+    for name, values in zip(plain, zip(*rows, strict=True), strict=True):
+        try:
+            table[name] = [as_text(value, str(path)) for value in values]
+        except UserError:  # lists or objects
+            unread.append(name)
+    return pd.DataFrame(table, dtype=object), unread
 
 
-def _columns(table: Any) -> tuple[dict[str, Any], list[str]]:
+def _called(name: Any, known: tuple[str, ...]) -> bool:
+    """Whether a column has such a name, or one that ends in it, such as stability_score."""
+    return str(name).lower() in known or re.split(r"[\W_]+", str(name).lower())[-1] in known
+
+
+def _columns(table: pd.DataFrame) -> tuple[dict[str, Any], list[str]]:
     """Which column holds what, by names and contents, and why."""
-    texts = {name: table[name].dropna().astype(str) for name in table.columns}
+    texts = {name: table[name].dropna() for name in table.columns}
     columns: dict[str, Any] = {}
     reasons = []
 
@@ -85,19 +91,19 @@ def _columns(table: Any) -> tuple[dict[str, Any], list[str]]:
         columns[role] = name
         reasons.append(f"{role}: {name}, since {reason}.")
 
-    long = {
-        name: text.str.len().mean() for name, text in texts.items() if len(text) and table[name].dtype.kind in "OTU"
-    }
+    long = {name: text.str.len().mean() for name, text in texts.items() if len(text) and not are_numbers(text.tolist())}
     for first, second in PAIRS:
         if first in long and second in long and "second" not in columns:
             take("sequence", first, f"{first} and {second} are a pair")
             take("second", second, "it is the other text of the pair")
     if "sequence" not in columns and long and max(long.values()) > 1:
-        take("sequence", max(long, key=lambda name: long[name]), "its texts are the longest")
+        named = [name for name in long if long[name] > 1 and _called(name, SEQUENCE_NAMES)]
+        longest = max(named or long, key=lambda name: long[name])
+        take("sequence", longest, "of its name" if named else "its texts are the longest")
     left = [name for name in table.columns if name not in columns.values()]
     for name in left:
         values = set(texts[name].str.lower())
-        if len(values) > 1 and values <= SPLITS:
+        if len(values) > 1 and values <= {*SPLITS, *SPLIT_NAMES}:
             take("split", name, f"its values are {', '.join(sorted(values))}")
     for role, names in (("item", ITEM_NAMES), ("group", GROUP_NAMES)):
         for name in left:
@@ -108,7 +114,7 @@ def _columns(table: Any) -> tuple[dict[str, Any], list[str]]:
             else:
                 reasons.append(f"item: not {name}, since some of its values come twice.")
     left = [name for name in left if name not in columns.values()]
-    by_name = [name for name in left if str(name).lower() in TARGET_NAMES]
+    by_name = [name for name in left if _called(name, TARGET_NAMES) and len(texts[name])]
     by_content = [name for name in left if are_classes(texts[name].tolist()) or are_numbers(texts[name].tolist())]
     if by_name or by_content:
         by_content.sort(key=lambda name: texts[name].nunique())  # of several, the one with the fewest values
