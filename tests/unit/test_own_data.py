@@ -339,6 +339,14 @@ def test_folders_that_are_no_task_are_named(tmp_path):
         new_task("data")
 
 
+def test_a_folder_of_images_too_large_to_open(monkeypatch):
+    Path("pets/cat").mkdir(parents=True)
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save("pets/cat/1.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(UserError, match="pets: none of the images can be opened"):
+        new_task("pets")
+
+
 def test_a_task_that_exists_is_not_overwritten():
     Path("config/tasks/own.yaml").write_text("mine")
     Path("own.fa").write_text(">p a\nMKV\n")

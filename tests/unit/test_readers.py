@@ -143,6 +143,18 @@ def test_a_damaged_lmdb_is_refused(tmp_path):
         read(tmp_path, kind="table", file="t.lmdb", columns=columns)
 
 
+def test_a_parquet_file_with_damaged_pages_is_refused(tmp_path):
+    write_table(tmp_path / "t.parquet")
+    content = bytearray((tmp_path / "t.parquet").read_bytes())
+    content[20:60] = bytes(40)
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"t.parquet is not a whole Parquet file \([^\n]+\); download it again"
+    ) as caught:
+        read(tmp_path, kind="table", file="t.parquet", columns=COLUMNS)
+    assert "\n" not in str(caught.value)
+
+
 def test_what_is_no_number_is_a_missing_label(tmp_path):
     (tmp_path / "t.json").write_text('[{"a": "x", "b": NaN}, {"a": "y", "b": 1.5}]')
     table = read(tmp_path, kind="table", file="t.json", columns={"sequence": "a", "target": "b"}).table
@@ -214,6 +226,8 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
         ("t.json", '{"text": "a"}', {}, r"t.json holds no list of objects; set reader.format to jsonl"),
         ("t.jsonl", '{"text": "a", "label": "x"}\nnope\n', {}, r"t.jsonl, line 2 is not JSON"),
         ("t.parquet", "PAR", {}, r"t.parquet is not a whole Parquet file"),
+        ("t.json", "[" * 100_000, {}, r"t.json has brackets within brackets without end"),
+        ("t.jsonl", "[" * 100_000, {}, r"t.jsonl, line 1 is not JSON \(maximum recursion"),
         ("t.dat", "x", {}, r"t.dat ends in none of .csv, .tsv"),
     ],
 )

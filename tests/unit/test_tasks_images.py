@@ -236,6 +236,16 @@ def test_a_corrupt_image_is_fatal_unless_it_is_to_be_skipped(pictures):
     assert [entry["input"] for entry in items.skipped] == ["truck/cut.png", "truck/page.png"]
 
 
+def test_an_image_that_pillow_stumbles_over_is_refused(tmp_path):
+    path = tmp_path / "one.dds"
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[80:84] = bytes(4)  # the flags of the pixel format
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"one is no whole image \(Unknown pixel format flags 0\)"):
+        images.read_image(path, "one", FOLDER)
+
+
 def test_labels_of_images_come_from_a_table(pictures):
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     lines = ["path\tclass", *(f"{name}\tclass {number % 2}" for number, name in enumerate(names))]

@@ -10,7 +10,7 @@ from crossover.errors import UserError
 from crossover.files import visible_files
 from crossover.guess.found import LOOKED_AT, Guess, are_classes, finish, start
 from crossover.tasks.idx import FILE as IDX
-from crossover.tasks.images import image_suffixes
+from crossover.tasks.images import UNREADABLE, image_suffixes
 from crossover.tasks.items import SPLITS
 from crossover.tasks.maestro import COMPOSER
 from crossover.tasks.pieces import SUFFIXES as MIDI
@@ -130,7 +130,7 @@ def _images(path: Path, name: str, files: list[Path]) -> Guess:
             with Image.open(path / file) as image:
                 sizes[image.height, image.width] += 1
                 modes.add(image.mode)
-        except OSError:
+        except UNREADABLE:
             continue  # check-task names it
     if not sizes:
         raise UserError(f"{path}: none of the images can be opened; correct the files.")

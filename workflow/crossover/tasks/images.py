@@ -12,6 +12,9 @@ from crossover.errors import UserError
 from crossover.tasks.items import Items
 from crossover.tasks.labels import read_labels, split_of
 
+# What Pillow raises for damaged files, and for those whose pixels would fill the memory.
+UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, RuntimeError, Image.DecompressionBombError)
+
 
 def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     """Images of one size.
@@ -92,7 +95,7 @@ def read_image(file: Path | IO[bytes], name: str, settings: dict[str, Any]) -> n
     try:
         with Image.open(file) as picture:
             image = _in_bytes(picture, name).convert("RGB" if settings["colour"] else "L")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{name} is no whole image ({error}); replace it, or remove it.") from error
     if settings["resize"]:
         rows, columns = settings["resize"]

@@ -48,7 +48,7 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
             symbols = [symbol for symbol in expression.split() if symbol not in "()"]
             if (value := _evaluate(symbols, source)) != target:
                 raise UserError(
-                    f"{source}: the value is {value}, but the file says {target!r}; correct or remove the line."
+                    f"{source}: the value is {value}, but the file says {target[:40]!r}; correct or remove the line."
                 )
             text = " ".join(symbols)
             if settings["damaged"]:
@@ -94,7 +94,9 @@ def _evaluate(symbols: list[str], source: str) -> str:
         elif symbol.isdigit() and len(symbol) == 1:
             stack[-1].append(int(symbol))
         else:
-            raise UserError(f"{source}: {symbol!r} is out of place; expected digits, ] and {', '.join(OPERATORS)}.")
+            raise UserError(
+                f"{source}: {symbol[:40]!r} is out of place; expected digits, ] and {', '.join(OPERATORS)}."
+            )
     if len(stack) != 1 or len(stack[0]) != 2:
         raise UserError(f"{source}: the expression is not whole; expected one list with all its brackets.")
     return str(stack[0][1])

@@ -186,7 +186,8 @@ def _parquet(path: Path, settings: dict[str, Any]) -> Records:
         batches = (batch.to_pylist() for batch in file.iter_batches(columns=columns))
         yield from enumerate((record for batch in batches for record in batch), start=1)
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that is not UTF-8
-        raise UserError(f"{path} is not a whole Parquet file ({error}); download it again.") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is not a whole Parquet file ({reason}); download it again.") from error
 
 
 def _lmdb(path: Path, settings: dict[str, Any]) -> Records:
