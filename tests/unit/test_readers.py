@@ -1,6 +1,7 @@
 """Readers of own files, in each form that the files may have."""
 
 import gzip
+import io
 import json
 import os
 import pickle
@@ -10,9 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from committed_tasks import TASKS, read
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from crossover.config.load import read_yaml
 from crossover.errors import UserError
+from crossover.tasks.pickles import load_data
 
 ROWS = [
     {"id": "a1", "text": "ACGT", "label": "yes", "family": "f1"},
@@ -116,6 +121,20 @@ def test_lmdb_holds_numpy_values_as_tape_writes_them(tmp_path, protocol):
     columns = {"sequence": "primary", "target": "score", "item": "id"}
     table = read(tmp_path, kind="table", file="t.lmdb", columns=columns).table
     assert table[["item", "sequence", "target"]].to_numpy().tolist() == [["7", "MKV", "0.5"]]
+
+
+@given(
+    array=hnp.arrays(st.sampled_from([">f4", "<f8", "i2", "u1", "?"]), hnp.array_shapes(max_dims=3, min_side=0)),
+    protocol=st.integers(2, 5),
+    by_column=st.booleans(),
+)
+def test_arrays_in_pickles_are_those_of_numpy(array, protocol, by_column):
+    array = np.asfortranarray(array) if by_column else array
+    scalars = [array.dtype.type(1), b"\xff", "\xe4"]
+    found, *others = load_data(io.BytesIO(pickle.dumps([array, *scalars], protocol=protocol)))
+    assert found.read().dtype == array.dtype
+    assert np.array_equal(found.read(), array, equal_nan=array.dtype.kind == "f")
+    assert others == scalars
 
 
 class Command:

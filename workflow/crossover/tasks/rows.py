@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from crossover.errors import UserError, nearest
+from crossover.tasks.pickles import load_data
 from crossover.tasks.raw import open_text
 
 Row = tuple[int, list[Any]]  # the line or record, counted from 1, and the values of the columns asked for
@@ -205,23 +205,9 @@ def _lmdb(path: Path, settings: dict[str, Any]) -> Records:
 
 def _unpickled(path: Path, key: str, content: bytes | None) -> Any:
     try:
-        return _DataOnly(io.BytesIO(content or b"")).load()
+        return load_data(io.BytesIO(content or b""))
     except Exception as error:  # a damaged pickle raises whatever its instructions stumble over
         raise UserError(f"{path}: the record under {key!r} cannot be read ({error}); unpack the file again.") from error
-
-
-class _DataOnly(pickle.Unpickler):
-    """Builds containers, numbers, text and numpy arrays; a pickle that names anything else is refused, unrun."""
-
-    NUMPY = frozenset({"dtype", "ndarray", "_reconstruct", "scalar", "_frombuffer"})
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in self.NUMPY:
-            # Files of numpy 1 name numpy.core, which numpy 2 calls numpy._core.
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        if (module, name) == ("_codecs", "encode"):  # how protocol 2 writes bytes
-            return lambda text, _: text.encode("latin-1")
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is no data")
 
 
 RECORDS: dict[str, Callable[[Path, dict[str, Any]], Records]] = {

@@ -49,7 +49,12 @@ def as_text(value: Any, source: str) -> str | None:
         UserError: the value is several, or an object.
     """
     if hasattr(value, "tolist"):  # numpy, in LMDB files
-        value = value.tolist()
+        try:
+            value = value.tolist()
+        except ValueError as error:
+            raise UserError(
+                f"{source}: expected text or a number, but found {error}; choose another column."
+            ) from error
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, bytes):
