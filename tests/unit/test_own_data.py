@@ -154,6 +154,17 @@ def test_a_folder_of_images():
     assert "longest   192 positions" in text
 
 
+def test_images_within_a_table(tmp_path):
+    rows = []
+    for number in range(24):
+        Image.fromarray(np.full((8, 8), number, dtype=np.uint8)).save("one.png")
+        rows.append({"image": {"bytes": Path("one.png").read_bytes(), "path": None}, "label": number % 2})
+    pd.DataFrame(rows).to_parquet("pets.parquet")
+    task = written("pets.parquet")
+    assert (task["reader"]["kind"], task["reader"]["colour"]) == ("image-table", False)
+    assert "longest   64 positions" in check_task("pets")
+
+
 def test_a_dataset_of_the_hub_is_a_form_to_fill_in():
     found = guess("hub:someone/reviews", "reviews")
     assert found.settings["dataset"]["id"] == "someone/reviews"
@@ -226,6 +237,14 @@ def test_numbers_are_classes_only_if_they_are_few_and_whole():
     assert targets == {"whole": "class", "broken": "number", "many": "number"}
 
 
+@pytest.mark.parametrize(
+    ("letters", "domain"), [("ACGUARYN", "dna"), ("ACGT-ACGT--", "dna"), ("MKVLAAGW", "protein"), ("C=O C(=O)", "text")]
+)
+def test_the_letters_tell_the_domain(letters, domain):
+    Path("own.fa").write_text("".join(f">s{number} {number % 2}\n{letters}\n" for number in range(60)))
+    assert written("own.fa")["domain"] == domain
+
+
 def test_short_lines_of_fasta_are_no_labels():
     """Windows of 70 nucleotides in lines of 60 have three lines each, too."""
     Path("own.fa").write_text(
@@ -290,6 +309,10 @@ def test_folders_of_published_data_have_readers_of_their_own(mirrored, data, kin
 def test_control_characters_of_the_data_do_not_spoil_the_file():
     pd.DataFrame({"text": SENTENCES * 5, "label\a": ["x\x01", "y"] * 30}).to_csv("own.csv", index=False)
     assert written("own.csv")["reader"]["columns"]["target"] == "label\a"
+    Path("half.json").write_text(json.dumps([{"text": "a b", "label": "x\ud800", "\ud800": 1}]))
+    assert written("half.json")["reader"]["columns"]["target"] == "label"
+    with pytest.raises(UserError, match=r"the name of .* is not UTF-8; rename it"):
+        new_task("\udcff.csv", "other")
 
 
 # --- what cannot be guessed -------------------------------------------------------------------------------------
@@ -315,6 +338,7 @@ def test_control_characters_of_the_data_do_not_spoil_the_file():
         ("spaces.txt", b"id dna\n1 ACGT\n", "line 1, 'id dna', has no commas or tabs, nor does it begin with >"),
         ("head.csv", b"dna,class\n", "head.csv has no rows"),
         ("wide.csv", b"dna,class\nACGT,a,b\n", "wide.csv, line 2: 3 values, but the header has 2 columns"),
+        ("one.json", b"[1]", "one.json, record 1: expected an object"),
         ("numbers.csv", b"a,b\n1,2\n", "no column holds text of several letters"),
         ("§.csv", b"a,b\n1,2\n", "give --name with lower-case letters"),
     ],

@@ -1,24 +1,19 @@
 """Guesses from folders of MIDI files or images, and from the name of a dataset of the hub."""
 
 import re
-from collections import Counter
 from pathlib import Path
-
-from PIL import Image
 
 from crossover.errors import UserError
 from crossover.files import visible_files
-from crossover.guess.found import LOOKED_AT, Guess, are_classes, finish, start
+from crossover.guess.found import Guess, are_classes, finish, start
+from crossover.guess.images import guess_images
 from crossover.tasks.idx import FILE as IDX
-from crossover.tasks.images import UNREADABLE, image_suffixes
+from crossover.tasks.images import image_suffixes
 from crossover.tasks.items import SPLITS
 from crossover.tasks.maestro import COMPOSER
 from crossover.tasks.pieces import SUFFIXES as MIDI
 from crossover.tasks.raw import SPLIT_NAMES
 from crossover.tasks.rows import FORMATS, PLAIN, column_names, read_plain
-
-PARTS = 16  # patches along an edge, at most
-FEWEST_PARTS = 8  # where an edge allows no more, the image is made smaller
 
 
 def files_of_splits(path: Path) -> dict[str, str]:
@@ -45,7 +40,10 @@ def guess_folder(path: Path, name: str) -> Guess:
     if not midi and not images:
         listed = ", ".join(sorted({file.suffix.lower() or file.name for file in files})) or "nothing"
         raise UserError(f"{path} holds {listed}, but neither MIDI files nor images; name one file instead.")
-    found = _music(path, name) if len(midi) >= len(images) else _images(path, name, images)
+    if len(midi) >= len(images):
+        found = _music(path, name)
+    else:
+        found = guess_images((path / file for file in images), path, name, {"kind": "image-folder"})
     _find_labels(found, path, files, midi if len(midi) >= len(images) else images)
     return finish(found)
 
@@ -121,41 +119,6 @@ def _music(path: Path, name: str) -> Guess:
     found.settings["target"] = {"kind": "class", "metric": "accuracy", "vote": True}
     found.remarks["target"] = "Segments of a piece vote on its class."
     return found
-
-
-def _images(path: Path, name: str, files: list[Path]) -> Guess:
-    sizes, modes = Counter[tuple[int, int]](), set[str]()
-    for file in files[:LOOKED_AT]:
-        try:
-            with Image.open(path / file) as image:
-                sizes[image.height, image.width] += 1
-                modes.add(image.mode)
-        except UNREADABLE:
-            continue  # check-task names it
-    if not sizes:
-        raise UserError(f"{path}: none of the images can be opened; correct the files.")
-    size = rows, columns = sizes.most_common(1)[0][0]
-    (rows, high), (columns, wide) = _fitting(rows), _fitting(columns)
-    found = start(name, "images", path, {"kind": "image-folder"})
-    if all(mode in ("1", "L", "LA") or mode.startswith("I;16") for mode in modes):
-        found.settings["reader"]["colour"] = False
-    if len(sizes) > 1 or (rows, columns) != size:
-        found.settings["reader"]["resize"] = [rows, columns]
-    found.settings["encoding"] = {"kind": "patches", "patch": [high, wide]}
-    found.remarks["encoding"] = (
-        f"Most images have {size[0]} x {size[1]} pixels; {rows} x {columns} make {rows // high * (columns // wide)} patches."
-    )
-    found.settings["target"] = {"kind": "class", "metric": "accuracy"}
-    return found
-
-
-def _fitting(pixels: int) -> tuple[int, int]:
-    """The length of an edge and of a patch that divides it: that of the image, or a little less where no patch divides it."""
-    least = -(-pixels // PARTS)
-    patch = next(size for size in range(least, pixels + 1) if pixels % size == 0)
-    if pixels // patch >= min(FEWEST_PARTS, pixels):
-        return pixels, patch
-    return pixels // least * least, least
 
 
 def guess_hub(identifier: str, name: str) -> Guess:

@@ -9,7 +9,8 @@ from typing import Any
 LOOKED_AT = 100_000  # records that a guess is made from
 MOST_CLASSES = 100  # of numbers; more are rather quantities
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-NUCLEOTIDES, RESIDUES, GAPS = "ACGTUN", "ABCDEFGHIKLMNPQRSTUVWXYZ*", "-."
+# With IUPAC's letters for several nucleotides, which are amino acids too: of DNA, most are none of these.
+NUCLEOTIDES, AMBIGUOUS, RESIDUES, GAPS = "ACGTU", "NRYKMSWBDHV", "ABCDEFGHIKLMNPQRSTUVWXYZ*", "-."
 
 
 @dataclass
@@ -42,12 +43,15 @@ def start(name: str, domain: str, path: Path, reader: dict[str, Any]) -> Guess:
 def letters(texts: list[str], name: str, path: Path, reader: dict[str, Any]) -> Guess:
     """A task of DNA, protein or text, by the letters; a few strange ones are for check-task to name."""
     letters: Counter[str] = Counter("".join(texts).upper())
-    total = sum(letters.values()) - sum(letters[gap] for gap in GAPS) or 1
+    plain, ambiguous, residues, gaps = (
+        sum(letters[letter] for letter in kind) for kind in (NUCLEOTIDES, AMBIGUOUS, RESIDUES, GAPS)
+    )
+    total = sum(letters.values()) - gaps or 1
     longest = max(map(len, texts), default=1)
     length = min(1024, max(8, longest))
-    if sum(letters[letter] for letter in NUCLEOTIDES) / total > 0.95:
+    if plain > total / 2 and (plain + ambiguous) / total > 0.95:
         found, alphabet = start(name, "dna", path, reader), "dna"
-    elif sum(letters[letter] for letter in RESIDUES) / total > 0.99:
+    elif residues / total > 0.99:
         found, alphabet = start(name, "protein", path, reader), "protein"
     else:
         found = start(name, "text", path, reader)

@@ -16,7 +16,7 @@ from crossover.files import write_text
 from crossover.guess.folders import files_of_splits, guess_folder, guess_hub
 from crossover.guess.found import Guess, finish
 from crossover.guess.sequences import guess_fasta, guess_listops, guess_three_line
-from crossover.guess.table import guess_table
+from crossover.guess.table import SURROGATE, guess_table
 from crossover.guess.text import Form, form_of
 from crossover.tasks.raw import open_text
 
@@ -52,6 +52,8 @@ def guess(source: str, name: str) -> Guess:
     if source.startswith("hub:"):
         return guess_hub(source.removeprefix("hub:"), name)
     path = Path(source)
+    if SURROGATE.search(source):
+        raise UserError(f"the name of {source!a} is not UTF-8; rename it.")
     if not path.exists():
         raise UserError(f"{path} is not there; give the path of a file or folder, or hub:OWNER/NAME.")
     if path.is_dir():

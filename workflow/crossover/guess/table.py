@@ -1,20 +1,26 @@
 """Guesses from tables."""
 
+import io
 import itertools
 import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from crossover.errors import UserError
 from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict
+from crossover.guess.images import guess_images
 from crossover.guess.text import Form
+from crossover.tasks.image_table import bytes_of
+from crossover.tasks.images import UNREADABLE
 from crossover.tasks.items import SPLITS
 from crossover.tasks.raw import SPLIT_NAMES
 from crossover.tasks.rows import PLAIN, column_names, read_rows
 from crossover.tasks.table import as_text
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, as JSON can spell it
 SEQUENCE_NAMES = ("sequence", "seq", "primary", "text", "sentence", "dna", "rna", "protein", "peptide")
 TARGET_NAMES = ("label", "labels", "class", "target", "y", "category", "score", "value")
 PAIRS = (
@@ -34,8 +40,12 @@ def guess_table(path: Path, name: str, form: Form) -> Guess:
     Raises:
         UserError: the file is no table of that form, or no column holds sequences.
     """
-    table, unread = _head(path, form)
+    values, unread = _head(path, form)
+    table = pd.DataFrame({column: text for column, cells in values.items() if (text := _texts(cells))}, dtype=object)
     columns, reasons = _columns(table)
+    if image := next((column for column, cells in values.items() if _is_image(cells[0])), None):
+        return _guess_images(path, name, columns, {"image": image}, values[image], table)
+    unread += [column for column in values if column not in table]
     if unread:
         reasons.append(
             f"Not read, since they have no name, or one that comes twice, or hold lists: {', '.join(unread)}."
@@ -48,32 +58,59 @@ def guess_table(path: Path, name: str, form: Form) -> Guess:
     if "sequence" not in columns:
         raise UserError(f"{path}: no column holds text of several letters; a task needs one with the sequences.")
     found = letters(table[columns["sequence"]].dropna().tolist(), name, path, reader)
-    values = table[columns["target"]].dropna().tolist() if "target" in columns else []
-    if not values:
+    labels = _labels(table, columns)
+    if not labels:
         columns["target"] = "FILL-IN" if form.header else len(table.columns)
         reasons.append("No column looked like a label: name one as columns.target.")
-    predict(found, values)
+    predict(found, labels)
     if unused := [str(column) for column in table.columns if column not in columns.values()]:
         reasons.append(f"Not used: {', '.join(unused)}.")
     found.remarks["reader"] = "\n".join([f"Columns of the file: {', '.join(map(str, table.columns))}.", *reasons])
     return finish(found)
 
 
-def _head(path: Path, form: Form) -> tuple[pd.DataFrame, list[Any]]:
-    """The first rows as the reader of tables reads them, text or None, and the columns that it cannot read."""
+def _guess_images(
+    path: Path, name: str, columns: dict[str, Any], image: dict[str, Any], values: list[Any], table: pd.DataFrame
+) -> Guess:
+    """A task from a table that holds images."""
+    used = image | {"target": columns.get("target", "FILL-IN")}
+    used |= {"group": columns["group"]} if "group" in columns else {}
+    reader = {"kind": "image-table", "file": path.name, "columns": used}
+    found = guess_images((io.BytesIO(bytes_of(value, str(path))) for value in values if value), path, name, reader)
+    predict(found, _labels(table, columns))
+    return finish(found)
+
+
+def _is_image(value: Any) -> bool:
+    try:
+        with Image.open(io.BytesIO(bytes_of(value, ""))):
+            return True
+    except (UserError, *UNREADABLE):
+        return False
+
+
+def _labels(table: pd.DataFrame, columns: dict[str, Any]) -> list[str]:
+    return table[columns["target"]].dropna().tolist() if "target" in columns else []
+
+
+def _head(path: Path, form: Form) -> tuple[dict[Any, list[Any]], list[Any]]:
+    """The first values of each column, as the reader of tables reads them, and the columns that cannot be named."""
     settings = PLAIN | form.settings
     names = column_names(path, settings)
-    plain = [name for name in names if name != "" and names.count(name) == 1]
-    rows = [row for _, row in itertools.islice(read_rows(path, plain, settings), LOOKED_AT)]
+    usable = [name for name in names if name != "" and names.count(name) == 1 and not SURROGATE.search(str(name))]
+    rows = [row for _, row in itertools.islice(read_rows(path, usable, settings), LOOKED_AT)]
     if not rows:
         raise UserError(f"{path} has no rows; name a file with sequences in it.")
-    table, unread = {}, [name for name in names if name not in plain]
-    for name, values in zip(plain, zip(*rows, strict=True), strict=True):
-        try:
-            table[name] = [as_text(value, str(path)) for value in values]
-        except UserError:  # lists or objects
-            unread.append(name)
-    return pd.DataFrame(table, dtype=object), unread
+    values = {name: list(cells) for name, cells in zip(usable, zip(*rows, strict=True), strict=True)}
+    return values, [name for name in names if name not in usable]
+
+
+def _texts(values: list[Any]) -> list[str | None] | None:
+    """Values as the reader of tables takes them; None where they are lists or objects, which it does not take."""
+    try:
+        return [as_text(value, "") for value in values]
+    except UserError:
+        return None
 
 
 def _called(name: Any, known: tuple[str, ...]) -> bool:

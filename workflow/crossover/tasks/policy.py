@@ -153,6 +153,6 @@ def _number(value: str, where: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise UserError(
-            f"{where}: the target is {value!r}, but target.kind is number; correct it, or set target.kind to class."
+            f"{where}: the target is {value[:40]!r}, but target.kind is number; correct it, or set target.kind to class."
         )
     return number

@@ -148,12 +148,13 @@ def _delimited(path: Path, columns: Sequence[Any], settings: dict[str, Any]) -> 
 
 def _json(path: Path, settings: dict[str, Any]) -> Records:
     with open_text(path, settings["encoding"]) as stream:
-        try:
-            records = json.load(stream)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {error.lineno} is not JSON ({error.msg}); correct it.") from error
-        except RecursionError as error:
-            raise UserError(f"{path} has brackets within brackets without end; correct it.") from error
+        text = stream.read()
+    try:
+        records = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno} is not JSON ({error.msg}); correct it.") from error
+    except (ValueError, RecursionError) as error:  # numbers, or brackets within brackets, without end
+        raise UserError(f"{path} cannot be read ({error}); correct it.") from error
     if not isinstance(records, list):
         raise UserError(
             f"{path} holds no list of objects; set reader.format to jsonl if it has one object on each line."
@@ -167,7 +168,7 @@ def _json_lines(path: Path, settings: dict[str, Any]) -> Records:
             try:
                 if line.strip():
                     yield number, json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # as above
                 reason = getattr(error, "msg", error)
                 raise UserError(f"{path}, line {number} is not JSON ({reason}); correct it.") from error
 
