@@ -213,6 +213,7 @@ def test_columns_are_told_apart_by_what_separates_them(separator, index):
     rows.to_csv("genes.csv", sep=separator, index=index)  # an index is a column without a name
     task = written("genes.csv")
     assert (task["reader"]["columns"]["sequence"], task["reader"]["header"]) == ("dna", True)
+    assert ("or with lists: ''." in Path("config/tasks/genes.yaml").read_text()) == index
     assert "  NA " in check_task("genes")
 
 

@@ -44,11 +44,12 @@ def guess_table(path: Path, name: str, form: Form) -> Guess:
     table = pd.DataFrame({column: text for column, cells in values.items() if (text := _texts(cells))}, dtype=object)
     columns, reasons = _columns(table)
     if image := next((column for column, cells in values.items() if _is_image(cells[0])), None):
-        return _guess_images(path, name, columns, {"image": image}, values[image], table)
+        return _guess_images(path, name, table, columns, image, values[image])
     unread += [column for column in values if column not in table]
     if unread:
+        listed = ", ".join(map(repr, unread))
         reasons.append(
-            f"Not read, since they have no name, or one that comes twice, or hold lists: {', '.join(unread)}."
+            f"Columns that cannot be read, without a name, with one that comes twice, or with lists: {listed}."
         )
     reader: dict[str, Any] = {"kind": "table", "file": path.name, **form.settings, "columns": columns}
     if not form.header:
@@ -65,15 +66,15 @@ def guess_table(path: Path, name: str, form: Form) -> Guess:
     predict(found, labels)
     if unused := [str(column) for column in table.columns if column not in columns.values()]:
         reasons.append(f"Not used: {', '.join(unused)}.")
-    found.remarks["reader"] = "\n".join([f"Columns of the file: {', '.join(map(str, table.columns))}.", *reasons])
+    found.remarks["reader"] = "\n".join([f"Columns of the file: {', '.join(map(str, values))}.", *reasons])
     return finish(found)
 
 
 def _guess_images(
-    path: Path, name: str, columns: dict[str, Any], image: dict[str, Any], values: list[Any], table: pd.DataFrame
+    path: Path, name: str, table: pd.DataFrame, columns: dict[str, Any], image: str, values: list[Any]
 ) -> Guess:
-    """A task from a table that holds images."""
-    used = image | {"target": columns.get("target", "FILL-IN")}
+    """A task from a table that holds images in one column."""
+    used = {"image": image, "target": columns.get("target", "FILL-IN")}
     used |= {"group": columns["group"]} if "group" in columns else {}
     reader = {"kind": "image-table", "file": path.name, "columns": used}
     found = guess_images((io.BytesIO(bytes_of(value, str(path))) for value in values if value), path, name, reader)
