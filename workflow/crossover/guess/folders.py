@@ -57,17 +57,14 @@ def _published(path: Path, name: str, files: list[Path]) -> Guess | None:
         found.settings["policy"] = {"rare_class": "drop"}
         found.remarks |= {
             "reader": f"{tables[0]} names composers and splits.",
-            "policy": "Composers who are not in training.",
+            "policy": "Composers who are not in training are left out, and counted.",
         }
         return finish(found)
-    if any(IDX.search(file.name) for file in files):
-        kind, patch = "idx", [4, 4]
-    elif any(file.name == "data_batch_1" for file in files):
-        kind, patch = "cifar-batches", [4, 4]
-    else:
+    batches = any(file.name == "data_batch_1" for file in files)
+    if not batches and not any(IDX.search(file.name) for file in files):
         return None
-    found = start(name, "images", path, {"kind": kind})
-    found.settings["encoding"] = {"kind": "patches", "patch": patch}
+    found = start(name, "images", path, {"kind": "cifar-batches" if batches else "idx"})
+    found.settings["encoding"] = {"kind": "patches", "patch": [4, 4]}
     found.settings["target"] = {"kind": "class", "metric": "accuracy"}
     return finish(found)
 
@@ -101,14 +98,14 @@ def _columns_of_labels(path: Path, table: Path, files: set[str]) -> dict[str, st
     names = [name for name in column_names(path / table, PLAIN) if name]
     if len(set(names)) < len(names):
         return None
-    rows = [row for _, row in read_plain(path / table, names)]
-    columns = {name: [(value or "").strip() for value in values] for name, values in zip(names, zip(*rows, strict=True), strict=False)}  # fmt: skip
-    inside = table.parent
-    items = [
-        name
-        for name, values in columns.items()
-        if values and {(inside / value).as_posix() for value in values} <= files
-    ]
+    rows = [[(value or "").strip() for value in row] for _, row in read_plain(path / table, names)]
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+
+    def name_files(values: list[str]) -> bool:
+        named = {(table.parent / value).as_posix() for value in values}
+        return bool(named) and len(named) == len(values) and named <= files
+
+    items = [name for name, values in columns.items() if name_files(values)]
     labels = [name for name, values in columns.items() if name not in items and are_classes(values)]
     return {"item": items[0], "target": labels[0]} if items and labels else None
 
