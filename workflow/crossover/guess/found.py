@@ -109,7 +109,9 @@ def finish(found: Guess) -> Guess:
         split, why = {"by": "group", "validation": 0.15, "test": 0.2, "seed": 0}, "Items of one group stay together."
     else:
         split = {"by": "item", "validation": 0.15, "test": 0.2, "seed": 0}
-        why = "At random. For proteins and DNA with relatives among them, `by: similarity` keeps relatives together."
+        why = "At random."
+        if found.settings["domain"] in ("dna", "protein"):
+            why += " Where sequences have relatives among the others, `by: similarity` keeps relatives together."
     found.settings["split"], found.remarks["split"] = split, why
     order = "title description domain licence citation dataset reader split policy target encoding".split()
     found.settings = {key: found.settings[key] for key in order if key in found.settings}
