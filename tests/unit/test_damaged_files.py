@@ -122,6 +122,22 @@ def test_lower_case(splice):
     assert items.table["sequence"].str.fullmatch("[ACGTN]{60}").all()
 
 
+def test_rna_is_read_as_dna(splice):
+    items = treat(read(splice(), **SPLICE), "dna")
+    rna = treat(read(splice(whole=lambda text: text.replace("T", "U")), **SPLICE), "dna")
+    assert rna.table["sequence"].equals(items.table["sequence"])
+    assert rna.counts["items with U (RNA), read as T"] == items.table["sequence"].str.contains("T").sum()
+
+
+@pytest.mark.parametrize("strange", ["7", "\0", "ä", " "])
+def test_what_is_no_letter_is_never_read_as_one(splice, strange):
+    root = splice({3: lambda line: f"{line[:60]}{strange}{line[61:]}"})
+    items = read(root, **SPLICE)
+    with pytest.raises(UserError, match=r"splice.data:3: the item has '.*', which is no letter; correct it, or set"):
+        treat(items, "dna")
+    assert len(treat(items, "dna", unknown="drop").table) == 3185
+
+
 def test_gaps_and_a_stop_sign(scope):
     root = scope("vntpdhld\n", "vnt--p.dhld*\n")
     items = read(root, kind="fasta", file=SCOPE, label=CLASS)

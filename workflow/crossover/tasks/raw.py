@@ -16,7 +16,7 @@ from crossover.tasks.items import SPLITS, Items
 # What a reader finds out about one item: `source` (file and line, which errors name), `sequence`, `target` (text, or
 # None where it is missing), and as they apply `item`, `second`, `group` and `split`.
 Record = dict[str, Any]
-SPLIT_NAMES = {"training": "train", "dev": "validation", "val": "validation", "valid": "validation"}
+SPLIT_NAMES = {"training": "train", "testing": "test"} | dict.fromkeys(("dev", "val", "valid"), "validation")
 
 
 def files_by_split(settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str | None, str]]:
@@ -55,7 +55,7 @@ def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -
     Raises:
         UserError: within the block: the file is cut off, or is not text of that character set.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     try:
         with opener(path, "rt", encoding=codec, newline=newline) as stream:
@@ -134,11 +134,24 @@ def _complete(record: Record, labels: dict[str, str]) -> Record:
     if "group" in record and not record["group"]:
         raise UserError(f"{record['source']}: the item has no group; add it, or correct how reader finds the group.")
     if "split" in record:
-        split = (record["split"] or "").lower()
-        complete["split"] = SPLIT_NAMES.get(split, split)
-        if complete["split"] not in SPLITS:
-            raise UserError(f"{record['source']}: the split {record['split']!r} is unknown; {nearest(split, SPLITS)}")
+        complete["split"] = split_named(record["split"] or "", record["source"])
     return complete
+
+
+def split_named(name: str, source: str) -> str:
+    """The split that data call by this name.
+
+    Args:
+        name: such as Train, dev or valid.
+        source: where the name stands, for the error.
+
+    Raises:
+        UserError: it is no split.
+    """
+    split = SPLIT_NAMES.get(name.lower(), name.lower())
+    if split not in SPLITS:
+        raise UserError(f"{source}: the split {name!r} is unknown; {nearest(split, SPLITS)}")
+    return split
 
 
 def _listed_splits(items: pd.Series, settings: dict[str, Any], receipt: Receipt) -> pd.Series:
