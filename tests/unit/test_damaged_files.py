@@ -11,6 +11,7 @@ from crossover.config.load import read_yaml
 from crossover.config.tasks import Policy, Target
 from crossover.errors import UserError
 from crossover.files import read_json
+from crossover.tasks import raw
 from crossover.tasks.policy import apply_policy
 from crossover.tasks.prepare import prepare_task
 
@@ -228,3 +229,13 @@ def test_a_target_that_is_no_number(mirrored, tmp_path):
     reader = read_yaml(TASKS / "rte.yaml")["reader"]
     with pytest.raises(UserError, match=r"RTE/train.tsv:2: the target is 'not_entailment', but target.kind is number"):
         apply_policy(read(tmp_path, **reader), Policy().model_dump(), None, "number")
+
+
+def test_a_gzip_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(raw, "SMALL", 10_000)
+    (tmp_path / "text.gz").write_bytes(gzip.compress(b"A" * 9_000))
+    with raw.open_text(tmp_path / "text.gz") as stream:
+        assert len(stream.read()) == 9_000
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"A" * 5_000_000))
+    with pytest.raises(UserError, match=r"bomb\.gz unpacks to more than 100 times its size"), raw.open_text(tmp_path / "bomb.gz") as stream:  # fmt: skip
+        stream.readline()
