@@ -142,7 +142,7 @@ def test_a_hostile_pickle_is_refused_and_not_run(batches, tmp_path):
     batch = tmp_path / "copy/cifar-10-batches-py/data_batch_1"
     pwned = tmp_path / "pwned"
     batch.write_bytes(pickle.dumps({"data": Hostile(pwned), "labels": []}))
-    with pytest.raises(UserError, match=r"data_batch_1 asks to call \w+\.mkdir, which no batch of CIFAR-10 does"):
+    with pytest.raises(UserError, match=r"data_batch_1 is no whole pickle .*names \w+\.mkdir, which is no data"):
         cifar.read({}, receipt_of(tmp_path / "copy"))
     assert not pwned.exists()
     pickle.loads(batch.read_bytes())  # noqa: S301
@@ -166,9 +166,10 @@ def swapped(key: str, value: object):
     [
         ("data_batch_1", cut, r"data_batch_1 is no whole pickle \(UnpicklingError: pickle data was truncated\)"),
         ("data_batch_1", lambda _: b"", r"data_batch_1 is no whole pickle \(EOFError"),
-        ("test_batch", lambda _: object_array(), "test_batch has an array that is not of bytes"),
-        ("test_batch", swapped("labels", [1] * 999), r"images of shape \(1000, 3072\) and 999 labels"),
+        ("test_batch", lambda _: object_array(), "test_batch holds an array that is not of numbers"),
+        ("test_batch", swapped("labels", [1] * 999), r"images of shape \(1000, 3072\) in uint8 and 999 labels"),
         ("test_batch", swapped("labels", [10] * 1000), "expected one label of 0 to 9"),
+        ("test_batch", swapped("data", np.zeros((1000, 3072))), r"images of shape \(1000, 3072\) in float64"),
         ("test_batch", swapped("data", "text"), "holds no images and labels"),
         ("test_batch", lambda _: pickle.dumps([1]), "test_batch has no data and labels"),
         ("batches.meta", None, r"has no batches\.meta"),
@@ -236,6 +237,16 @@ def test_a_corrupt_image_is_fatal_unless_it_is_to_be_skipped(pictures):
     assert [entry["input"] for entry in items.skipped] == ["truck/cut.png", "truck/page.png"]
 
 
+def test_an_image_that_pillow_stumbles_over_is_refused(tmp_path):
+    path = tmp_path / "one.dds"
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[80:84] = bytes(4)  # the flags of the pixel format
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"one is no whole image \(Unknown pixel format flags 0\)"):
+        images.read_image(path, "one", FOLDER)
+
+
 def test_labels_of_images_come_from_a_table(pictures):
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     lines = ["path\tclass", *(f"{name}\tclass {number % 2}" for number, name in enumerate(names))]
@@ -246,6 +257,20 @@ def test_labels_of_images_come_from_a_table(pictures):
     items = images.read(settings, receipt_of(pictures))
     assert items.table["item"].tolist() == names
     assert items.table["target"].tolist() == [f"class {number % 2}" for number in range(12)]
+
+
+def test_sixteen_bits_are_brought_to_eight(tmp_path):
+    pixels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    for suffix in ("png", "tif"):
+        Image.fromarray(pixels).save(tmp_path / f"one.{suffix}")
+        read = images.read_image(tmp_path / f"one.{suffix}", "one", {"colour": False, "resize": None})
+        assert read.ravel().tolist() == list(range(256))
+
+
+def test_pixels_of_unknown_range_are_refused(tmp_path):
+    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "one.tif")
+    with pytest.raises(UserError, match="one has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits"):
+        images.read_image(tmp_path / "one.tif", "one", {"colour": False, "resize": None})
 
 
 # --- images within a table --------------------------------------------------------------------------------------

@@ -17,6 +17,20 @@ class OwnSplits(Model):
         return True
 
 
+class Labelled(Model):
+    """Files that are labelled by their folder or in a table."""
+
+    labels: LabelTable | None = None
+    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
+    split_folders: bool = False
+    """Whether the outermost folders are train, validation (or valid, val, dev) and test; the split is then `by: given`."""
+
+    @property
+    def gives_split(self) -> bool:
+        """Whether the folders say which split an item belongs to."""
+        return self.split_folders
+
+
 class Pieces(Model):
     """How MIDI files are cut into segments of notes in the order of (onset, pitch)."""
 
@@ -30,12 +44,10 @@ class Pieces(Model):
     """What is done with a file that is no whole MIDI file; what is skipped is named on the task's card."""
 
 
-class MidiReader(Pieces):
+class MidiReader(Pieces, Labelled):
     """MIDI files, cut into segments of notes."""
 
     kind: Literal["midi"]
-    labels: LabelTable | None = None
-    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
 
 
 class MaestroReader(Pieces, OwnSplits):
@@ -69,12 +81,10 @@ class Images(Model):
     """What is done with a file that is no whole image; what is skipped is named on the task's card."""
 
 
-class ImageFolderReader(Images):
+class ImageFolderReader(Images, Labelled):
     """Image files."""
 
     kind: Literal["image-folder"]
-    labels: LabelTable | None = None
-    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
 
 
 class ImageColumns(Model):

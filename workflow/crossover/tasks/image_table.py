@@ -49,13 +49,17 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
     for split, file in files_by_split(settings, receipt):
         for number, row in read_rows(receipt.root / file, list(columns.values()), {"format": "parquet"}):
             record: Record = {"source": f"{file}:{number}", **dict(zip(columns, row, strict=True))}
-            record["image"] = _bytes_of(record["image"], record["source"])
+            record["image"] = bytes_of(record["image"], record["source"])
             record["target"] = None if record["target"] is None else str(record["target"])
             yield record | ({"split": split} if split else {})
 
 
-def _bytes_of(value: Any, source: str) -> bytes:
-    """The bytes of an image file, which the hub puts beside its path."""
+def bytes_of(value: Any, source: str) -> bytes:
+    """The bytes of an image file, which the hub puts beside its path.
+
+    Raises:
+        UserError: there are none.
+    """
     content = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(content, bytes):
         raise UserError(

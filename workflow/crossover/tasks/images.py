@@ -10,16 +10,20 @@ from PIL import Image
 from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items
-from crossover.tasks.labels import read_labels
+from crossover.tasks.labels import read_labels, split_of
+
+# What Pillow raises for damaged files, and for those whose pixels would fill the memory.
+UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, RuntimeError, Image.DecompressionBombError)
 
 
 def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     """Images of one size.
 
     Args:
-        settings: `labels` (None for one folder per class, or those of `read_labels`), `colour` (False for gray), `resize`
-            ([rows, columns], or None where all are of one size), and `damaged` ("refuse", or "skip").
-        receipt: files at `<class>/.../<image>`, or anywhere with a table; whatever Pillow reads.
+        settings: those of `read_labels`, `colour` (False for gray), `resize` ([rows, columns], or None where all are of one
+            size), and `damaged` ("refuse", or "skip").
+        receipt: files at `<class>/.../<image>` or `<split>/<class>/.../<image>`, or anywhere with a table; whatever Pillow
+            reads.
 
     Returns:
         One item per image; `sequence` is uint8 [rows * columns * channels], row by row, channels last.
@@ -27,7 +31,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: a file is no image, or of another size than the first, or the labels do not fit the files.
     """
-    labels, skipped = read_labels(receipt, settings["labels"])
+    labels, skipped = read_labels(receipt, settings, image_suffixes())
     images: dict[str, np.ndarray] = {}
     size = SameSize()
     for file in labels:
@@ -45,7 +49,14 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     names = list(images)
     columns = {"item": names, "group": names, "sequence": [pixels.ravel() for pixels in images.values()]}
     table = pd.DataFrame({**columns, "target": [labels[name] for name in names]})
+    if settings["split_folders"]:
+        table["split"] = [split_of(receipt, file) for file in names]
     return Items(table, unit="pixels", shape=size.shape, skipped=skipped)
+
+
+def image_suffixes() -> set[str]:
+    """The endings of the files that Pillow reads, in lower case."""
+    return {suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN}
 
 
 class SameSize:
@@ -83,13 +94,22 @@ def read_image(file: Path | IO[bytes], name: str, settings: dict[str, Any]) -> n
     """
     try:
         with Image.open(file) as picture:
-            image = picture.convert("RGB" if settings["colour"] else "L")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            image = _in_bytes(picture, name).convert("RGB" if settings["colour"] else "L")
+    except UNREADABLE as error:
         raise UserError(f"{name} is no whole image ({error}); replace it, or remove it.") from error
     if settings["resize"]:
         rows, columns = settings["resize"]
         image = image.resize((columns, rows), Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def _in_bytes(picture: Image.Image, name: str) -> Image.Image:
+    """The image with 8 bits for each channel, to which Pillow would cut 16 bits, so that all but the darkest were white."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in "IF":
+        raise UserError(f"{name} has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits.")
+    return picture
 
 
 def _size(shape: tuple[int, ...]) -> str:
