@@ -49,8 +49,8 @@ HARMLESS = {
 
 def _rotate_conditions(copy: WorkflowCopy) -> None:
     file = copy.root / "config" / "conditions.yaml"
-    head, *entries = file.read_text().split("\n\n")
-    file.write_text("\n\n".join([head, *entries[1:], entries[0]]) + "\n")
+    head, paper, *entries = file.read_text().split("\n\n")
+    file.write_text("\n\n".join([head, paper, *entries[1:], entries[0]]) + "\n")
 
 
 @pytest.mark.parametrize("edit", HARMLESS.values(), ids=HARMLESS.keys())

@@ -277,6 +277,10 @@ BASE = {"body": "pretrained", "input": "pretrained", "trained": "all"}
             {"trained": ["head", {"groups": ["norms"], "blocks": FIRST, "rate": 5}]},
             "training only head, norms of first 2 at 5 times the rate against training everything",
         ),
+        (
+            {"trained": ["all", {"groups": ["norms"], "blocks": None, "rate": 5}]},
+            "training all, norms at 5 times the rate against training everything",
+        ),
     ],
 )
 def test_every_comparison_has_a_title(changes, title):

@@ -12,7 +12,7 @@ from tiny_runs import SIZES, write_checkpoint
 from crossover.config.bodies import PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
 from crossover.models.architecture import ARCHITECTURES, group_of
-from crossover.models.sequence import load_body, load_config
+from crossover.models.sequence import build_body, load_body, load_config, take_tokens
 from crossover.models.surgery import change_body, move_blocks, permutation
 
 BLOCKS = 4
@@ -159,6 +159,39 @@ def test_truncated_is_what_the_whole_model_has_after_its_first_blocks(model, dep
         with torch.inference_mode():
             expected = whole.get_submodule(last)(expected)
     torch.testing.assert_close(output(body, hidden), expected, atol=1e-6, rtol=0)
+
+
+@EACH
+def test_a_random_body_keeps_the_groups_that_it_is_told_to(model, folders):
+    config, kept = load_config(folders / model), ["positions", "norms"]
+
+    def body(settings):
+        pretrained = load(folders, model)
+        take_tokens(pretrained, ARCHITECTURES[model])
+        return tensors(pretrained), tensors(build_body(settings, pretrained, config, 0))
+
+    pretrained, found = body({"kind": "random", "kept": kept})
+    _, random = body("random")
+    for name, tensor in found.items():
+        source = pretrained if group_of(ARCHITECTURES[model], name) in kept else random
+        assert torch.equal(tensor, source[name]), name
+        assert not torch.equal(pretrained[name], random[name]), name
+
+
+@SEPARATE
+def test_a_short_random_body_is_the_first_blocks_of_the_whole_one(model, folders):
+    config = load_config(folders / model)
+    whole = tensors(build_body("random", None, config, 0))
+    short = tensors(
+        build_body({"kind": "truncated", "blocks": 2, "of": "random"}, None, load_config(folders / model), 0)
+    )
+    assert {name for name in whole if (block_of(model, name) or 0) < 2} == set(short)
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in short.items())
+
+
+def test_permutations_are_those_of_the_published_code():
+    """np.random.RandomState(1).permutation(12), as Tamkin et al.'s run for seed 1."""
+    assert permutation(12, 1) == [2, 3, 4, 10, 1, 6, 0, 7, 11, 9, 8, 5]
 
 
 @EACH

@@ -73,7 +73,7 @@ def write_tokens(root: Path, task: str) -> str:
     return name
 
 
-def write_checkpoint(folder: Path, model_type: str, **changes: Any) -> dict[str, str]:
+def write_checkpoint(folder: Path, model_type: str, vocabulary: int = VOCABULARY, **changes: Any) -> dict[str, str]:
     """Save a random model in Hugging Face form; return how a run's spec refers to it."""
     import torch
     from transformers import AutoConfig, AutoModel
@@ -81,7 +81,7 @@ def write_checkpoint(folder: Path, model_type: str, **changes: Any) -> dict[str,
 
     disable_progress_bar()
     torch.manual_seed(7)
-    config = AutoConfig.for_model(model_type, vocab_size=VOCABULARY, **SIZES[model_type] | changes)
+    config = AutoConfig.for_model(model_type, vocab_size=vocabulary, **SIZES[model_type] | changes)
     model = AutoModel.from_config(config)
     for parameter in model.parameters():  # away from the initialisation: biases that are not 0, norms that are not 1
         parameter.data += 0.1 * torch.randn_like(parameter)

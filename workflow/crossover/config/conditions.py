@@ -48,13 +48,14 @@ class Condition(Described):
     """The weights inside: the checkpoint's, the architecture's own initialisation, or something between."""
     input: Input = "new"
     """How sequences enter: through a new layer, or through token embeddings of the checkpoint's size."""
-    trained: Preset | Annotated[list[Group | Part], Field(min_length=1)]
-    """The parameters that receive gradients: a preset, or a list of groups and of parts of them."""
+    trained: Preset | Annotated[list[Group | Preset | Part], Field(min_length=1)]
+    """The parameters that receive gradients: a preset, or a list of groups, presets and parts of groups."""
 
     @property
     def trained_parts(self) -> list[dict[str, object]]:
         """What is trained, presets resolved: whole groups in a fixed order, then the parts in theirs."""
-        entries = list(TRAINED_PRESETS[self.trained]) if isinstance(self.trained, str) else self.trained
-        whole = [group for group in TRAINED_PRESETS["all"] if group in entries]
+        entries = [self.trained] if isinstance(self.trained, str) else self.trained
+        named = {group for entry in entries if isinstance(entry, str) for group in TRAINED_PRESETS.get(entry, (entry,))}
+        whole = [group for group in TRAINED_PRESETS["all"] if group in named]
         parts = [entry.model_dump() for entry in entries if isinstance(entry, Part)]
         return ([{"groups": whole, "blocks": None, "rate": 1.0}] if whole else []) + parts

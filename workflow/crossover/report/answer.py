@@ -113,24 +113,21 @@ def _wording(spec: dict[str, Any], kind: str, checkpoint: str, a: str, b: str) -
     """Words for a, for b, and for what both share."""
     body, entry, trained = (spec["conditions"][a][choice] for choice in ("body", "input", "trained"))
     other = spec["conditions"][b]
-    only = f"only {trained_name(trained).replace('+', ', ')}"
+    only = ("" if "all" in trained else "only ") + trained_name(trained).replace("+", ", ")
+    inside = f"the {body} body" if isinstance(body, str) else f"the body ‘{body_name(body)}’"
     setting = {"all": "Trained in full", "frozen": "Frozen"}.get(str(trained), f"With {only} trained")
     place = f"{unique_labels(spec['checkpoints'])[checkpoint]}: " if len(spec["checkpoints"]) > 1 else ""
     if kind == "input":
-        within = "" if body == "pretrained" else f" with the {body_name(body)} body"
+        within = "" if body == "pretrained" else f" and with {inside}"
         return "the pretrained token embeddings", _other_input(other["input"]), f"{place}{setting}{within}"
     entries = {input_name(one["input"]) for one in spec["conditions"].values()}
     place += f"{input_name(entry)} input: " if len(entries) > 1 else ""
     if kind == "body":
         if body != "pretrained":
-            return (
-                f"the first {numbers.plural(body['blocks'], 'pretrained block')}",
-                "as many random ones",
-                place + setting,
-            )
+            return f"a pretrained body of {numbers.plural(body['blocks'], 'block')}", "a random one", place + setting
         return "the pretrained body", _other_body(other["body"]), place + setting
     way = "freezing it" if trained == "frozen" else f"training {only}"
-    return way, "training everything", f"{place}With the {body_name(body)} body"
+    return way, "training everything", f"{place}With {inside}"
 
 
 def _other_body(body: Choice) -> str:

@@ -46,7 +46,7 @@ def pairs(conditions: dict[str, dict[str, Any]]) -> list[Pair]:
     """The conditions to compare, by kind: bodies come first, then inputs, then what is trained.
 
     A pretrained body is compared with every other one, and the first blocks of one with as many random blocks; the
-    pretrained input with every other one; training a part with training everything.
+    pretrained input with every other one; training a part, or parts at rates of their own, with training everything.
 
     Args:
         conditions: body, input and trained of each condition.
@@ -63,7 +63,8 @@ def pairs(conditions: dict[str, dict[str, Any]]) -> list[Pair]:
             question = f"pretrained or {input_kind(other_entry)} input"
             found.append(Pair("input", question, a, b, f"{inside}, {learns}"))
         if (body, entry) == (other_body, other_entry) and trained != "all" == other:
-            found.append(Pair("trained", "a part or everything trained", a, b, f"{inside}, {enters}"))
+            question = "rates of their own or one rate" if "all" in left["trained"] else "a part or everything trained"
+            found.append(Pair("trained", question, a, b, f"{inside}, {enters}"))
     return sorted(found, key=lambda pair: pair.kind)
 
 
