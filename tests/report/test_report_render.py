@@ -278,7 +278,7 @@ BASE = {"body": "pretrained", "input": "pretrained", "trained": "all"}
             "training only head, norms of first 2 at 5 times the rate against training everything",
         ),
         (
-            {"trained": ["all", {"groups": ["norms"], "blocks": None, "rate": 5}]},
+            {"trained": ["all", {"groups": ["norms"], "blocks": None, "rate": 5, "lora": None}]},
             "training all, norms at 5 times the rate against training everything",
         ),
     ],

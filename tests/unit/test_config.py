@@ -478,13 +478,13 @@ def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):
     add_conditions(config, a={"trained": ["norms", "head", *parts]}, b={"trained": ["head", "norms"]})
     plan = make_plan("demo")
     found = {cell["condition"]: plan.specs[cell["run"]]["trained"] for cell in plan.cells}
-    whole = {"groups": ["head", "norms"], "blocks": None, "rate": 1.0}
+    whole = {"groups": ["head", "norms"], "blocks": None, "rate": 1.0, "lora": None}
     last = {"which": "last", "count": 1, "start": 0}
     assert found["b"] == [whole]
     assert found["a"] == [
         whole,
-        {"groups": ["attention"], "blocks": last, "rate": 1.0},
-        {"groups": ["head"], "blocks": None, "rate": 5.0},
+        {"groups": ["attention"], "blocks": last, "rate": 1.0, "lora": None},
+        {"groups": ["head"], "blocks": None, "rate": 5.0, "lora": None},
     ]
 
 

@@ -16,6 +16,8 @@ from torch.nn import functional
 from transformers import (
     AlbertModel,
     AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     BartModel,
     BertModel,
     GPT2Model,
@@ -330,6 +332,25 @@ def test_missing_tensors_are_named(broken, tiny):
     del tensors[name]
     save_file(tensors, broken / "model.safetensors", {"format": "pt"})
     assert f"{broken}/model.safetensors lacks h.1.mlp.c_fc.weight; it is not" in refusal(tiny, broken)
+
+
+def test_tensors_that_the_config_does_not_describe_are_named(broken, tiny):
+    set_config(broken, n_layer=1)
+    text = refusal(tiny, broken)
+    assert re.match(rf"{broken}/model\.safetensors has (h\.1\.[\w.]+(, )?){{5}}, which", text)
+    assert f"which {broken}/config.json does not describe" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"), [("gpt2", AutoModelForCausalLM), ("bert", AutoModelForSequenceClassification)]
+)
+def test_heads_and_poolers_of_other_tasks_are_passed_over(model, kind, tiny, tmp_path):
+    whole = kind.from_pretrained(tiny.checkpoints[model]["folder"])
+    whole.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors") | {"score.weight": torch.zeros(2, 16)}
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    found = weights(build(tiny, model, checkpoint={"name": "mine", "folder": str(tmp_path)}))
+    assert same(found, weights(build(tiny, model)), "body.")
 
 
 def test_tensors_of_another_shape_are_named(broken, tiny):

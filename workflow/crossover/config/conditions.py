@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import Described, Model
 from crossover.config.bodies import Blocks, Body
@@ -22,6 +22,15 @@ TRAINED_PRESETS: dict[str, tuple[Group, ...]] = {
 IN_BLOCKS = {"norms", "attention", "feedforward"}  # the groups that every block has
 
 
+class LowRank(Model):
+    """Low-rank changes of linear layers (LoRA, Hu et al. 2022)."""
+
+    rank: PositiveInt = 8
+    """Rank of a change."""
+    alpha: PositiveFloat = 16
+    """Its weight is alpha / rank."""
+
+
 class Part(Model):
     """Parameters that are trained in a way of their own; what an earlier entry says of them does not count."""
 
@@ -31,10 +40,14 @@ class Part(Model):
     """Only their parameters in these blocks; by default all, and those outside of blocks too."""
     rate: PositiveFloat = 1.0
     """Their learning rate, as a multiple of the run's."""
+    lora: LowRank | None = None
+    """Changes of low rank of their linear layers are trained, and their own weights are not."""
 
     @model_validator(mode="after")
     def within_blocks(self) -> "Part":
-        """Only what every block has can be limited to some of them."""
+        """Only what every block has can be limited to some of them, and only linear layers have changes of low rank."""
+        if self.lora and not set(self.groups) <= {"attention", "feedforward"}:
+            raise ValueError("lora is for the groups attention and feedforward; name others in an entry of their own")
         outside = [group for group in self.groups if group not in IN_BLOCKS]
         if self.blocks and outside:
             raise ValueError(f"{outside[0]} lies outside of the blocks; name it in an entry without blocks")
@@ -58,4 +71,4 @@ class Condition(Described):
         named = {group for entry in entries if isinstance(entry, str) for group in TRAINED_PRESETS.get(entry, (entry,))}
         whole = [group for group in TRAINED_PRESETS["all"] if group in named]
         parts = [entry.model_dump() for entry in entries if isinstance(entry, Part)]
-        return ([{"groups": whole, "blocks": None, "rate": 1.0}] if whole else []) + parts
+        return ([Part(groups=whole).model_dump()] if whole else []) + parts

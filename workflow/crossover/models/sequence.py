@@ -18,6 +18,7 @@ from crossover.models import lstm  # noqa: F401  (which makes it known to transf
 from crossover.models.architecture import Architecture, check_type, group_of
 from crossover.models.derive import view_of
 from crossover.models.inputs import TokenTable, new_input, tokens_of_symbols
+from crossover.models.lora import add_lora, layer_of
 from crossover.models.surgery import block_of, blocks_of, change_body, chosen_blocks, keep_groups
 
 Settings = str | dict[str, Any]
@@ -137,6 +138,9 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
         input_layer = TokenTable(embeddings, rows)
     torch.manual_seed(derived_seed(seed, "head"))
     model = SequenceModel(body, input_layer, encoding, architecture)
+    for number, part in enumerate(spec["trained"]):
+        if part["lora"]:
+            add_lora(body, architecture, part, derived_seed(seed, f"lora {number}"))
     model.rates = trained_rates(model, spec["trained"], architecture, "embeddings" if own_tokens else "input")
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in model.rates
@@ -214,25 +218,28 @@ def trained_rates(
 
     Args:
         model: body, input and head.
-        trained: parts of the model (`groups`, `blocks` or None, `rate`); where two overlap, the later one counts.
+        trained: parts of the model (`groups`, `blocks` or None, `rate`, `lora` or None for the weights themselves); where two
+            overlap, the later one counts.
         architecture: the view of the body.
         input_group: `input` for an input layer that is new, `embeddings` for the checkpoint's own.
 
     Raises:
         UserError: a part names blocks that the body does not have, or nothing is left to train.
     """
-    places: dict[str, tuple[str, int | None]] = {}
+    places: dict[str, tuple[str, int | None, bool]] = {}
     for name, _ in model.named_parameters():
-        place, inside = name.split(".", 1)
-        in_body = place == "body"
-        group = group_of(architecture, inside) if in_body else {"input": input_group, "head": "head"}[place]
-        places[name] = group, block_of(inside, architecture) if in_body else None
+        (place, inside), added = name.split(".", 1), False
+        group, block = {"input": input_group, "head": "head"}.get(place, ""), None
+        if place == "body":
+            inside, added = layer_of(inside)
+            group, block = group_of(architecture, inside), block_of(inside, architecture)
+        places[name] = group, block, added
     depth = len(blocks_of(model.body, architecture))
     rates = {}
     for part in trained:
         blocks = chosen_blocks(part["blocks"], depth, "trained") if part["blocks"] else None
-        for name, (group, block) in places.items():
-            if group in part["groups"] and (blocks is None or block in blocks):
+        for name, (group, block, added) in places.items():
+            if group in part["groups"] and (blocks is None or block in blocks) and added == bool(part["lora"]):
                 rates[name] = part["rate"]
     if not rates:
         names = ", ".join(group for part in trained for group in part["groups"])
@@ -250,7 +257,7 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
         config: the checkpoint's config, whose dropout may have been changed.
 
     Raises:
-        UserError: the file is missing or damaged, or tensors are missing from it or have other shapes.
+        UserError: the file is missing or damaged, or has too few tensors, too many, or of other shapes.
     """
     disable_progress_bar()
     set_verbosity_error()  # what matters of the loading report is said below
@@ -276,12 +283,24 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
         raise UserError(
             f"{folder}/model.safetensors lacks {', '.join(missing[:5])}; it is not a checkpoint of this architecture."
         )
+    own = {name for name, _ in model.named_children()}  # what is beside them is a head or a pooler of a task
+    strange = [key for key in sorted(report["unexpected_keys"]) if _without_prefix(key, model).split(".")[0] in own]
+    if strange:
+        raise UserError(
+            f"{folder}/model.safetensors has {', '.join(strange[:5])}, which {folder}/config.json does not describe; fetch or "
+            "make the checkpoint again."
+        )
     for name, stored, expected in sorted(report["mismatched_keys"]):
         raise UserError(
             f"{folder}/model.safetensors has {name} of shape {list(stored)}, but {folder}/config.json describes "
             f"{list(expected)}; fetch or make the checkpoint again."
         )
     return architecture.body_of(model)
+
+
+def _without_prefix(key: str, model: PreTrainedModel) -> str:
+    """The name of a tensor in a file that holds a task's model, as the model without its head has it."""
+    return key.removeprefix(f"{model.base_model_prefix}.")
 
 
 def load_config(folder: Path) -> PretrainedConfig:

@@ -96,6 +96,9 @@ def _truncated(body: nn.Module, architecture: Architecture, settings: Settings, 
         raise UserError(f"body truncated asks for {settings['blocks']} blocks, but the checkpoint has {depth}.")
     if len(blocks) == depth:  # else one block is applied several times
         body.set_submodule(architecture.blocks, nn.ModuleList(list(blocks)[: settings["blocks"]]))
+    for name, value in list(vars(body.config).items()):
+        if isinstance(value, list) and len(value) == depth:  # what is set for each block, such as Longformer's windows
+            setattr(body.config, name, value[: settings["blocks"]])
     setattr(body.config, architecture.depth, settings["blocks"])
 
 

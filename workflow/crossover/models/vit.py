@@ -37,7 +37,7 @@ class SequenceViT(nn.Module):
         """
         hidden = self.dropout(inputs_embeds + self.position_embeddings[:, : inputs_embeds.shape[1]])
         mask = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=attention_mask)
-        states = (hidden,)
+        states: tuple[Tensor, ...] = (hidden,)
         for layer in self.layers:
             states += (layer(states[-1], mask),)
         last = self.layernorm(states[-1])

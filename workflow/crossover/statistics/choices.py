@@ -52,7 +52,9 @@ def _part_name(part: Choice) -> str:
         return part
     blocks = f" of {blocks_name(part['blocks'])}" if part["blocks"] else ""
     rate = f" at {part['rate']:g} times the rate" if part["rate"] != 1 else ""
-    return f"{' and '.join(part['groups'])}{blocks}{rate}"
+    lora = part["lora"]
+    low = f"changes of rank {lora['rank']} (alpha {lora['alpha']:g}) of " if lora else ""
+    return f"{low}{' and '.join(part['groups'])}{blocks}{rate}"
 
 
 def blocks_name(blocks: dict[str, Any]) -> str:
