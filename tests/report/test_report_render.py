@@ -203,8 +203,8 @@ SUGGESTED, NOTHING = (0.1, 0.01, 0.2, 0.2), (0.01, -0.1, 0.1, 1.0)
         ),
         (
             [NOTHING],
-            "No effect of pretraining could be shown on any of 1 task.",
-            "Frozen, no difference between the pretrained body and a random one could be shown on any of 1 task.",
+            "No effect of pretraining could be shown on the one task.",
+            "Frozen, no difference between the pretrained body and a random one could be shown on the one task.",
         ),
         (
             [SUGGESTED, NOTHING],

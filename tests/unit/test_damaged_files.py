@@ -11,6 +11,7 @@ from crossover.config.load import read_yaml
 from crossover.config.tasks import Policy, Target
 from crossover.errors import UserError
 from crossover.files import read_json
+from crossover.tasks import raw
 from crossover.tasks.policy import apply_policy
 from crossover.tasks.prepare import prepare_task
 
@@ -122,6 +123,22 @@ def test_lower_case(splice):
     assert items.table["sequence"].str.fullmatch("[ACGTN]{60}").all()
 
 
+def test_rna_is_read_as_dna(splice):
+    items = treat(read(splice(), **SPLICE), "dna")
+    rna = treat(read(splice(whole=lambda text: text.replace("T", "U")), **SPLICE), "dna")
+    assert rna.table["sequence"].equals(items.table["sequence"])
+    assert rna.counts["items with U (RNA), read as T"] == items.table["sequence"].str.contains("T").sum()
+
+
+@pytest.mark.parametrize("strange", ["7", "\0", "ä", " "])
+def test_what_is_no_letter_is_never_read_as_one(splice, strange):
+    root = splice({3: lambda line: f"{line[:60]}{strange}{line[61:]}"})
+    items = read(root, **SPLICE)
+    with pytest.raises(UserError, match=r"splice.data:3: the item has '.*', which is no letter; correct it, or set"):
+        treat(items, "dna")
+    assert len(treat(items, "dna", unknown="drop").table) == 3185
+
+
 def test_gaps_and_a_stop_sign(scope):
     root = scope("vntpdhld\n", "vnt--p.dhld*\n")
     items = read(root, kind="fasta", file=SCOPE, label=CLASS)
@@ -212,3 +229,13 @@ def test_a_target_that_is_no_number(mirrored, tmp_path):
     reader = read_yaml(TASKS / "rte.yaml")["reader"]
     with pytest.raises(UserError, match=r"RTE/train.tsv:2: the target is 'not_entailment', but target.kind is number"):
         apply_policy(read(tmp_path, **reader), Policy().model_dump(), None, "number")
+
+
+def test_a_gzip_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(raw, "SMALL", 10_000)
+    (tmp_path / "text.gz").write_bytes(gzip.compress(b"A" * 9_000))
+    with raw.open_text(tmp_path / "text.gz") as stream:
+        assert len(stream.read()) == 9_000
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"A" * 5_000_000))
+    with pytest.raises(UserError, match=r"bomb\.gz unpacks to more than 100 times its size"), raw.open_text(tmp_path / "bomb.gz") as stream:  # fmt: skip
+        stream.readline()

@@ -154,6 +154,17 @@ def test_a_folder_of_images():
     assert "longest   192 positions" in text
 
 
+def test_images_within_a_table(tmp_path):
+    rows = []
+    for number in range(24):
+        Image.fromarray(np.full((8, 8), number, dtype=np.uint8)).save("one.png")
+        rows.append({"image": {"bytes": Path("one.png").read_bytes(), "path": None}, "label": number % 2})
+    pd.DataFrame(rows).to_parquet("pets.parquet")
+    task = written("pets.parquet")
+    assert (task["reader"]["kind"], task["reader"]["colour"]) == ("image-table", False)
+    assert "longest   64 positions" in check_task("pets")
+
+
 def test_a_dataset_of_the_hub_is_a_form_to_fill_in():
     found = guess("hub:someone/reviews", "reviews")
     assert found.settings["dataset"]["id"] == "someone/reviews"
@@ -195,6 +206,116 @@ def test_files_of_glue_are_understood(mirrored, member, header):
     assert "add --checkpoint NAME" in check_task("own")
 
 
+@pytest.mark.parametrize("separator", [",", ";", "|", "\t"])
+@pytest.mark.parametrize("index", [True, False])
+def test_columns_are_told_apart_by_what_separates_them(separator, index):
+    rows = pd.DataFrame({"dna": dna(60), "class": ["NA", "yes"] * 30})
+    rows.to_csv("genes.csv", sep=separator, index=index)  # an index is a column without a name
+    task = written("genes.csv")
+    assert (task["reader"]["columns"]["sequence"], task["reader"]["header"]) == ("dna", True)
+    assert ("or with lists: ''." in Path("config/tasks/genes.yaml").read_text()) == index
+    assert "  NA " in check_task("genes")
+
+
+def test_commas_within_texts_do_not_separate_columns():
+    Path("own.txt").write_text(
+        "".join(f"{number % 2}\tIt is late, dark, cold; so what, {number}?\n" for number in range(60))
+    )
+    assert written("own.txt")["reader"]["columns"]["sequence"] == 1
+
+
+def test_a_first_line_that_comes_again_below_is_data():
+    Path("own.csv").write_text("".join(f"AMP,GLFDIVKK{'VLA'[: number % 4]}\nnone,MKWLLE\n" for number in range(30)))
+    columns = written("own.csv")["reader"]["columns"]
+    assert (columns["sequence"], columns["target"]) == (1, 0)
+
+
+def test_numbers_are_classes_only_if_they_are_few_and_whole():
+    targets = {}
+    for name, values in {"whole": range(4), "broken": np.arange(4) / 2, "many": range(150)}.items():
+        pd.DataFrame({"dna": dna(600), "y": np.resize(list(values), 600)}).to_csv(f"{name}.csv", index=False)
+        targets[name] = written(f"{name}.csv")["target"]["kind"]
+    assert targets == {"whole": "class", "broken": "number", "many": "number"}
+
+
+@pytest.mark.parametrize(
+    ("letters", "domain"), [("ACGUARYN", "dna"), ("ACGT-ACGT--", "dna"), ("MKVLAAGW", "protein"), ("C=O C(=O)", "text")]
+)
+def test_the_letters_tell_the_domain(letters, domain):
+    Path("own.fa").write_text("".join(f">s{number} {number % 2}\n{letters}\n" for number in range(60)))
+    assert written("own.fa")["domain"] == domain
+
+
+def test_short_lines_of_fasta_are_no_labels():
+    """Windows of 70 nucleotides in lines of 60 have three lines each, too."""
+    Path("own.fa").write_text(
+        "".join(f">w{number} {number % 2}\n{text * 3}\n{text[:10]}\n" for number, text in enumerate(dna(40)))
+    )
+    assert written("own.fa")["reader"]["kind"] == "fasta"
+    assert "least to most         70 to 70" in check_task("own")
+
+
+def test_many_classes_in_headers_are_found():
+    Path("own.fa").write_text("".join(f">p{number} fold{number % 150}\nMKVLAAGW\n" for number in range(600)))
+    new_task("own.fa")
+    assert "Taken: the second word" in Path("config/tasks/own.yaml").read_text()
+
+
+@pytest.mark.parametrize("header", ["Source\tTarget", "index\texpression\tvalue", ""])
+def test_listops_is_read_under_any_header(header):
+    row = (
+        "{n}\t( ( ( [MAX 2 ) {n} ) ] )\t{value}" if header.startswith("index") else "( ( ( [MAX 2 ) {n} ) ] )\t{value}"
+    )
+    lines = [header] * bool(header) + [row.format(n=number % 10, value=max(2, number % 10)) for number in range(90)]
+    Path("own.tsv").write_text("\n".join(lines))
+    assert written("own.tsv")["reader"]["kind"] == "listops-file"
+    assert "equals the one in the file" in check_task("own")
+
+
+def test_a_folder_with_a_file_for_each_split():
+    rows = pd.DataFrame({"dna": dna(60), "class": ["x", "y"] * 30})
+    for name in ("train", "dev", "test"):
+        Path("genes/sub").mkdir(parents=True, exist_ok=True)
+        rows.to_csv(f"genes/sub/{name}.csv", index=False)
+    files = {"train": "sub/train.csv", "validation": "sub/dev.csv", "test": "sub/test.csv"}
+    assert written("genes")["reader"]["files"] == files
+    assert re.search(r"items +60 +60 +60\n", check_task("genes"))
+
+
+def test_folders_of_splits_and_tables_of_labels():
+    for number in range(24):
+        path = Path(f"pets/{'test' if number % 3 else 'train'}/{'cat' if number % 2 else 'dog'}/{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((17, 8), number, dtype=np.uint8)).save(path)
+    reader = written("pets")["reader"]
+    assert (reader["split_folders"], reader["colour"], reader["resize"]) == (True, False, [16, 8])
+    assert re.search(r"  cat +\d", check_task("pets"))
+    files = sorted(path.relative_to("pets").as_posix() for path in Path("pets").rglob("*.png"))
+    pd.DataFrame({"path": files, "kind": ["a", "b"] * 12}).to_csv("pets/labels.csv", index=False)
+    new_task("pets", "tabled")
+    assert load_task("tabled").reader.labels.target == "kind"
+    assert "floor     0.5000" in check_task("tabled")
+
+
+@pytest.mark.parametrize(("data", "kind"), [("mnist", "idx"), ("maestro-v3.0.0", "maestro")])
+def test_folders_of_published_data_have_readers_of_their_own(mirrored, data, kind):
+    if kind == "maestro":
+        Path(data, "2004").mkdir(parents=True)
+        shutil.copy(mirrored("maestro/maestro-v3.0.0.csv"), data)
+        write_midi(Path(data, "2004/a.midi"), [(0, 60)])
+    task = guess(data if kind == "maestro" else str(mirrored(data)), "own")
+    assert (task.settings["reader"]["kind"], task.settings["split"]["by"]) == (kind, "given")
+
+
+def test_control_characters_of_the_data_do_not_spoil_the_file():
+    pd.DataFrame({"text": SENTENCES * 5, "label\a": ["x\x01", "y"] * 30}).to_csv("own.csv", index=False)
+    assert written("own.csv")["reader"]["columns"]["target"] == "label\a"
+    Path("half.json").write_text(json.dumps([{"text": "a b", "label": "x\ud800", "\ud800": 1}]))
+    assert written("half.json")["reader"]["columns"]["target"] == "label"
+    with pytest.raises(UserError, match=r"the name of .* is not UTF-8; rename it"):
+        new_task("\udcff.csv", "other")
+
+
 # --- what cannot be guessed -------------------------------------------------------------------------------------
 
 
@@ -202,18 +323,23 @@ def test_files_of_glue_are_understood(mirrored, member, header):
     ("name", "content", "words"),
     [
         ("absent.csv", None, "absent.csv is not there; give the path of a file or folder, or hub:OWNER/NAME"),
-        ("song.mp3", b"ID3", "files that end in .mp3 are not known; expected .fa"),
-        ("empty.fa", b"", "empty.fa is empty; name a file with sequences in it"),
-        ("cut.fa.gz", b"\x1f\x8b\x08\x00", "cut.fa.gz is not readable text"),
-        ("latin.fa", b">p M\xfcller\nMKV\n", "latin.fa is not readable text"),
-        ("broken.jsonl", b'{"a": 1\n', "broken.jsonl cannot be read as jsonl"),
-        ("fake.parquet", b"<html>", "fake.parquet cannot be read as parquet"),
-        ("empty.csv", b"", "empty.csv is empty"),
+        ("song.mp3", b"ID3\0", "song.mp3 is no text; give FASTA, csv, tsv"),
         (
-            "semicolons.csv",
-            b"id;dna;class\n1;ACGT;x\n",
-            "the first line has neither commas nor tabs; write the table as csv",
+            "wide.csv",
+            "a,b\n1,2\n".encode("utf-16"),
+            "wide.csv is no text; give FASTA, csv, tsv, JSON, JSONL or Parquet, write UTF-16 as UTF-8",
         ),
+        ("page.fa", b"\n<!DOCTYPE html>\n", "page.fa is a web page, not data; download the file itself"),
+        ("empty.fa", b"", "empty.fa is empty; name a file with sequences in it"),
+        ("cut.fa.gz", b"\x1f\x8b\x08\x00", "cut.fa.gz is not a whole gzip file"),
+        ("latin.fa", b">p M\xfcller\nMKV\n", "latin.fa, line 1: byte 4 is 0xfc, which is not utf-8"),
+        ("broken.jsonl", b'{"a": 1\n', "broken.jsonl, line 1 is not JSON"),
+        ("fake.parquet", b"<html>", "fake.parquet is not a whole Parquet file"),
+        ("empty.csv", b"", "empty.csv is empty"),
+        ("spaces.txt", b"id dna\n1 ACGT\n", "line 1, 'id dna', has no commas or tabs, nor does it begin with >"),
+        ("head.csv", b"dna,class\n", "head.csv has no rows"),
+        ("wide.csv", b"dna,class\nACGT,a,b\n", "wide.csv, line 2: 3 values, but the header has 2 columns"),
+        ("one.json", b"[1]", "one.json, record 1: expected an object"),
         ("numbers.csv", b"a,b\n1,2\n", "no column holds text of several letters"),
         ("§.csv", b"a,b\n1,2\n", "give --name with lower-case letters"),
     ],
@@ -232,8 +358,18 @@ def test_folders_that_are_no_task_are_named(tmp_path):
     with pytest.raises(UserError, match=r"data holds \.csv, but neither MIDI files nor images; name one file instead"):
         new_task("data")
     write_midi(Path("data/one/a.mid"), [(step, 60) for step in range(20)])
-    with pytest.raises(UserError, match="data needs a sub-folder for each class, with its files in it, but has 1"):
+    with pytest.raises(
+        UserError, match=r"data needs a sub-folder for each class with its files in it, or a csv .* but has 1 such"
+    ):
         new_task("data")
+
+
+def test_a_folder_of_images_too_large_to_open(monkeypatch):
+    Path("pets/cat").mkdir(parents=True)
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save("pets/cat/1.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(UserError, match="pets: none of the images can be opened"):
+        new_task("pets")
 
 
 def test_a_task_that_exists_is_not_overwritten():

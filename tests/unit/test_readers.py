@@ -1,6 +1,7 @@
 """Readers of own files, in each form that the files may have."""
 
 import gzip
+import io
 import json
 import os
 import pickle
@@ -10,9 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from committed_tasks import TASKS, read
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from crossover.config.load import read_yaml
 from crossover.errors import UserError
+from crossover.tasks.pickles import load_data
 
 ROWS = [
     {"id": "a1", "text": "ACGT", "label": "yes", "family": "f1"},
@@ -118,6 +123,20 @@ def test_lmdb_holds_numpy_values_as_tape_writes_them(tmp_path, protocol):
     assert table[["item", "sequence", "target"]].to_numpy().tolist() == [["7", "MKV", "0.5"]]
 
 
+@given(
+    array=hnp.arrays(st.sampled_from([">f4", "<f8", "i2", "u1", "?"]), hnp.array_shapes(max_dims=3, min_side=0)),
+    protocol=st.integers(2, 5),
+    by_column=st.booleans(),
+)
+def test_arrays_in_pickles_are_those_of_numpy(array, protocol, by_column):
+    array = np.asfortranarray(array) if by_column else array
+    scalars = [array.dtype.type(1), b"\xff", "\xe4"]
+    found, *others = load_data(io.BytesIO(pickle.dumps([array, *scalars], protocol=protocol)))
+    assert found.read().dtype == array.dtype
+    assert np.array_equal(found.read(), array, equal_nan=array.dtype.kind == "f")
+    assert others == scalars
+
+
 class Command:
     def __reduce__(self):
         return os.system, ("touch hacked",)
@@ -141,6 +160,18 @@ def test_a_damaged_lmdb_is_refused(tmp_path):
     path.write_bytes(b"no database")
     with pytest.raises(UserError, match=r"t.lmdb is not a whole LMDB database"):
         read(tmp_path, kind="table", file="t.lmdb", columns=columns)
+
+
+def test_a_parquet_file_with_damaged_pages_is_refused(tmp_path):
+    write_table(tmp_path / "t.parquet")
+    content = bytearray((tmp_path / "t.parquet").read_bytes())
+    content[20:60] = bytes(40)
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"t.parquet is not a whole Parquet file \([^\n]+\); download it again"
+    ) as caught:
+        read(tmp_path, kind="table", file="t.parquet", columns=COLUMNS)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_no_number_is_a_missing_label(tmp_path):
@@ -214,6 +245,9 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
         ("t.json", '{"text": "a"}', {}, r"t.json holds no list of objects; set reader.format to jsonl"),
         ("t.jsonl", '{"text": "a", "label": "x"}\nnope\n', {}, r"t.jsonl, line 2 is not JSON"),
         ("t.parquet", "PAR", {}, r"t.parquet is not a whole Parquet file"),
+        ("t.json", "[" * 100_000, {}, r"t.json cannot be read \(maximum recursion"),
+        ("t.json", f'[{{"text": {"1" * 5000}}}]', {}, r"t.json cannot be read \(Exceeds the limit"),
+        ("t.jsonl", "[" * 100_000, {}, r"t.jsonl, line 1 is not JSON \(maximum recursion"),
         ("t.dat", "x", {}, r"t.dat ends in none of .csv, .tsv"),
     ],
 )

@@ -9,13 +9,18 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from crossover.acquire.receipt import Receipt
-from crossover.config.media_readers import ImageFolderReader
+from crossover.acquire.dataset import acquire_dataset
+from crossover.acquire.receipt import Receipt, read_receipt
+from crossover.acquire.spec import dataset_spec
+from crossover.config.datasets import Dataset
+from crossover.config.load import parse
+from crossover.config.media_readers import ImageFolderReader, ImageTableReader
 from crossover.errors import UserError
-from crossover.tasks import cifar, idx, images
+from crossover.tasks import cifar, idx, image_table, images
 
 
 def receipt_of(root: Path) -> Receipt:
@@ -137,7 +142,7 @@ def test_a_hostile_pickle_is_refused_and_not_run(batches, tmp_path):
     batch = tmp_path / "copy/cifar-10-batches-py/data_batch_1"
     pwned = tmp_path / "pwned"
     batch.write_bytes(pickle.dumps({"data": Hostile(pwned), "labels": []}))
-    with pytest.raises(UserError, match=r"data_batch_1 asks to call \w+\.mkdir, which no batch of CIFAR-10 does"):
+    with pytest.raises(UserError, match=r"data_batch_1 is no whole pickle .*names \w+\.mkdir, which is no data"):
         cifar.read({}, receipt_of(tmp_path / "copy"))
     assert not pwned.exists()
     pickle.loads(batch.read_bytes())  # noqa: S301
@@ -161,9 +166,10 @@ def swapped(key: str, value: object):
     [
         ("data_batch_1", cut, r"data_batch_1 is no whole pickle \(UnpicklingError: pickle data was truncated\)"),
         ("data_batch_1", lambda _: b"", r"data_batch_1 is no whole pickle \(EOFError"),
-        ("test_batch", lambda _: object_array(), "test_batch has an array that is not of bytes"),
-        ("test_batch", swapped("labels", [1] * 999), r"images of shape \(1000, 3072\) and 999 labels"),
+        ("test_batch", lambda _: object_array(), "test_batch holds an array that is not of numbers"),
+        ("test_batch", swapped("labels", [1] * 999), r"images of shape \(1000, 3072\) in uint8 and 999 labels"),
         ("test_batch", swapped("labels", [10] * 1000), "expected one label of 0 to 9"),
+        ("test_batch", swapped("data", np.zeros((1000, 3072))), r"images of shape \(1000, 3072\) in float64"),
         ("test_batch", swapped("data", "text"), "holds no images and labels"),
         ("test_batch", lambda _: pickle.dumps([1]), "test_batch has no data and labels"),
         ("batches.meta", None, r"has no batches\.meta"),
@@ -231,6 +237,16 @@ def test_a_corrupt_image_is_fatal_unless_it_is_to_be_skipped(pictures):
     assert [entry["input"] for entry in items.skipped] == ["truck/cut.png", "truck/page.png"]
 
 
+def test_an_image_that_pillow_stumbles_over_is_refused(tmp_path):
+    path = tmp_path / "one.dds"
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[80:84] = bytes(4)  # the flags of the pixel format
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"one is no whole image \(Unknown pixel format flags 0\)"):
+        images.read_image(path, "one", FOLDER)
+
+
 def test_labels_of_images_come_from_a_table(pictures):
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     lines = ["path\tclass", *(f"{name}\tclass {number % 2}" for number, name in enumerate(names))]
@@ -241,3 +257,67 @@ def test_labels_of_images_come_from_a_table(pictures):
     items = images.read(settings, receipt_of(pictures))
     assert items.table["item"].tolist() == names
     assert items.table["target"].tolist() == [f"class {number % 2}" for number in range(12)]
+
+
+def test_sixteen_bits_are_brought_to_eight(tmp_path):
+    pixels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    for suffix in ("png", "tif"):
+        Image.fromarray(pixels).save(tmp_path / f"one.{suffix}")
+        read = images.read_image(tmp_path / f"one.{suffix}", "one", {"colour": False, "resize": None})
+        assert read.ravel().tolist() == list(range(256))
+
+
+def test_pixels_of_unknown_range_are_refused(tmp_path):
+    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "one.tif")
+    with pytest.raises(UserError, match="one has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits"):
+        images.read_image(tmp_path / "one.tif", "one", {"colour": False, "resize": None})
+
+
+# --- images within a table --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(pictures, tmp_path_factory, monkeypatch) -> Receipt:
+    """The same images, acquired from a folder with the layout of a dataset of the hub: one folder for each class."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("hub"))
+    shutil.copytree(pictures, "data/train")
+    content = {"kind": "hub", "name": "hub", "id": "data", "revision": "0" * 40, "splits": {"train": "train"}}
+    acquire_dataset(dataset_spec(parse(Dataset, content, "dataset")), Path("out"))
+    shutil.rmtree("data")
+    return read_receipt(Path("out/dataset.json"))
+
+
+COLUMNS = {"image": "image", "target": "label"}
+TABLE = ImageTableReader(kind="image-table", file="train.parquet", columns=COLUMNS).model_dump()
+
+
+def test_images_of_the_hub_are_those_of_the_files(pictures, hub):
+    items = image_table.read(TABLE, hub)
+    files = images.read(FOLDER, receipt_of(pictures))
+    names = sorted(set(files.table["target"]))  # the hub's library numbers the folders in this order
+    assert items.shape == files.shape
+    assert items.table["item"].tolist() == [f"train.parquet:{number}" for number in range(1, 13)]
+    classes = [names[int(label)] for label in items.table["target"]]
+    assert content_of(items.table["sequence"], classes) == content_of(files.table["sequence"], files.table["target"])
+
+
+def content_of(sequences, classes):
+    return sorted((sequence.tolist(), name) for sequence, name in zip(sequences, classes, strict=True))
+
+
+def test_a_damaged_image_in_a_table_is_fatal_unless_it_is_to_be_skipped(hub):
+    path = hub.root / "train.parquet"
+    table = pd.read_parquet(path)
+    table.loc[2, "image"]["bytes"] = table["image"][2]["bytes"][:300]
+    table.to_parquet(path)
+    with pytest.raises(UserError, match=r"^train\.parquet:3 is no whole image"):
+        image_table.read(TABLE, hub)
+    items = image_table.read({**TABLE, "damaged": "skip"}, hub)
+    assert len(items.table) == 11
+    assert [entry["input"] for entry in items.skipped] == ["train.parquet:3"]
+
+
+def test_a_column_without_images_is_named(hub):
+    settings = {**TABLE, "columns": {"image": "label", "target": "label", "group": None}}
+    with pytest.raises(UserError, match=r"train.parquet:1: expected the bytes of an image, but found \d"):
+        image_table.read(settings, hub)

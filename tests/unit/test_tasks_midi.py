@@ -5,6 +5,7 @@ from pathlib import Path
 
 import mido
 import numpy as np
+import pandas as pd
 import pretty_midi
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,10 +16,10 @@ from crossover.config.media_readers import MaestroReader, MidiReader
 from crossover.encodings.encoder import WHOLE_NOTES
 from crossover.errors import UserError
 from crossover.tasks import maestro
-from crossover.tasks.labels import read_table
 from crossover.tasks.midi import read
 from crossover.tasks.midi_notes import read_notes
 from crossover.tasks.pieces import cut_pieces
+from crossover.tasks.rows import read_plain
 
 SETTINGS = MidiReader(kind="midi", segment=10, maximum_segments=2).model_dump()
 
@@ -82,10 +83,10 @@ def test_segments_do_not_overlap_and_a_short_piece_is_one_shorter_item(tmp_path)
 )
 def test_what_is_not_midi_is_refused_by_name(tmp_path, content):
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "notes.txt").write_bytes(content)
-    with pytest.raises(UserError, match=r"class 'a' has no usable piece \(.*a/notes\.txt is not a whole MIDI file"):
+    (tmp_path / "a" / "notes.mid").write_bytes(content)
+    with pytest.raises(UserError, match=r"class 'a' has no usable piece \(.*a/notes\.mid is not a whole MIDI file"):
         read(SETTINGS, receipt_of(tmp_path))
-    with pytest.raises(UserError, match=r"^\S*a/notes\.txt is not a whole MIDI file"):
+    with pytest.raises(UserError, match=r"^\S*a/notes\.mid is not a whole MIDI file"):
         read({**SETTINGS, "damaged": "refuse"}, receipt_of(tmp_path))
 
 
@@ -209,6 +210,29 @@ def test_corrupt_pieces_and_empty_ones_are_named_among_good_ones(pieces, tmp_pat
         read({**SETTINGS, "damaged": "refuse"}, receipt_of(tmp_path))
 
 
+def test_files_of_other_kinds_are_left_out_by_name(tmp_path):
+    write_midi(tmp_path / "a" / "1.MID", [(tick, 60) for tick in range(10)])
+    for name in ("README.txt", "a/cover.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    items = read(SETTINGS, receipt_of(tmp_path))
+    assert items.table["item"].tolist() == ["a/1.MID#0"]
+    assert [entry["input"] for entry in items.skipped] == ["README.txt", "a/cover.jpg"]
+
+
+def test_folders_of_splits_hold_folders_of_classes(tmp_path):
+    for name in ("Train/a/1.mid", "valid/a/2.mid", "test/b/sub/3.mid"):
+        write_midi(tmp_path / name, [(tick, 60) for tick in range(10)])
+    items = read({**SETTINGS, "split_folders": True}, receipt_of(tmp_path))
+    assert items.table[["group", "target", "split"]].to_numpy().tolist() == [
+        ["Train/a/1.mid", "a", "train"],
+        ["test/b/sub/3.mid", "b", "test"],
+        ["valid/a/2.mid", "a", "validation"],
+    ]
+    write_midi(tmp_path / "tset/b/4.mid", [(tick, 60) for tick in range(10)])
+    with pytest.raises(UserError, match=r"tset/b/4\.mid: the split 'tset' is unknown; did you mean test"):
+        read({**SETTINGS, "split_folders": True}, receipt_of(tmp_path))
+
+
 # --- labels in a table ------------------------------------------------------------------------------------------
 
 TABLED = MidiReader(
@@ -231,13 +255,13 @@ def test_labels_come_from_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"who\.csv is missing"),
-        (b"composer,file\nBach,1.mid\n", r"who\.csv has no column 'midi'; it has composer, file"),
+        (None, r"has no file who\.csv"),
+        (b"composer,file\nBach,1.mid\n", r"who\.csv has no column 'midi'; known: composer, file"),
         (b"composer,midi\nBach,1.mid\nBach,9.mid\n", r"who\.csv, line 3: 9\.mid is not there"),
         (b"composer,midi\nBach,1.mid\nSatie,1.mid\n", r"who\.csv, line 3: 1\.mid is named a second time"),
         (b"composer,midi\n ,1.mid\n", r"who\.csv, line 2: no composer"),
-        (b"composer,midi\nBach,1.mid,2\nBach\n,,,\n", r"who\.csv is no table"),
-        (b"composer,midi\n\xff,1.mid\n", r"who\.csv is no table"),
+        (b"composer,midi\nBach,1.mid,2\n", r"who\.csv, line 2: 3 values, but the header has 2 columns"),
+        (b"composer,midi\n\xff,1.mid\n", r"who\.csv, line 2: byte 14 is 0xff, which is not utf-8"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_by_line(tmp_path, text, message):
@@ -267,8 +291,9 @@ def test_maestro_is_what_its_table_says(pieces):
 
 
 def test_the_published_table_of_maestro_is_whole(mirrored):
-    path = mirrored("maestro/maestro-v3.0.0.csv")
-    table = read_table(Receipt("m-0", path.parent, (path.name,)), path.name, ["canonical_composer", "split"])
+    columns = ["canonical_composer", "split", "midi_filename"]
+    rows = [row for _, row in read_plain(mirrored("maestro/maestro-v3.0.0.csv"), columns)]
+    table = pd.DataFrame(rows, columns=columns)
     assert table["split"].value_counts().to_dict() == {"train": 962, "validation": 137, "test": 177}
     assert table["midi_filename"].is_unique
     untaught = set(table["canonical_composer"]) - set(table.loc[table["split"] == "train", "canonical_composer"])

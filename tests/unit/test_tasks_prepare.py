@@ -61,7 +61,7 @@ def test_splits_have_the_shares_asked_for():
 
 def test_a_class_too_small_to_split_is_refused_by_name():
     table = table_of([0, 0, 0, 1, 2, 3, 4], ["a", "a", "a", "b", "b", "b", "b"])
-    with pytest.raises(UserError, match=r"class 'a' has only 1 groups"):
+    with pytest.raises(UserError, match=r"class 'a' has only 1 group;"):
         assign_splits(table, SPLIT)
 
 

@@ -835,7 +835,7 @@ def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(corpus, p
 
 def test_pretraining_runs_as_a_command(corpus, tmp_path, warm):
     write_json(tmp_path / "spec.json", renamed(PRETRAINING, training=PRETRAINING["training"] | {"steps": 3}))
-    arguments = ("--spec", tmp_path / "spec.json", "--dataset", corpus, "--output", tmp_path / "out", "--gpus", "0")
+    arguments = ("--spec", tmp_path / "spec.json", "--corpus", corpus, "--output", tmp_path / "out", "--gpus", "0")
     process = start("pretrain-checkpoint", *arguments, env=warm)
     assert process.wait(60) == 0, process.stderr.read()
     assert json.loads((tmp_path / "out/pretraining.json").read_text())["steps"] == 3

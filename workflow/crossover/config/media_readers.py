@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from crossover.config.base import Model
-from crossover.config.text_readers import LabelTable
+from crossover.config.text_readers import Files, LabelTable
 
 
 class OwnSplits(Model):
@@ -15,6 +15,20 @@ class OwnSplits(Model):
     def gives_split(self) -> bool:
         """The data says which split an item belongs to."""
         return True
+
+
+class Labelled(Model):
+    """Files that are labelled by their folder or in a table."""
+
+    labels: LabelTable | None = None
+    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
+    split_folders: bool = False
+    """Whether the outermost folders are train, validation (or valid, val, dev) and test; the split is then `by: given`."""
+
+    @property
+    def gives_split(self) -> bool:
+        """Whether the folders say which split an item belongs to."""
+        return self.split_folders
 
 
 class Pieces(Model):
@@ -30,12 +44,10 @@ class Pieces(Model):
     """What is done with a file that is no whole MIDI file; what is skipped is named on the task's card."""
 
 
-class MidiReader(Pieces):
+class MidiReader(Pieces, Labelled):
     """MIDI files, cut into segments of notes."""
 
     kind: Literal["midi"]
-    labels: LabelTable | None = None
-    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
 
 
 class MaestroReader(Pieces, OwnSplits):
@@ -58,15 +70,37 @@ class CifarReader(OwnSplits):
     kind: Literal["cifar-batches"]
 
 
-class ImageFolderReader(Model):
-    """Image files of any format that Pillow reads."""
+class Images(Model):
+    """How images of any format that Pillow reads are read."""
 
-    kind: Literal["image-folder"]
-    labels: LabelTable | None = None
-    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
     colour: bool = True
     """Whether images are read in colour (red, green, blue) or in gray."""
     resize: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = None
     """[rows, columns] to which all are brought; without it they must be of one size."""
     damaged: Literal["refuse", "skip"] = "refuse"
     """What is done with a file that is no whole image; what is skipped is named on the task's card."""
+
+
+class ImageFolderReader(Images, Labelled):
+    """Image files."""
+
+    kind: Literal["image-folder"]
+
+
+class ImageColumns(Model):
+    """Which column of a Parquet file holds what."""
+
+    image: str
+    """The bytes of an image file, alone or beside its path, as the Hugging Face hub keeps them."""
+    target: str
+    """Class label or number."""
+    group: str | None = None
+    """What must stay in one split; by default the item."""
+
+
+class ImageTableReader(Images, Files):
+    """One image per row of a Parquet file."""
+
+    kind: Literal["image-table"]
+    columns: ImageColumns
+    """Which column holds what."""

@@ -5,7 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from crossover.config.base import Model
-from crossover.config.media_readers import CifarReader, IdxReader, ImageFolderReader, MaestroReader, MidiReader
+from crossover.config.media_readers import (
+    CifarReader,
+    IdxReader,
+    ImageFolderReader,
+    ImageTableReader,
+    MaestroReader,
+    MidiReader,
+)
 from crossover.config.text_readers import FastaReader, ListopsFileReader, TableReader, ThreeLineReader
 
 
@@ -102,6 +109,7 @@ Reader = Annotated[
     | IdxReader
     | CifarReader
     | ImageFolderReader
+    | ImageTableReader
     | DigitsReader
     | ListopsReader
     | BitMemoryReader

@@ -45,7 +45,7 @@ class Split(Model):
 class Policy(Model):
     """What is done with items that are not as they should be. What is done is counted, and the card shows it.
 
-    Lower-case letters of DNA and proteins are read as upper case, and a stop sign at the end is left out.
+    Lower-case letters of DNA and proteins are read as upper case, U of RNA as T, and a stop sign at the end is left out.
     """
 
     empty: Literal["error", "drop"] = "error"
@@ -56,7 +56,7 @@ class Policy(Model):
     """`-` and `.` in DNA and proteins: aligned sequences."""
     unknown: Literal["map", "drop", "error"] = "map"
     """Letters of DNA other than ACGTN, or of proteins other than the twenty and X: read as N or X, the item dropped, or
-    an error."""
+    an error. What is no letter, such as a digit, is never read as one."""
     shortest: PositiveInt | None = None
     """Items with fewer letters (symbols, notes, values) are dropped."""
     longest: PositiveInt | None = None

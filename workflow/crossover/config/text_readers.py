@@ -101,6 +101,8 @@ class TableReader(Files):
     """Whether the first line of a csv or tsv names the columns."""
     quoting: Literal["standard", "none"] = "standard"
     """Quotation marks in csv or tsv: around values, which may then hold separators and newlines, or ordinary characters."""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the values of a csv or tsv: by default a comma or a tab."""
     columns: Columns
     """Which column holds what."""
 

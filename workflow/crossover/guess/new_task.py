@@ -5,6 +5,7 @@ Every guess is written with its reason, for the user to correct; `crossover chec
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -12,22 +13,22 @@ from crossover.config.base import NAME
 from crossover.config.load import CONFIG
 from crossover.errors import UserError
 from crossover.files import write_text
-from crossover.guess.folders import guess_folder, guess_hub
-from crossover.guess.found import Guess
+from crossover.guess.folders import files_of_splits, guess_folder, guess_hub
+from crossover.guess.found import Guess, finish
 from crossover.guess.sequences import guess_fasta, guess_listops, guess_three_line
-from crossover.guess.table import guess_table
+from crossover.guess.table import SURROGATE, guess_table
 from crossover.guess.text import Form, form_of
+from crossover.tasks.raw import open_text
 
-TEXTS = (".fa", ".fasta", ".faa", ".fna", ".ffn", ".csv", ".tsv", ".tab", ".txt", ".data")
-RECORDS = {".jsonl": Form("jsonl"), ".json": Form("json"), ".parquet": Form("parquet")}
+RECORDS: dict[str, Literal["json", "jsonl", "parquet"]] = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
 def new_task(source: str, name: str | None = None) -> Path:
     """Write config/tasks/<name>.yaml for a file or folder of one's own, or for `hub:<dataset id>`.
 
     Args:
-        source: a text file (FASTA, a table, records of three lines, ListOps), JSON, JSONL, Parquet, a folder of MIDI files or of images, or
-            `hub:OWNER/NAME`.
+        source: a text file (FASTA, a table, records of three lines, ListOps), JSON, JSONL, Parquet, a folder of such files for
+            each split, of MIDI files or of images, or `hub:OWNER/NAME`.
         name: the task's name; by default the file's.
 
     Returns:
@@ -51,18 +52,16 @@ def guess(source: str, name: str) -> Guess:
     if source.startswith("hub:"):
         return guess_hub(source.removeprefix("hub:"), name)
     path = Path(source)
+    if SURROGATE.search(source):
+        raise UserError(f"the name of {source!a} is not UTF-8; rename it.")
     if not path.exists():
         raise UserError(f"{path} is not there; give the path of a file or folder, or hub:OWNER/NAME.")
     if path.is_dir():
-        return guess_folder(path, name)
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+        files = files_of_splits(path)
+        return _guess_splits(path, files, name) if files else guess_folder(path, name)
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if suffix in RECORDS:
-        return guess_table(path, name, RECORDS[suffix])
-    if suffix not in TEXTS:
-        known = ", ".join((*TEXTS, *RECORDS))
-        raise UserError(
-            f"{path}: files that end in {suffix or 'nothing'} are not known; expected {known}, or a folder."
-        )
+        return guess_table(path, name, Form("jsonl" if suffix == ".json" and _has_objects(path) else RECORDS[suffix]))
     match (form := form_of(path)).kind:
         case "fasta":
             return guess_fasta(path, name)
@@ -73,6 +72,23 @@ def guess(source: str, name: str) -> Guess:
     return guess_table(path, name, form)
 
 
+def _has_objects(path: Path) -> bool:
+    """Whether a JSON file has an object on each line, rather than a list of them."""
+    with open_text(path) as stream:
+        first, second = next(stream, "").strip(), next(stream, "").strip()
+    return first.startswith("{") and first.endswith("}") and second.startswith("{")
+
+
+def _guess_splits(path: Path, files: dict[str, str], name: str) -> Guess:
+    """A task from a folder with one file for each split: what the one for training says, of all of them."""
+    found = guess(str(path / files["train"]), name)
+    found.settings["dataset"]["path"] = str(path)
+    reader = found.settings["reader"]
+    del reader["file"]
+    found.settings["reader"] = {"kind": reader.pop("kind"), "files": files, **reader}
+    return finish(found)
+
+
 def as_yaml(found: Guess) -> str:
     """The text of the task's file: each key with the reason for its value above it."""
     parts = [
@@ -80,6 +96,11 @@ def as_yaml(found: Guess) -> str:
         "# Every key is explained in config/reference.md.\n"
     ]
     for key, value in found.settings.items():
-        remark = "".join(f"# {line}\n" for line in found.remarks.get(key, "").splitlines())
+        remark = "".join(f"# {_printable(line)}\n" for line in found.remarks.get(key, "").splitlines())
         parts.append(remark + yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=110))
     return "".join(parts)
+
+
+def _printable(line: str) -> str:
+    """A line that YAML allows, whatever the data hold."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

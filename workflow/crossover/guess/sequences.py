@@ -4,17 +4,19 @@ import itertools
 import re
 from pathlib import Path
 
-from crossover.errors import UserError
 from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict, start
-from crossover.guess.text import open_any
+from crossover.tasks.raw import open_text
 
 WORD = r"^\S+\s+(\S+)"
 SUPERFAMILY = r"^\S+ ([a-z]\.\d+\.\d+)\.\d+"  # in the headers of SCOP
 SPLIT_IN_HEADER = r"\b(train|valid|validation|dev|test)\s*$"
+# What stands after a key and =, up to the next key or separator, or else one word.
+VALUES = (r"([^=;|,]+?)(?=\s+\w+=|\s*[;|,]|\s*$)", r"([^\s;|,]+)")
 # What may be a label in a FASTA header: where it stands, and the pattern that finds it.
 LABELS_IN_HEADERS = (
     ("the SCOP class", r"^\S+ ([a-z])\.\d+\.\d+\.\d+"),
     ("what follows the last |", r"\|([^|\s]+)\s*$"),
+    ("what the brackets at the end hold", r"\[([^\[\]]+)\]\s*$"),
     ("the second word", WORD),
     ("the last word", r"\s(\S+)\s*$"),
     ("what follows the first - or _ of the last word", r"[-_]([^\s_-]+)\s*$"),
@@ -22,20 +24,11 @@ LABELS_IN_HEADERS = (
 
 
 def guess_fasta(path: Path, name: str) -> Guess:
-    """A task of DNA, proteins or text from a FASTA file, whose headers hold the labels.
-
-    Raises:
-        UserError: the file is not FASTA, or has no record.
-    """
+    """A task of DNA, proteins or text from a FASTA file, whose headers hold the labels."""
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
-    try:
-        with open_any(path) as stream:
-            records = list(itertools.islice(SimpleFastaParser(stream), LOOKED_AT))
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is not a readable FASTA file ({error}); correct it.") from error
-    if not records:
-        raise UserError(f"{path} has no FASTA record; each begins with a line >name.")
+    with open_text(path) as stream:
+        records = list(itertools.islice(SimpleFastaParser(stream), LOOKED_AT))
     found = letters([text for _, text in records], name, path, {"kind": "fasta", "file": path.name})
     headers = [header for header, _ in records]
     label, values, reason = _label_in(headers)
@@ -53,7 +46,7 @@ def guess_fasta(path: Path, name: str) -> Guess:
 
 def guess_three_line(path: Path, name: str) -> Guess:
     """A task of DNA or proteins from records of name, sequence and label."""
-    with open_any(path) as stream:
+    with open_text(path) as stream:
         lines = [line.strip() for line in itertools.islice(stream, 3 * LOOKED_AT) if line.strip()]
     found = letters(lines[1::3], name, path, {"kind": "three-line", "file": path.name})
     found.remarks["reader"] = "Records of three lines: name, sequence, label."
@@ -63,7 +56,7 @@ def guess_three_line(path: Path, name: str) -> Guess:
 
 def guess_listops(path: Path, name: str) -> Guess:
     """A task of ListOps from a published file, or another of that form."""
-    with open_any(path) as stream:
+    with open_text(path) as stream:
         longest = max(len(line.replace("(", "").replace(")", "").split()) for line in stream)
     found = start(name, "logic", path, {"kind": "listops-file", "file": path.name})
     found.remarks["reader"] = "Every value will be computed again."
@@ -76,7 +69,7 @@ def guess_listops(path: Path, name: str) -> Guess:
 def _label_in(headers: list[str]) -> tuple[str, list[str], str]:
     """The pattern that finds labels in headers, what it finds, and why it was chosen."""
     keys = {key for header in headers[:100] for key in re.findall(r"(\w+)=", header)}
-    candidates = [(f"what follows {key}=", rf"\b{key}=([^\s;|,]+)") for key in sorted(keys)]
+    candidates = [(f"what follows {key}=", rf"\b{key}={value}") for key in sorted(keys) for value in VALUES]
     for words, pattern in (*candidates, *LABELS_IN_HEADERS):
         found = [match[1] for header in headers if (match := re.search(pattern, header))]
         if len(found) == len(headers) and (are_classes(found) or are_numbers(found)):

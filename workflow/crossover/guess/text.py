@@ -1,18 +1,20 @@
 """What a text file is, by its first lines."""
 
-import gzip
 import itertools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from crossover.errors import UserError
+from crossover.guess.found import NUMBER, are_few
+from crossover.tasks.listops import OPERATORS
+from crossover.tasks.raw import open_text
+from crossover.tasks.rows import split_rows
 
 FIRST = 2000  # lines that are looked at
 LONGEST_NAME = 40  # letters; a longer cell is no name of a column
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+SEPARATORS = "\t,;|"
 
 
 @dataclass(frozen=True)
@@ -23,53 +25,75 @@ class Form:
         kind: the form.
         header: of a csv or tsv, whether the first line names its columns.
         quoting: of a csv or tsv, whether quotation marks are more than ordinary characters.
+        separator: of a csv, what stands between values where it is no comma.
     """
 
     kind: Literal["fasta", "three-line", "listops", "csv", "tsv", "json", "jsonl", "parquet"]
     header: bool = True
     quoting: Literal["standard", "none"] = "standard"
+    separator: str | None = None
 
-
-def open_any(path: Path):
-    """Open a text file that may be compressed, and may begin with a byte-order mark."""
-    opened: Callable = gzip.open if path.suffix == ".gz" else open
-    return opened(path, "rt", encoding="utf-8-sig")
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the reader of tables must be told beside the columns: all that is not as it expects."""
+        told = {"header": self.header, "quoting": self.quoting, "separator": self.separator}
+        usual = {"header": True, "quoting": "standard", "separator": None}
+        return {"format": self.kind} | {key: value for key, value in told.items() if value != usual[key]}
 
 
 def form_of(path: Path) -> Form:
     """The form of a text file.
 
     Raises:
-        UserError: it is empty, or no text in UTF-8.
+        UserError: it is empty, no text in UTF-8, or of no known form.
     """
-    try:
-        with open_any(path) as stream:
-            lines = [line.rstrip("\r\n") for line in itertools.islice(stream, FIRST) if line.strip()]
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is not readable text ({error}); correct it, or write it as UTF-8.") from error
+    with path.open("rb") as stream:
+        if b"\0" in stream.read(1024) and path.suffix.lower() != ".gz":
+            raise UserError(
+                f"{path} is no text; give FASTA, csv, tsv, JSON, JSONL or Parquet, write UTF-16 as UTF-8, unpack an archive, "
+                "or name the folder in which MIDI files or images lie."
+            )
+    with open_text(path) as stream:
+        lines = [line for line in itertools.islice(stream, FIRST) if line.strip()]
     if not lines:
         raise UserError(f"{path} is empty; name a file with sequences in it.")
-    if lines[0].startswith(">"):
-        return Form("three-line" if _has_three_lines(lines) else "fasta")
-    if any(f"[{name} " in line for line in lines[:5] for name in ("MIN", "MAX", "MED", "SM")):
-        return Form("listops")
-    if "\t" not in lines[0] and "," not in lines[0]:
+    if re.match(r"\s*<(!doctype|html|\?xml)", lines[0], re.IGNORECASE):
+        raise UserError(f"{path} is a web page, not data; download the file itself.")
+    if any(line.startswith(">") for line in lines[:5]):  # after a comment
+        return Form("three-line" if _has_three_lines([line.strip() for line in lines]) else "fasta")
+    separator = _common(lines[:20]) or _common(lines[:1])
+    if separator is None:
         raise UserError(
-            f"{path}: the first line has neither commas nor tabs; write the table as csv or tsv, or the sequences as FASTA."
+            f"{path}: line 1, {lines[0].strip()[:40]!a}, has no commas or tabs, nor does it begin with >; write a table as csv "
+            "or tsv, sequences as FASTA."
         )
-    kind: Literal["csv", "tsv"] = "tsv" if "\t" in lines[0] else "csv"
-    cells = [cell.strip().strip('"') for cell in lines[0].split("\t" if kind == "tsv" else ",")]
+    if any(operator in line for line in lines[:5] for operator in OPERATORS):
+        return Form("listops")
+    kind: Literal["csv", "tsv"] = "tsv" if separator == "\t" else "csv"
     loose = kind == "tsv" and any(line.count('"') % 2 for line in lines)  # as in the files of GLUE
-    return Form(kind, _are_names(cells), "none" if loose else "standard")
+    header = _has_header(list(split_rows(lines, separator, plain=loose, strict=False)))
+    return Form(kind, header, "none" if loose else "standard", None if separator in "\t," else separator)
+
+
+def _common(lines: list[str]) -> str | None:
+    """The first of the separators that is in every line."""
+    return next((mark for mark in SEPARATORS if all(mark in line for line in lines)), None)
 
 
 def _has_three_lines(lines: list[str]) -> bool:
-    """Whether every third line begins a record, whose last line is shorter than a sequence."""
-    records = [lines[start : start + 3] for start in range(0, len(lines) - 2, 3)]
-    return all(name.startswith(">") and len(label) < min(LONGEST_NAME, len(text)) for name, text, label in records)
+    """Whether every third line begins a record, whose last line is a label: a number, or one of a few short texts."""
+    names, texts, labels = lines[::3], lines[1::3], lines[2::3]
+    begun = all(name.startswith(">") for name in names) and not any(line.startswith(">") for line in texts + labels)
+    if not labels or not begun:
+        return False
+    return all(map(NUMBER.fullmatch, labels)) or (are_few(labels) and max(map(len, labels)) <= LONGEST_NAME)
 
 
-def _are_names(cells: list[str]) -> bool:
-    """Whether the cells of a first line could name columns, which no number, no sequence and nothing empty does."""
-    plain = all(cell and len(cell) <= LONGEST_NAME and not NUMBER.fullmatch(cell) for cell in cells)
-    return plain and len(set(cells)) == len(cells) and not any(re.fullmatch("[ACGTN]{8,}", cell) for cell in cells)
+def _has_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: no cell of it is a sequence, comes again below, or is a number among numbers."""
+    for place, cell in enumerate(map(str.strip, rows[0])):
+        below = [row[place].strip() for row in rows[1:] if place < len(row)]
+        numbers = NUMBER.fullmatch(cell) and all(NUMBER.fullmatch(value) for value in below if value)
+        if cell and (len(cell) > LONGEST_NAME or re.fullmatch("[ACGTN]{8,}", cell) or cell in below or numbers):
+            return False
+    return True

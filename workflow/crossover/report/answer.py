@@ -157,7 +157,7 @@ def _sentence(setting: str, left: str, right: str, outcomes: dict[str, list[Find
     suggested = tasks - higher - lower - undecided
     of = f"of {numbers.plural(tasks, 'task')}"
     if not higher and not lower:
-        text = f"{setting}, no difference between {left} and {right} could be shown on any {of}"
+        text = f"{setting}, no difference between {left} and {right} could be shown on {_none_of(tasks)}"
         return f"{text}; on {suggested} one is suggested." if suggested else f"{text}."
     shown = " and ".join(f"{word} on {number}" for word, number in (("higher", higher), ("lower", lower)) if number)
     text = f"{setting}, {left} scored {shown} {of} than {right}"
@@ -178,7 +178,8 @@ def headline(spec: dict[str, Any], comparisons: list[Comparison]) -> str:
         return "No pretrained body can be compared with a random one yet."
     if not bodies:
         return "This study does not compare a pretrained body with a random one."
-    tasks = numbers.plural(max(comparison.tasks for comparison in bodies), "task")
+    number = max(comparison.tasks for comparison in bodies)
+    tasks = numbers.plural(number, "task")
     helped = {task for comparison in bodies for task in comparison.higher}
     hurt = {task for comparison in bodies for task in comparison.lower}
     where = ", in at least one of the ways of training" if len(bodies) > 1 else ""
@@ -188,7 +189,11 @@ def headline(spec: dict[str, Any], comparisons: list[Comparison]) -> str:
         return f"Pretraining helped on {len(helped)} of {tasks}{where}; harm was shown on none."
     if hurt:
         return f"Pretraining hurt on {len(hurt)} of {tasks}{where}; a benefit was shown on none."
-    return f"No effect of pretraining could be shown on any of {tasks}."
+    return f"No effect of pretraining could be shown on {_none_of(number)}."
+
+
+def _none_of(tasks: int) -> str:
+    return "the one task" if tasks == 1 else f"any of {tasks} tasks"
 
 
 def caveats(part: Part, tables: dict[str, pd.DataFrame], cards: dict[str, Any]) -> list[str]:

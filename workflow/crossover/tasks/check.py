@@ -123,7 +123,10 @@ def _show_items(spec: Facts, card: Facts, task: Path, tokens: Path) -> Iterable[
 
 
 def _shortened(value: Any) -> str:
-    text = value if isinstance(value, str) else np.array2string(np.asarray(value).ravel()[:40], max_line_width=10_000)
+    if isinstance(value, str | float):
+        text = str(value)
+    else:
+        text = np.array2string(np.asarray(value).ravel()[:40], max_line_width=10_000)
     text = " ".join(text.split())
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ..."
 

@@ -1,7 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009) as the pickled batches of its Python version."""
 
-import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pandas as pd
 from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items
+from crossover.tasks.pickles import Array, load_data
 
 SIDE, CHANNELS = 32, 3
 TRAINING_BATCHES = 5
@@ -49,13 +48,20 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
 def _read_batch(path: Path, classes: list[str]) -> pd.DataFrame:
     content = _content(path, "data", "labels")
     pixels, labels = content["data"], content["labels"]
-    if not isinstance(pixels, _Array) or not isinstance(labels, list):
+    if not isinstance(pixels, Array) or not isinstance(labels, list):
         raise UserError(f"{path} holds no images and labels of CIFAR-10; fetch the archive again.")
-    planes = pixels.read(path)
-    if planes.shape != (len(labels), CHANNELS * SIDE**2) or not set(labels) <= set(range(len(classes))):
+    try:
+        planes = pixels.read()
+    except ValueError as error:
+        raise UserError(f"{path} holds {error}; fetch the archive again.") from error
+    if (
+        planes.dtype != np.uint8
+        or planes.shape != (len(labels), CHANNELS * SIDE**2)
+        or not set(labels) <= set(range(len(classes)))
+    ):
         raise UserError(
-            f"{path} has images of shape {planes.shape} and {len(labels)} labels; expected one label of 0 to "
-            f"{len(classes) - 1} for each row of {CHANNELS * SIDE**2} values: fetch the archive again."
+            f"{path} has images of shape {planes.shape} in {planes.dtype} and {len(labels)} labels; expected one label of 0 to "
+            f"{len(classes) - 1} for each row of {CHANNELS * SIDE**2} bytes: fetch the archive again."
         )
     images = planes.reshape(-1, CHANNELS, SIDE * SIDE).swapaxes(1, 2).reshape(len(labels), -1)
     names = [f"{path.name}-{number:05d}" for number in range(len(labels))]
@@ -67,9 +73,7 @@ def _content(path: Path, *keys: str) -> dict[str, Any]:
     """The dict that a file holds; of Python 2 or 3, whose keys are text or bytes."""
     try:
         with path.open("rb") as stream:
-            content = _Unpickler(stream, encoding="latin1").load()
-    except UserError as error:
-        raise UserError(f"{path} {error}") from error
+            content = load_data(stream)
     except Exception as error:  # a damaged pickle may fail in any way
         raise UserError(
             f"{path} is no whole pickle ({type(error).__name__}: {error}); fetch the archive again."
@@ -79,53 +83,3 @@ def _content(path: Path, *keys: str) -> dict[str, Any]:
         if content.keys() >= set(keys):
             return content
     raise UserError(f"{path} has no {' and '.join(keys)}; fetch the archive again.")
-
-
-# --- pickles without code -----------------------------------------------------------------------------------
-
-
-class _Array:
-    """Stands for numpy's array while a pickle is read: it keeps the state, and makes nothing of it."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def read(self, path: Path) -> np.ndarray:
-        """The array, uint8."""
-        try:
-            _, shape, kind, by_column, content = self.state
-            if kind.name not in ("u1", "uint8") or by_column:
-                raise ValueError(kind.name)
-            octets = content.encode("latin1") if isinstance(content, str) else content
-            return np.frombuffer(octets, dtype=np.uint8).reshape(shape)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise UserError(f"{path} has an array that is not of bytes ({error}); fetch the archive again.") from error
-
-
-class _Kind:
-    """Stands for numpy's dtype."""
-
-    def __init__(self, name: str = "", *_: Any) -> None:
-        self.name = name
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-
-STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # how Python 3 writes bytes for Python 2
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Kind,
-    ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
-    ("numpy._core.multiarray", "_reconstruct"): lambda *_: _Array(),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads dicts, lists, text, numbers and arrays. A pickle may name any function to be called: here it may not."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """One of the stand-ins."""
-        if (module, name) not in STAND_INS:
-            raise UserError(f"asks to call {module}.{name}, which no batch of CIFAR-10 does; do not use it.")
-        return STAND_INS[module, name]

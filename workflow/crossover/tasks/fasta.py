@@ -8,7 +8,7 @@ from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items
 from crossover.tasks.raw import Record, files_by_split, find_file, gather, open_text
-from crossover.tasks.rows import read_rows
+from crossover.tasks.rows import read_plain
 
 
 def read(settings: dict[str, Any], receipt: Receipt) -> Items:
@@ -51,10 +51,10 @@ def _parsed(file: str, settings: dict[str, Any], receipt: Receipt) -> Iterator[t
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
     with open_text(receipt.root / file, settings["encoding"]) as stream:
-        first = stream.readline()
+        number, first = next(((number, line) for number, line in enumerate(stream, start=1) if line.strip()), (1, ""))
         if not first.startswith(">"):
             raise UserError(
-                f"{receipt.root / file} is not FASTA: expected > and a name in line 1, but found {first[:40]!r}."
+                f"{receipt.root / file} is not FASTA: expected > and a name in line {number}, but found {first[:40]!r}."
             )
         stream.seek(0)
         for number, (header, sequence) in enumerate(SimpleFastaParser(stream), start=1):
@@ -74,8 +74,8 @@ def _finder(pattern: str) -> Callable[[str], str | None]:
 def _table_of_labels(table: dict[str, str], settings: dict[str, Any], receipt: Receipt) -> Callable[[str], str | None]:
     """Look labels up by the first word of a header; a name that the table lacks has none."""
     found: dict[str, str] = {}
-    form = {"format": None, "header": True, "quoting": "standard", "encoding": settings["encoding"]}
-    for number, (item, target) in read_rows(find_file(receipt, table["file"]), [table["item"], table["target"]], form):
+    columns = [table["item"], table["target"]]
+    for number, (item, target) in read_plain(find_file(receipt, table["file"]), columns, settings["encoding"]):
         if item in found:
             raise UserError(f"{table['file']}, line {number}: {item!r} has a label already; remove one of the two.")
         found[item] = (target or "").strip()

@@ -1,7 +1,7 @@
 """Image files with labels by folder or in a table."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -10,16 +10,20 @@ from PIL import Image
 from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items
-from crossover.tasks.labels import read_labels
+from crossover.tasks.labels import read_labels, split_of
+
+# What Pillow raises for damaged files, and for those whose pixels would fill the memory.
+UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, RuntimeError, Image.DecompressionBombError)
 
 
 def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     """Images of one size.
 
     Args:
-        settings: `labels` (None for one folder per class, or those of `read_labels`), `colour` (False for gray), `resize`
-            ([rows, columns], or None where all are of one size), and `damaged` ("refuse", or "skip").
-        receipt: files at `<class>/.../<image>`, or anywhere with a table; whatever Pillow reads.
+        settings: those of `read_labels`, `colour` (False for gray), `resize` ([rows, columns], or None where all are of one
+            size), and `damaged` ("refuse", or "skip").
+        receipt: files at `<class>/.../<image>` or `<split>/<class>/.../<image>`, or anywhere with a table; whatever Pillow
+            reads.
 
     Returns:
         One item per image; `sequence` is uint8 [rows * columns * channels], row by row, channels last.
@@ -27,43 +31,86 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: a file is no image, or of another size than the first, or the labels do not fit the files.
     """
-    labels, skipped = read_labels(receipt, settings["labels"])
+    labels, skipped = read_labels(receipt, settings, image_suffixes())
     images: dict[str, np.ndarray] = {}
+    size = SameSize()
     for file in labels:
         try:
-            pixels = _read_image(receipt.root / file, settings)
+            pixels = read_image(receipt.root / file, str(receipt.root / file), settings)
         except UserError as error:
             if settings["damaged"] == "refuse":
                 raise
             skipped.append({"input": file, "reason": str(error)})
             continue
-        first = next(iter(images), file)
-        if pixels.shape != images.get(first, pixels).shape:
-            raise UserError(
-                f"{receipt.root / file} has {_size(pixels)} pixels, but {receipt.root / first} has {_size(images[first])}; "
-                "set reader.resize to [rows, columns], or remove it."
-            )
+        size.check(pixels, str(receipt.root / file))
         images[file] = pixels
     if not images:
         raise UserError(f"{receipt.root} has no image that can be read; put images there, one folder per class.")
-    shape = next(iter(images.values())).shape
     names = list(images)
     columns = {"item": names, "group": names, "sequence": [pixels.ravel() for pixels in images.values()]}
     table = pd.DataFrame({**columns, "target": [labels[name] for name in names]})
-    return Items(table, unit="pixels", shape=shape, skipped=skipped)
+    if settings["split_folders"]:
+        table["split"] = [split_of(receipt, file) for file in names]
+    return Items(table, unit="pixels", shape=size.shape, skipped=skipped)
 
 
-def _read_image(path: Path, settings: dict[str, Any]) -> np.ndarray:
+def image_suffixes() -> set[str]:
+    """The endings of the files that Pillow reads, in lower case."""
+    return {suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN}
+
+
+class SameSize:
+    """Refuses an image that is of another size than the first."""
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] | None = None
+        self.first = ""
+
+    def check(self, pixels: np.ndarray, name: str) -> None:
+        """Compare an image [rows, columns] or [rows, columns, channels] with the first.
+
+        Raises:
+            UserError: it is of another size.
+        """
+        if self.shape is None:
+            self.shape, self.first = pixels.shape, name
+        if pixels.shape != self.shape:
+            raise UserError(
+                f"{name} has {_size(pixels.shape)} pixels, but {self.first} has {_size(self.shape)}; "
+                "set reader.resize to [rows, columns], or remove it."
+            )
+
+
+def read_image(file: Path | IO[bytes], name: str, settings: dict[str, Any]) -> np.ndarray:
+    """One image, uint8 [rows, columns], or [rows, columns, 3] in colour.
+
+    Args:
+        file: whatever Pillow reads.
+        name: what an error calls it.
+        settings: `colour` and `resize`.
+
+    Raises:
+        UserError: it is no whole image.
+    """
     try:
-        with Image.open(path) as picture:
-            image = picture.convert("RGB" if settings["colour"] else "L")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} is no whole image ({error}); replace it, or remove it.") from error
+        with Image.open(file) as picture:
+            image = _in_bytes(picture, name).convert("RGB" if settings["colour"] else "L")
+    except UNREADABLE as error:
+        raise UserError(f"{name} is no whole image ({error}); replace it, or remove it.") from error
     if settings["resize"]:
         rows, columns = settings["resize"]
         image = image.resize((columns, rows), Image.Resampling.BILINEAR)
     return np.asarray(image)
 
 
-def _size(pixels: np.ndarray) -> str:
-    return " x ".join(map(str, pixels.shape[:2]))
+def _in_bytes(picture: Image.Image, name: str) -> Image.Image:
+    """The image with 8 bits for each channel, to which Pillow would cut 16 bits, so that all but the darkest were white."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in "IF":
+        raise UserError(f"{name} has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits.")
+    return picture
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape[:2]))

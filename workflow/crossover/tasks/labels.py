@@ -1,80 +1,79 @@
 """The labels of files: their sub-folder, or a row of a table."""
 
+from collections.abc import Container
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pandas as pd
-
 from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
+from crossover.tasks.raw import find_file, split_named
+from crossover.tasks.rows import read_plain
 
 Skipped = list[dict[str, str]]
 
 
-def read_labels(receipt: Receipt, settings: dict[str, Any] | None) -> tuple[dict[str, str], Skipped]:
+def read_labels(receipt: Receipt, settings: dict[str, Any], kinds: Container[str]) -> tuple[dict[str, str], Skipped]:
     """The label of each file, and the files that have none.
 
     Args:
         receipt: the files.
-        settings: None for labels by sub-folder; else `file` (one of the files, .csv or .tsv), and its columns `item`
-            (paths relative to the table's folder) and `target`.
+        settings: `labels`, which is None for labels by sub-folder, else `file` (one of the files), and its columns `item`
+            (paths relative to the table's folder) and `target`; and `split_folders` (whether the sub-folders of classes lie
+            in one folder for each split).
+        kinds: endings, in lower case, of the files that are wanted from sub-folders.
 
     Raises:
         UserError: a file lies beside the class folders, or the table does not fit the files.
     """
-    if settings is None:
-        return {file: _folder_of(receipt, file) for file in receipt.files}, []
-    path = settings["file"]
-    table = read_table(receipt, path, [settings["item"], settings["target"]])
-    labels = dict(zip(files_of(receipt, path, table[settings["item"]]), table[settings["target"]], strict=True))
-    for number, label in enumerate(labels.values(), start=2):
-        if not label.strip():
-            raise UserError(
-                f"{receipt.root / path}, line {number}: no {settings['target']}; give a label, or remove the line."
-            )
-    unlisted = [file for file in receipt.files if file not in labels and file != path]
-    return labels, [{"input": file, "reason": f"not in {path}"} for file in unlisted]
+    if table := settings["labels"]:
+        rows = read_table(receipt, table["file"], table["item"], [table["target"]])
+        labels = {file: label for file, [label] in rows.items()}
+        others = [file for file in receipt.files if file not in labels and file != table["file"]]
+        return labels, [{"input": file, "reason": f"not in {table['file']}"} for file in others]
+    others = [file for file in receipt.files if Path(file).suffix.lower() not in kinds]
+    depth = 1 if settings["split_folders"] else 0
+    labels = {file: _folder_of(receipt, file, depth) for file in receipt.files if file not in set(others)}
+    return labels, [{"input": file, "reason": "its ending is not one of those that are read"} for file in others]
 
 
-def _folder_of(receipt: Receipt, file: str) -> str:
-    label, *rest = Path(file).parts
-    if not rest:
+def _folder_of(receipt: Receipt, file: str, depth: int) -> str:
+    folders = Path(file).parts[:-1]
+    if len(folders) <= depth:
         raise UserError(f"{receipt.root / file} lies beside the class folders; move it into one of them, or away.")
-    return label
+    return folders[depth]
 
 
-def read_table(receipt: Receipt, path: str, columns: list[str]) -> pd.DataFrame:
-    """A table among the files, all columns as text.
-
-    Raises:
-        UserError: it is not there, is no table, or lacks a column.
-    """
-    if path not in receipt.files:
-        raise UserError(f"{receipt.root / path} is missing; put the table there, or correct its name in the reader.")
-    try:
-        separator = "\t" if path.endswith(".tsv") else ","
-        table = pd.read_csv(receipt.root / path, sep=separator, dtype=str, keep_default_na=False)
-    except ValueError as error:  # not UTF-8, or rows of different lengths
-        raise UserError(
-            f"{receipt.root / path} is no table ({str(error).strip()}); correct it.".replace("\n", " ")
-        ) from error
-    for column in columns:
-        if column not in table.columns:
-            raise UserError(f"{receipt.root / path} has no column {column!r}; it has {', '.join(table.columns)}.")
-    return table
-
-
-def files_of(receipt: Receipt, path: str, names: pd.Series) -> list[str]:
-    """The files that a table names relative to its own folder.
+def split_of(receipt: Receipt, file: str) -> str:
+    """The split that a file's outermost folder names.
 
     Raises:
-        UserError: one is not there, or is named twice.
+        UserError: it names none.
     """
-    files = [(PurePosixPath(path).parent / name).as_posix() for name in names]
-    known, seen = set(receipt.files), set()
-    for number, file in enumerate(files, start=2):
-        if file not in known or file in seen:
+    return split_named(Path(file).parts[0], str(receipt.root / file))
+
+
+def read_table(receipt: Receipt, path: str, item: str, columns: list[str]) -> dict[str, list[str]]:
+    """What a table says of files: the values of `columns` by file.
+
+    Args:
+        receipt: the files.
+        path: the table, one of the files.
+        item: its column with paths relative to its own folder.
+        columns: of which no cell may be empty.
+
+    Raises:
+        UserError: the table is not there or lacks a column or a value, or it names a file that is not there, or one twice.
+    """
+    known, found = set(receipt.files), dict[str, list[str]]()
+    for number, values in read_plain(find_file(receipt, path), [item, *columns]):
+        where = f"{receipt.root / path}, line {number}"
+        name, *values = ((value or "").strip() for value in values)
+        file = (PurePosixPath(path).parent / name).as_posix()
+        if file not in known or file in found:
             problem = "is not there" if file not in known else "is named a second time"
-            raise UserError(f"{receipt.root / path}, line {number}: {file} {problem}; correct or remove the line.")
-        seen.add(file)
-    return files
+            raise UserError(f"{where}: {file} {problem}; correct or remove the line.")
+        for column, value in zip(columns, values, strict=True):
+            if not value:
+                raise UserError(f"{where}: no {column}; give one, or remove the line.")
+        found[file] = values
+    return found

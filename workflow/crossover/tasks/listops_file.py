@@ -11,7 +11,6 @@ from crossover.tasks.listops import OPERATORS, apply_operator
 from crossover.tasks.raw import Record, files_by_split, gather, open_text
 from crossover.tasks.rows import read_rows
 
-COLUMNS: dict[str, list[Any]] = {"lra": ["Source", "Target"], "nangia": [1, 0]}
 BRACKETS = str.maketrans("", "", "[]")
 
 
@@ -19,7 +18,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     """Read ListOps expressions, and compute each value again.
 
     Nangia & Bowman (2018) write `value TAB expression` without a header, the Long Range Arena (Tay et al. 2021)
-    `Source TAB Target` with one. Both put binary parentheses around every application, which say nothing that the
+    `Source TAB Target` with one; other names, and commas, are read as well. Both put binary parentheses around every application, which say nothing that the
     brackets do not: `( ( ( [MAX 2 ) 9 ) ] )` is read as `[MAX 2 9 ]`.
 
     With `damaged: lu2021` the brackets are lost too, `MAX 2 9`, as in the published code of Lu et al. (2021), whose
@@ -49,7 +48,7 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
             symbols = [symbol for symbol in expression.split() if symbol not in "()"]
             if (value := _evaluate(symbols, source)) != target:
                 raise UserError(
-                    f"{source}: the value is {value}, but the file says {target!r}; correct or remove the line."
+                    f"{source}: the value is {value}, but the file says {target[:40]!r}; correct or remove the line."
                 )
             text = " ".join(symbols)
             if settings["damaged"]:
@@ -60,16 +59,27 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
 def _expressions(file: str, settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str, str, str]]:
     """Where each expression stands, the expression, and its value as the file has it."""
     path = receipt.root / file
-    form = {"format": None if path.suffix == ".parquet" else "tsv", "quoting": "none", "encoding": settings["encoding"]}
-    named = path.suffix == ".parquet" or _first_line(path, settings).startswith("Source")
-    rows = read_rows(path, COLUMNS["lra" if named else "nangia"], form | {"header": named})
-    for number, (expression, target) in rows:
+    form, columns = _layout(path, settings)
+    for number, (expression, target) in read_rows(path, columns, form):
         yield f"{file}:{number}", expression or "", str(target).strip()
 
 
-def _first_line(path: Path, settings: dict[str, Any]) -> str:
+def _layout(path: Path, settings: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """How a file is written, and its columns with expression and value: the one with brackets, and the last other one."""
+    if path.suffix == ".parquet":
+        return {"format": "parquet"}, ["Source", "Target"]
     with open_text(path, settings["encoding"]) as stream:
-        return stream.readline()
+        first, second = next(stream, ""), next(stream, "")
+    tabs = "\t" in first
+    names, sample = (line.strip("\r\n").split("\t" if tabs else ",") for line in (first, second))
+    header = "[" not in first and not all(cell.strip().isdigit() for cell in names)
+    if not header:
+        sample = names
+    expression = next((place for place, cell in enumerate(sample) if "[" in cell), len(sample) - 1)
+    places = [expression, next((place for place in reversed(range(len(sample))) if place != expression), 0)]
+    form = {"format": "tsv" if tabs else "csv", "quoting": "none" if tabs else "standard", "separator": None}
+    columns = [names[place].strip() for place in places] if header else places
+    return form | {"header": header, "encoding": settings["encoding"]}, columns
 
 
 def _evaluate(symbols: list[str], source: str) -> str:
@@ -84,7 +94,9 @@ def _evaluate(symbols: list[str], source: str) -> str:
         elif symbol.isdigit() and len(symbol) == 1:
             stack[-1].append(int(symbol))
         else:
-            raise UserError(f"{source}: {symbol!r} is out of place; expected digits, ] and {', '.join(OPERATORS)}.")
+            raise UserError(
+                f"{source}: {symbol[:40]!r} is out of place; expected digits, ] and {', '.join(OPERATORS)}."
+            )
     if len(stack) != 1 or len(stack[0]) != 2:
         raise UserError(f"{source}: the expression is not whole; expected one list with all its brackets.")
     return str(stack[0][1])

@@ -7,7 +7,7 @@ import pandas as pd
 from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items
-from crossover.tasks.labels import files_of, read_table
+from crossover.tasks.labels import read_table
 from crossover.tasks.pieces import cut_pieces, rows_of, unit_of
 
 COMPOSER, SPLIT, FILE = "canonical_composer", "split", "midi_filename"
@@ -32,8 +32,8 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
         raise UserError(
             f"{receipt.root} has {len(tables)} csv files; MAESTRO comes with one: unpack its MIDI zip there."
         )
-    table = read_table(receipt, tables[0], [COMPOSER, SPLIT, FILE])
-    table = table.set_index(pd.Index(files_of(receipt, tables[0], table[FILE]), dtype=object))
+    rows = read_table(receipt, tables[0], FILE, [COMPOSER, SPLIT])
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[COMPOSER, SPLIT])
     counts = table[COMPOSER].map(table[COMPOSER].value_counts())
     rare = counts < settings["minimum_pieces"]
     pieces, skipped = cut_pieces(receipt, table.index[~rare], settings)

@@ -10,6 +10,7 @@ from crossover.errors import UserError
 from crossover.tasks.labels import Skipped
 from crossover.tasks.midi_notes import read_notes
 
+SUFFIXES = (".mid", ".midi")
 FEWEST_NOTES = 8  # a shorter piece says nothing about who wrote it
 
 

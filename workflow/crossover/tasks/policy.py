@@ -14,6 +14,7 @@ from crossover.tasks.items import Items, lengths_of
 UNITS = {"dna": "nucleotides", "protein": "residues"}
 GAPS = "-."
 STOP = "*"
+NO_LETTER = r"[^A-Z*]"  # whatever stands there, it is neither a nucleotide nor a residue
 
 
 def apply_policy(items: Items, policy: dict[str, Any], letters: str | None, target: str) -> Items:
@@ -99,10 +100,13 @@ def _drop_by_length(table: pd.DataFrame, unit: str, policy: dict[str, Any], coun
 
 
 def _corrected(table: pd.DataFrame, letters: str, policy: dict[str, Any], counts: Counter[str]) -> pd.Series:
-    """Sequences in upper case, without a stop sign at the end, without gaps."""
+    """Sequences in upper case, RNA as DNA, without a stop sign at the end, without gaps."""
     sequences = table["sequence"]
     upper = sequences.str.upper()
     counts["items with lower-case letters, read as upper case"] += int((upper != sequences).sum())
+    if letters == "dna":
+        counts["items with U (RNA), read as T"] += int(upper.str.contains("U", regex=False).sum())
+        upper = upper.str.replace("U", "T", regex=False)
     if letters == "protein":
         stopped = upper.str.endswith(STOP)
         counts["stop signs at the end left out"] += int(stopped.sum())
@@ -125,6 +129,11 @@ def _drop_unknown(table: pd.DataFrame, letters: str, treatment: str, counts: Cou
     if not found.any():
         return table
     if treatment == "map":
+        if (strange := table["sequence"].str.extract(f"({NO_LETTER})", expand=False).dropna()).size:
+            raise UserError(
+                f"{_where(table)[strange.index[0]]}: the item has {strange.iloc[0]!a}, which is no letter; correct it, or set "
+                "policy.unknown to drop."
+            )
         counts[f"letters other than {known}, read as {known[-1]}"] += int(found.sum())
         return table.assign(sequence=table["sequence"].str.replace(foreign, known[-1], regex=True))
     return _drop(
@@ -144,6 +153,6 @@ def _number(value: str, where: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise UserError(
-            f"{where}: the target is {value!r}, but target.kind is number; correct it, or set target.kind to class."
+            f"{where}: the target is {value[:40]!r}, but target.kind is number; correct it, or set target.kind to class."
         )
     return number

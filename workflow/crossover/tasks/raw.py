@@ -4,6 +4,7 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,7 +17,11 @@ from crossover.tasks.items import SPLITS, Items
 # What a reader finds out about one item: `source` (file and line, which errors name), `sequence`, `target` (text, or
 # None where it is missing), and as they apply `item`, `second`, `group` and `split`.
 Record = dict[str, Any]
-SPLIT_NAMES = {"training": "train", "dev": "validation", "val": "validation", "valid": "validation"}
+RATIO, SMALL = (
+    100,
+    2**28,
+)  # text shrinks some four times, the most regular some twenty times; bytes that are always taken
+SPLIT_NAMES = {"training": "train", "testing": "test"} | dict.fromkeys(("dev", "val", "valid"), "validation")
 
 
 def files_by_split(settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str | None, str]]:
@@ -43,6 +48,27 @@ def find_file(receipt: Receipt, name: str) -> Path:
     raise UserError(f"dataset {receipt.name} has no file {name}; {nearest(name, receipt.files)}")
 
 
+class BoundedGzip(gzip.GzipFile):
+    """A gzip file that is not unpacked without end: a few kilobytes can hold gigabytes of one letter."""
+
+    unpacked = 0
+
+    def read1(self, size: int = -1) -> bytes:
+        """As GzipFile, which text is read from.
+
+        Raises:
+            UserError: the file unpacks to far more than text does.
+        """
+        content = super().read1(size)
+        self.unpacked += len(content)
+        if self.unpacked > max(SMALL, RATIO * Path(str(self.name)).stat().st_size):
+            raise UserError(
+                f"{self.name} unpacks to more than {RATIO} times its size, as no text does; check where it is from, and unpack it "
+                "yourself if it is right."
+            )
+        return content
+
+
 @contextmanager
 def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -> Iterator[TextIO]:
     """Open a text file, or one packed with gzip; a byte-order mark at its beginning is passed over.
@@ -53,12 +79,12 @@ def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -
         newline: as for `open`; None reads Windows line ends as plain ones.
 
     Raises:
-        UserError: within the block: the file is cut off, or is not text of that character set.
+        UserError: within the block: the file is cut off, unpacks without end, or is not text of that character set.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener = BoundedGzip if path.suffix.lower() == ".gz" else open
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     try:
-        with opener(path, "rt", encoding=codec, newline=newline) as stream:
+        with opener(path, "rb") as content, TextIOWrapper(content, encoding=codec, newline=newline) as stream:
             yield stream
     except UnicodeDecodeError as error:
         raise UserError(_undecodable(path, opener, encoding)) from error
@@ -134,11 +160,24 @@ def _complete(record: Record, labels: dict[str, str]) -> Record:
     if "group" in record and not record["group"]:
         raise UserError(f"{record['source']}: the item has no group; add it, or correct how reader finds the group.")
     if "split" in record:
-        split = (record["split"] or "").lower()
-        complete["split"] = SPLIT_NAMES.get(split, split)
-        if complete["split"] not in SPLITS:
-            raise UserError(f"{record['source']}: the split {record['split']!r} is unknown; {nearest(split, SPLITS)}")
+        complete["split"] = split_named(record["split"] or "", record["source"])
     return complete
+
+
+def split_named(name: str, source: str) -> str:
+    """The split that data call by this name.
+
+    Args:
+        name: such as Train, dev or valid.
+        source: where the name stands, for the error.
+
+    Raises:
+        UserError: it is no split.
+    """
+    split = SPLIT_NAMES.get(name.lower(), name.lower())
+    if split not in SPLITS:
+        raise UserError(f"{source}: the split {name!r} is unknown; {nearest(split, SPLITS)}")
+    return split
 
 
 def _listed_splits(items: pd.Series, settings: dict[str, Any], receipt: Receipt) -> pd.Series:

@@ -15,6 +15,7 @@ READERS = {
     "idx": "crossover.tasks.idx",
     "cifar-batches": "crossover.tasks.cifar",
     "image-folder": "crossover.tasks.images",
+    "image-table": "crossover.tasks.image_table",
     "digits": "crossover.tasks.digits",
     "listops": "crossover.tasks.listops",
     "bit-memory": "crossover.tasks.bits",

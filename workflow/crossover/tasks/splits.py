@@ -84,8 +84,9 @@ def _drawn(table: pd.DataFrame, split: dict[str, Any], shares: dict[str, float])
     assigned: dict[str, str] = {}
     for label, units in _units(table, unit, split["stratified"]).groupby("label", sort=True):
         if len(units) < len(names):
+            noun = "item" if table[unit].equals(table["item"]) else unit
             raise UserError(
-                f"{label} only {len(units)} {unit}s; it needs at least {len(names)}, one for each split: add some, leave "
+                f"{label} only {len(units)} {noun}{'s' if len(units) > 1 else ''}; it needs at least {len(names)}, one for each split: add some, leave "
                 "the class out, or set policy.rare_class to drop."
             )
         drawn = units.iloc[rng.permutation(len(units))]

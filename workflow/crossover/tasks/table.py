@@ -14,7 +14,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     """Read the rows of csv, tsv, JSON, JSON Lines, Parquet or LMDB files.
 
     Args:
-        settings: `file` or `files`, `format`, `header`, `quoting`, `encoding`, `columns`, `labels`.
+        settings: `file` or `files`, `columns`, `labels`, and those of `read_rows`.
         receipt: the files.
 
     Returns:
@@ -33,7 +33,7 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
     for split, file in files_by_split(settings, receipt):
         for number, row in read_rows(receipt.root / file, [*columns.values(), *named_by], settings):
             source = f"{file}:{number}"
-            values = [_text(value, source) for value in row]
+            values = [as_text(value, source) for value in row]
             record: Record = {"source": source, **dict(zip(columns, values, strict=False))}
             record["item"] = "\t".join(value or "" for value in values[len(columns) :])
             for key in ("sequence", "second"):
@@ -42,10 +42,19 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
             yield record | ({"split": split} if split else {})
 
 
-def _text(value: Any, source: str) -> str | None:
-    """A value as text; a list or array of one is that one, and what is empty or no number is missing."""
+def as_text(value: Any, source: str) -> str | None:
+    """A value as text; a list or array of one is that one, and what is empty or no number is missing (None).
+
+    Raises:
+        UserError: the value is several, or an object.
+    """
     if hasattr(value, "tolist"):  # numpy, in LMDB files
-        value = value.tolist()
+        try:
+            value = value.tolist()
+        except ValueError as error:
+            raise UserError(
+                f"{source}: expected text or a number, but found {error}; choose another column."
+            ) from error
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, bytes):
