@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_models import EACH, PLAIN, weights
-from tiny_runs import VOCABULARY
+from test_models import PLAIN, weights
+from tiny_runs import SIZES, VOCABULARY
 from transformers import AutoTokenizer
 
 from crossover.alphabets import ALPHABETS
@@ -21,6 +21,8 @@ from crossover.models.inputs import OFFSET, token_map, tokens_of_symbols
 from crossover.models.sequence import SequenceModel, build_model, segments
 
 BERT, GPT2 = "models/bert-l2-h128-books", "models/gpt2-l2-h128-books"
+WITH_TOKENS = pytest.mark.parametrize("model", sorted(set(SIZES) - {"vit"}))
+SEEING_ALL = pytest.mark.parametrize("model", sorted(set(SIZES) - {"vit", "longformer"}))  # which sees a window
 MAPS = [{"kind": "shift", "by": 7}, {"kind": "permutation", "seed": 3}]
 
 
@@ -53,10 +55,16 @@ def read_out(model: SequenceModel, ids: torch.Tensor, lengths: torch.Tensor) -> 
     return found[0]
 
 
+def test_a_model_of_images_has_no_tokens(on_subwords):
+    for entry in ("pretrained", "re-embedded", {"kind": "shift", "by": 1}):
+        with pytest.raises(UserError, match=r"^checkpoints of the architecture vit have no token embeddings"):
+            on_subwords("vit", entry)
+
+
 # --- the checkpoint's own embeddings ------------------------------------------------------------------------
 
 
-@EACH
+@WITH_TOKENS
 def test_pretrained_embeddings_give_what_the_plain_model_computes_from_ids(model, on_subwords, tiny):
     ids = torch.randint(2, VOCABULARY, (4, 11), generator=torch.Generator().manual_seed(0))  # RoBERTa counts no id 1
     lengths = torch.tensor([11, 5, 2, 8])
@@ -94,7 +102,7 @@ def test_segments_are_those_of_the_tokenizer(name, mirrored):
             assert segments(torch.tensor([ids]), separator)[0].tolist() == types
 
 
-@EACH
+@WITH_TOKENS
 @pytest.mark.parametrize("body", ["random", {"kind": "statistics"}])
 def test_input_and_body_are_chosen_independently(model, body, on_subwords):
     def parts(entry, body):
@@ -111,7 +119,7 @@ def test_input_and_body_are_chosen_independently(model, body, on_subwords):
     assert all(map(torch.equal, inside, same_inside))
 
 
-@EACH
+@SEEING_ALL
 def test_every_row_of_a_random_table_is_drawn_and_learns(model, on_subwords):
     sequence = on_subwords(model, "re-embedded")
     table = sequence.input.table.weight
@@ -123,7 +131,7 @@ def test_every_row_of_a_random_table_is_drawn_and_learns(model, on_subwords):
     assert table.grad[:24].any(dim=1).all()
 
 
-@EACH
+@WITH_TOKENS
 def test_own_embeddings_belong_to_the_embeddings_and_new_ones_to_the_input(model, on_subwords):
     for entry, group in (("pretrained", "embeddings"), (MAPS[0], "embeddings"), ("re-embedded", "input")):
         for other in ("embeddings", "input"):
@@ -155,7 +163,7 @@ def test_other_seeds_are_other_maps():
         assert (token_map({"kind": kind, "seed": 0}, 3000) != token_map({"kind": kind, "seed": 1}, 3000)).any()
 
 
-@EACH
+@WITH_TOKENS
 @pytest.mark.parametrize("entry", MAPS)
 def test_a_mapped_symbol_has_the_embedding_of_the_token_that_it_becomes(model, entry, on_subwords):
     mapped, plain = (on_subwords(model, one) for one in (entry, "pretrained"))

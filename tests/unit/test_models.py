@@ -64,8 +64,8 @@ class PlainLSTM(nn.Module):
         super().__init__()
         self.stored = stored
 
-    def forward(self, inputs_embeds, attention_mask=None):
-        hidden = inputs_embeds
+    def forward(self, inputs_embeds=None, attention_mask=None, input_ids=None):
+        hidden = self.stored["embed_tokens.weight"][input_ids] if inputs_embeds is None else inputs_embeds
         for layer in range(2):
             own = {name.rpartition(".")[2] if "lstm" in name else name.split(f"{layer}.")[1]: tensor
                    for name, tensor in self.stored.items() if f"layers.{layer}." in name}  # fmt: skip
