@@ -274,7 +274,7 @@ BASE = {"body": "pretrained", "input": "pretrained", "trained": "all"}
             "With the pretrained body: training only head, norms against training everything",
         ),
         (
-            {"trained": ["head", {"groups": ["norms"], "blocks": FIRST, "rate": 5}]},
+            {"trained": ["head", {"groups": ["norms"], "blocks": FIRST, "rate": 5, "lora": None}]},
             "training only head, norms of first 2 at 5 times the rate against training everything",
         ),
         (

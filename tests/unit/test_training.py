@@ -308,6 +308,11 @@ def test_a_checkpoint_that_changed_is_refused(name, copied, tiny):
     digests = {path.name: stage.sha256(path) for path in folder.iterdir()}
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     assert refused(tiny.spec(checkpoint=planned), copied / "out").startswith(f"{folder} has changed since")
+    receipt = folder.parent / "dataset.json"
+    entries = [{"path": f"gpt2/{name}", "sha256": digest} for name, digest in digests.items()]
+    write_sealed_json(receipt, {"root": str(folder.parent), "files": entries})
+    text = refused(tiny.spec(checkpoint=made | {"receipt": str(receipt)}), copied / "out")
+    assert text.startswith(f"{folder}/{name} is not the file that {receipt} describes; delete {folder.parent} and")
     write_sealed_json(folder / "checkpoint.json", {"sha256": digests})
     text = refused(tiny.spec(checkpoint=made), copied / "out")
     assert text.startswith(f"{folder}/{name} is not the file that {folder}/checkpoint.json describes; delete {folder}")

@@ -8,12 +8,21 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from crossover.acquire.spec import dataset_spec, subset_of
-from crossover.config.checkpoints import Checkpoint, Corpus, HubCheckpoint, LocalCheckpoint, PretrainedHere, TaskCorpus
+from crossover.config.checkpoints import (
+    Checkpoint,
+    Corpus,
+    DownloadedCheckpoint,
+    HubCheckpoint,
+    LocalCheckpoint,
+    PretrainedHere,
+    TaskCorpus,
+)
 from crossover.config.conditions import Condition
+from crossover.config.datasets import DownloadDataset
 from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
 from crossover.config.studies import Study
@@ -177,7 +186,7 @@ def _tokenizer(source: str, where: str, weights: dict[str, Spec], add: Any) -> S
         weights = {source: _add_checkpoint(source, load_checkpoint(source, where), add)}
     file = Path(weights[source]["folder"], "tokenizer.json") if source in weights else Path(source)
     if source in weights and "sha256" not in weights[source]:  # pretrained here, with a tokenizer of its own
-        return {"file": str(file)}
+        return {"file": str(file)} | {key: weights[source][key] for key in ["receipt"] if key in weights[source]}
     if not file.is_file():
         raise UserError(
             f"{where}: encoding.tokenizer needs {file}, which is missing; save the tokenizer there in the form of the "
@@ -219,6 +228,10 @@ def _add_checkpoint(name: str, checkpoint: Checkpoint, add: Any) -> Spec:
         origin = {"id": checkpoint.id, "revision": checkpoint.revision}
         fetched = add(named(name, {"kind": "hub", **origin, "code": _code("crossover.acquire.checkpoint")}))["name"]
         return {"name": fetched, "folder": f"resources/downloads/{fetched}"}
+    if isinstance(checkpoint, DownloadedCheckpoint):
+        files = add(dataset_spec(DownloadDataset(kind="download", name=name, files=checkpoint.files)))["name"]
+        folder = PurePosixPath("resources/downloads", files)
+        return {"name": files, "folder": str(folder / checkpoint.folder), "receipt": str(folder / "dataset.json")}
     corpus = _add_corpus(name, checkpoint.corpus, add)
     settings = checkpoint.model_dump(exclude={"title", "description", "licence", "corpus", "kind"})
     identity = {"kind": "checkpoint", "corpus": corpus, **settings, "code": _code("crossover.training.pretrain")}
@@ -251,7 +264,7 @@ def _positions(checkpoint: Checkpoint) -> int | None:
     """The longest sequence a checkpoint can read, or None where its config leaves it to the architecture."""
     if isinstance(checkpoint, PretrainedHere):
         return checkpoint.positions
-    if isinstance(checkpoint, HubCheckpoint):
+    if isinstance(checkpoint, HubCheckpoint | DownloadedCheckpoint):
         return None  # before it has been fetched
     return stored_size(read_json(Path(checkpoint.path) / "config.json"), "positions")
 
@@ -271,6 +284,16 @@ def _check_input(
     )
     if condition.input != "re-embedded" and not same:
         raise UserError(f"{where} its subwords are those of {used['file']}; set encoding.tokenizer to checkpoint.")
+
+
+def _origin(checkpoint: Checkpoint) -> str | None:
+    """Where the weights are from, when that is on the web."""
+    match checkpoint:
+        case HubCheckpoint():
+            return f"https://huggingface.co/{checkpoint.id}/tree/{checkpoint.revision}"
+        case DownloadedCheckpoint():
+            return checkpoint.files[0].url
+    return None
 
 
 # --- runs -------------------------------------------------------------------------------------------------
@@ -352,9 +375,7 @@ def _study_spec(
             checkpoint: {
                 **settings.model_dump(include={"title", "description", "licence"}),
                 "folder": weights[checkpoint]["folder"],
-                "origin": f"https://huggingface.co/{settings.id}/tree/{settings.revision}"
-                if settings.kind == "hub"
-                else None,
+                "origin": _origin(settings),
                 "pretraining": f"{weights[checkpoint]['folder']}/checkpoint.json"
                 if settings.kind == "pretrain"
                 else None,

@@ -121,6 +121,8 @@ def tokenizer_of_tokens(wildcards):
     if not tokenizer:
         return []
     file = Path(tokenizer["file"])
+    if "receipt" in tokenizer:
+        return [ancient(tokenizer["receipt"])]
     made_here = "sha256" not in tokenizer
     return [ancient(str(path)) for path in ([file, file.with_name("checkpoint.json")] if made_here else [file])]
 
@@ -143,6 +145,8 @@ def files_of_checkpoint(name, folder):
     """A checkpoint that is made or fetched speaks through checkpoint.json; a user's own was there before the plan."""
     if name not in PLAN.specs:
         return [f"{folder}/config.json"]
+    if PLAN.specs[name]["kind"] == "dataset":
+        return [ancient(f"resources/downloads/{name}/dataset.json")]
     made_by = rules.fetch_checkpoint if PLAN.specs[name]["kind"] == "hub" else rules.pretrain_checkpoint
     made = [path.format(checkpoint=name) for path in made_by.output]
     return [path if path.endswith("checkpoint.json") else ancient(path) for path in made]

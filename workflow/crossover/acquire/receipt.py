@@ -68,6 +68,27 @@ def read_receipt(path: Path) -> Receipt:
     )
 
 
+def recorded_digests(folder: Path, receipt: str | None) -> tuple[Path, dict[str, str]]:
+    """What a checkpoint that was made, fetched or downloaded is checked against.
+
+    Args:
+        folder: of the checkpoint.
+        receipt: of the download that it lies in, or None for the checkpoint.json beside it.
+
+    Returns:
+        The record, and the SHA-256 of each of the checkpoint's files by its name.
+
+    Raises:
+        UserError: the record is missing, or is not as it was written.
+    """
+    record = Path(receipt) if receipt else folder / "checkpoint.json"
+    content = read_sealed_json(record)
+    if not receipt:
+        return record, content["sha256"]
+    files = {Path(content["root"], entry["path"]): entry["sha256"] for entry in content["files"]}
+    return record, {path.name: digest for path, digest in files.items() if path.parent == folder}
+
+
 def _origin(content: dict[str, Any]) -> dict[str, Any]:
     """Where the files are from; those of a download are the files that were fetched, before they were unpacked."""
     files = content.get("sources") or content["files"]

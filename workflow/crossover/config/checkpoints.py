@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import Described, Model, Name, Share
-from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset
+from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
+from crossover.models.architecture import ARCHITECTURES
 
 
 class Pretraining(Model):
@@ -48,7 +49,7 @@ class PretrainedHere(Described):
     """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
     architecture: Literal["gpt2", "llama", "lstm", "bert", "roberta", "albert"]
     """Hugging Face model type, or an LSTM: the first three learn to predict the next token, the others masked ones."""
-    vocabulary: Annotated[int, Field(ge=259)]
+    vocabulary: Annotated[int, Field(ge=257)]
     """Size of the byte-level BPE vocabulary, trained on the same corpus."""
     blocks: PositiveInt
     """Transformer blocks."""
@@ -70,6 +71,10 @@ class PretrainedHere(Described):
             raise ValueError("width must be a multiple of heads")
         if self.training.context > self.positions:
             raise ValueError("training.context must not be longer than positions")
+        if ARCHITECTURES[self.architecture].objective == "masked" and self.vocabulary < 259:
+            raise ValueError(
+                "vocabulary must be at least 259, for the bytes and the three special tokens of masked models"
+            )
         return self
 
 
@@ -95,4 +100,18 @@ class HubCheckpoint(Described):
     """The commit, in full: a branch would let the weights change."""
 
 
-Checkpoint = Annotated[PretrainedHere | HubCheckpoint | LocalCheckpoint, Field(discriminator="kind")]
+class DownloadedCheckpoint(Described):
+    """A checkpoint in Hugging Face form from anywhere on the web, such as one within an archive."""
+
+    kind: Literal["download"]
+    licence: str
+    """Licence of the weights."""
+    files: list[RemoteFile] = Field(min_length=1)
+    """The files, or archives that hold them; as in the downloads of datasets."""
+    folder: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")] = "."
+    """Where in them config.json and model.safetensors lie, and tokenizer.json if there is one."""
+
+
+Checkpoint = Annotated[
+    PretrainedHere | HubCheckpoint | DownloadedCheckpoint | LocalCheckpoint, Field(discriminator="kind")
+]

@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
+from crossover.acquire.receipt import recorded_digests
 from crossover.encodings.encoder import Encoded, Items, Settings, column, id_type, require_type
 from crossover.encodings.tokenizer import read_tokenizer, separator_id, unknown_id
 from crossover.errors import UserError
-from crossover.files import check_file, read_sealed_json
+from crossover.files import check_file
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def _checked(tokenizer: Settings) -> tuple[Path, str]:
     path = Path(tokenizer["file"])
     if "sha256" in tokenizer:
         return check_file(path, tokenizer["sha256"], "this was planned with"), tokenizer["sha256"]
-    made = path.with_name("checkpoint.json")
-    digest = read_sealed_json(made)["sha256"][path.name]
-    return check_file(path, digest, f"{made} describes"), digest
+    record, digests = recorded_digests(path.parent, tokenizer.get("receipt"))
+    if path.name not in digests:
+        raise UserError(f"{record} lists no {path}; choose another encoding, or name a tokenizer.")
+    return check_file(path, digests[path.name], f"{record} describes"), digests[path.name]

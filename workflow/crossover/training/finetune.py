@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from crossover.acquire.receipt import recorded_digests
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Change, Tokens
 from crossover.errors import UserError
@@ -138,11 +139,11 @@ def check_checkpoint(checkpoint: dict[str, Any]) -> str:
         if tree_digest(folder) != checkpoint["sha256"]:
             raise UserError(f"{folder} has changed since this run was planned; run snakemake again.")
         return sha256(folder / "model.safetensors")
-    recorded = read_sealed_json(folder / "checkpoint.json")["sha256"]
+    record, recorded = recorded_digests(folder, checkpoint.get("receipt"))
     for name, digest in recorded.items():
         if not (folder / name).exists() or sha256(folder / name) != digest:
             raise UserError(
-                f"{folder / name} is not the file that {folder / 'checkpoint.json'} describes; delete {folder} and run snakemake again."
+                f"{folder / name} is not the file that {record} describes; delete {record.parent} and run snakemake again."
             )
     return recorded["model.safetensors"]
 
