@@ -9,7 +9,7 @@ from crossover.config.load import known_names, load_checkpoint
 from crossover.errors import UserError
 from crossover.models.architecture import group_of
 from crossover.models.derive import view_of
-from crossover.models.sequence import load_body, load_config
+from crossover.models.load import load_body, load_config
 
 
 def describe_checkpoint(name: str) -> str:
