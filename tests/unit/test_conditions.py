@@ -69,13 +69,15 @@ def learn(sequence: SequenceModel, store: StateStore, steps: int) -> list[float]
     """Train on six items that are to be learned by heart; return the loss of each step."""
     losses = []
 
-    def loss_of(step: int) -> torch.Tensor:
+    def losses_of(step: int) -> list[torch.Tensor]:
         loss = functional.cross_entropy(sequence(SYMBOLS, LENGTHS), CLASSES)
         losses.append(loss.item())
-        return loss
+        return [loss]
 
     settings = Settings(steps, steps, None, None, learning_rate=0.02, weight_decay=0.01, gradient_clip=1.0)
-    train(sequence, settings, loss_of, lambda: (time.monotonic(), 0.0), store, sequence.rates)  # the last are the best
+    train(
+        sequence, settings, losses_of, lambda: (time.monotonic(), 0.0), store, sequence.rates
+    )  # the last are the best
     return losses
 
 

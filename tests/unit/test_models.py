@@ -165,10 +165,10 @@ def test_training_moves_the_trained_parameters_and_leaves_the_others_as_they_wer
     many = Settings(4, 100, None, None, learning_rate=0.1, weight_decay=0.1, gradient_clip=1.0)
     losses = iter(range(100))  # the score of every evaluation is better: the last weights are kept
 
-    def loss_of(step):
-        return functional.cross_entropy(sequence(symbols, lengths), torch.tensor([step % 2, 3]))
+    def losses_of(step):
+        return [functional.cross_entropy(sequence(symbols, lengths), torch.tensor([step % 2, 3]))]
 
-    train(sequence, many, loss_of, lambda: (next(losses), 0.0), StateStore(tmp_path / "state", 1e9))
+    train(sequence, many, losses_of, lambda: (next(losses), 0.0), StateStore(tmp_path / "state", 1e9))
     after = weights(sequence)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == expected

@@ -225,6 +225,28 @@ def test_seeds_and_dropout_matter_and_equal_runs_are_equal(tiny, tmp_path):
     assert len(set(found.values())) == 3
 
 
+@pytest.mark.parametrize("task", ["listops", "bits"])
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_a_step_in_parts_is_the_step_of_the_whole_batch(size, task, tiny, tmp_path):
+    training = {"max_steps": 6, "evaluate_every": 2}  # without dropout, whose draws would be others
+    run(tiny.spec(task, training=training), tmp_path / "whole")
+    run(tiny.spec(task, training=training | {"micro_batch": size}), tmp_path / "parts")
+    for split in ("train", "validation"):
+        assert losses(tmp_path / "parts", split) == pytest.approx(losses(tmp_path / "whole", split), abs=1e-5)
+
+
+def test_bf16_reaches_the_score_of_fp32(tiny, tmp_path):
+    training = {"max_steps": 150, "evaluate_every": 50, "batch_size": 100}
+    scores, first = {}, {}
+    for precision in ("fp32", "bf16"):
+        spec = tiny.spec(training=training | {"precision": precision}, learning_rate=1e-2)
+        metrics = run(spec, tmp_path / precision)
+        scores[precision], first[precision] = metrics["validation"]["score"], losses(tmp_path / precision, "train")[0]
+    assert scores["bf16"] == pytest.approx(scores["fp32"], abs=0.15)  # 20 items: three of them
+    assert first["bf16"] != first["fp32"], "numbers of less precision were used"
+    assert first["bf16"] == pytest.approx(first["fp32"], rel=0.05)
+
+
 @pytest.mark.parametrize("rate", [1e4, 1e30])
 def test_a_run_that_diverges_ends_with_finite_results(rate, tiny, tmp_path):
     training = {"gradient_clip": 1e30, "weight_decay": 10.0, "max_steps": 60, "evaluate_every": 2}
@@ -369,12 +391,12 @@ class Scripted:
         self.model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 1))
         self.scores, self.seen, self.interrupt_at = scores, [], interrupt_at or set()
 
-    def loss_of(self, step: int) -> torch.Tensor:
+    def losses_of(self, step: int) -> list[torch.Tensor]:
         if step in self.interrupt_at:
             self.interrupt_at.remove(step)
             os.kill(os.getpid(), signal.SIGTERM)
         generator = torch.Generator().manual_seed(step)
-        return (self.model(torch.randn(5, 3, generator=generator)) - 1).pow(2).mean()
+        return [(self.model(torch.randn(5, 3, generator=generator)) - 1).pow(2).mean()]
 
     def evaluate(self) -> tuple[float, float]:
         assert not self.model.training
@@ -384,7 +406,7 @@ class Scripted:
     def train(self, store: StateStore, **changes):
         fields = {"max_steps": 100, "evaluate_every": 1, "patience": None, "best_possible": None, "learning_rate": 0.1}
         fields |= {"weight_decay": 0.01, "gradient_clip": 1.0}
-        return train(self.model, Settings(**fields | changes), self.loss_of, self.evaluate, store)
+        return train(self.model, Settings(**fields | changes), self.losses_of, self.evaluate, store)
 
 
 @given(
@@ -589,7 +611,7 @@ def test_a_state_holds_no_code(tmp_path):
 def test_a_run_with_a_damaged_state_ends_as_if_nothing_had_happened(damaged, tiny, tmp_path, monkeypatch):
     spec = tiny.spec(training={"dropout": 0.2, "evaluate_every": 4})
     run(spec, tmp_path / "whole")
-    ask_to_end(monkeypatch, stage, "_forward", {15})
+    ask_to_end(monkeypatch, stage, "_batch", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     for name in damaged:
@@ -628,7 +650,7 @@ def test_changed_images_are_those_of_the_step_also_in_a_resumed_run(copied, tiny
     assert losses(tmp_path / "whole", "train") != losses(tmp_path / "plain", "train")
     # Before the first step no image has been changed yet, and those of the validation split never are.
     assert losses(tmp_path / "whole", "validation")[0] == losses(tmp_path / "plain", "validation")[0]
-    ask_to_end(monkeypatch, stage, "_forward", {15})
+    ask_to_end(monkeypatch, stage, "_batch", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     run(spec, tmp_path / "stopped")

@@ -107,6 +107,8 @@ class Tiny:
         """The spec of a run; `training` is merged, everything else is replaced. `trained` may be names of groups."""
         training = {
             "batch_size": 8,
+            "micro_batch": None,
+            "precision": "fp32",
             "max_steps": 20,
             "evaluate_every": 5,
             "patience": 100,

@@ -87,7 +87,9 @@ def work_of(spec: Spec, specs: Mapping[str, Spec]) -> Work:
     model = _pretrained_here(made) if made and made["kind"] == "checkpoint" else _stored(Path(weights["folder"]))
     blocks, width, parameters, positions = model
     length = specs[spec["tokens"]]["encoding"].get("max_length") or positions
-    return Work(parameters, blocks, width, length, training["batch_size"], training["max_steps"])
+    at_once = min(training["batch_size"], training["micro_batch"] or training["batch_size"])
+    steps = training["max_steps"] * training["batch_size"] // at_once
+    return Work(parameters, blocks, width, length, at_once, steps)
 
 
 def _pretrained_here(spec: Spec) -> tuple[int, int, int, int]:

@@ -1,6 +1,6 @@
 """Studies: config/studies/NAME.yaml and config/config.yaml."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, create_model, field_validator, model_validator
 
@@ -12,6 +12,10 @@ class Training(Model):
 
     batch_size: PositiveInt = 32
     """Items of a step."""
+    micro_batch: PositiveInt | None = None
+    """Items computed at once where memory is short: the gradient of a step is summed over its parts; by default all."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Numbers of the matrix products; with bf16 weights and their updates stay fp32 (automatic mixed precision)."""
     max_steps: PositiveInt = 2000
     """Optimizer steps at most."""
     evaluate_every: PositiveInt = 50

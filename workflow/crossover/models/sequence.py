@@ -29,6 +29,7 @@ class SequenceModel(nn.Module):
     Attributes:
         separator: the symbol that ends the first segment of a sequence; None where the body does not tell segments apart.
         rates: the parameters that are trained, each with its multiple of the learning rate.
+        mixed: whether matrix products are computed in bf16.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class SequenceModel(nn.Module):
         self.shape = _shape_of(target)
         self.head = nn.Linear(architecture.widths(body.config)[1], int(np.prod(self.shape)))
         self.rates: dict[str, float] = {}
+        self.mixed = False
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Predict.
@@ -54,6 +56,10 @@ class SequenceModel(nn.Module):
         Returns:
             Logits, float32 [batch, classes] or [batch, positions, bits, 2]; of a number, the answer [batch, 1].
         """
+        with torch.autocast(values.device.type, torch.bfloat16, enabled=self.mixed):
+            return self._logits(values, lengths).float()
+
+    def _logits(self, values: Tensor, lengths: Tensor) -> Tensor:
         longest = values.shape[1]
         mask = torch.arange(longest, device=values.device) < lengths[:, None]
         more = {} if self.separator is None else {"token_type_ids": segments(values, self.separator)}
@@ -137,6 +143,7 @@ def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> Se
     for number, part in enumerate(spec["trained"]):
         if part["lora"]:
             add_lora(body, architecture, part, derived_seed(seed, f"lora {number}"))
+    model.mixed = spec["training"]["precision"] == "bf16"
     model.rates = trained_rates(model, spec["trained"], architecture, "embeddings" if own_tokens else "input")
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in model.rates

@@ -2,7 +2,7 @@
 
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,18 @@ def finetune_run(
     order = batches(len(splits["train"]), spec["training"]["batch_size"], derived_seed(seed, "order"))
     change_of = changes_of_training(encoding, derived_seed(seed, "augment"))
 
-    def loss_of_step(step: int) -> Tensor:
-        return loss_of(*_forward(model, splits["train"], order(step), device, change_of(step)))
+    def losses_of_step(step: int) -> Iterator[Tensor]:
+        inputs, lengths, targets = _batch(splits["train"], order(step), device, change_of(step))
+        for part in slices(len(lengths), spec["training"]["micro_batch"] or len(lengths)):
+            share = len(lengths[part]) / len(lengths)
+            yield share * loss_of(model(inputs[part], lengths[part]), targets[part])
 
     def validate() -> tuple[float, float]:
         answers, loss = evaluate(model, splits["validation"], encoding["target"], device)
         return scorers["validation"].score(answers), loss
 
     store = StateStore(out / "state", save_every)
-    progress = train(model, _settings(spec["training"], rate), loss_of_step, validate, store, model.rates)
+    progress = train(model, _settings(spec["training"], rate), losses_of_step, validate, store, model.rates)
 
     test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec["score_test"])
     task, checkpoint, condition = spec["name"].rsplit("-", 1)[0].split(".")
@@ -157,14 +160,15 @@ def changes_of_training(encoding: dict[str, Any], seed: int) -> Callable[[int], 
     return lambda step: partial(augmentation, step=step)
 
 
-def _forward(
-    model: SequenceModel, tokens: Tokens, indices: np.ndarray, device: torch.device, change: Change | None = None
-) -> tuple[Tensor, Tensor]:
+def _batch(
+    tokens: Tokens, indices: np.ndarray, device: torch.device, change: Change | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs, lengths and targets of some items."""
     values, _, targets = tokens.gather(indices, change)
     inputs = torch.from_numpy(values.astype(np.int64) if values.ndim == 2 else values).to(device)
     lengths = torch.from_numpy(tokens.lengths[indices]).to(device)
     wanted = targets if targets.dtype == np.float32 else targets.astype(np.int64)
-    return model(inputs, lengths), torch.from_numpy(wanted).to(device)
+    return inputs, lengths, torch.from_numpy(wanted).to(device)
 
 
 def evaluate(
@@ -178,7 +182,8 @@ def evaluate(
     order = np.argsort(tokens.lengths, kind="stable")  # neighbours of one length need no padding
     losses, answers = [], []
     for part in slices(len(tokens), EVALUATION_ITEMS):
-        logits, targets = _forward(model, tokens, order[part], device)
+        inputs, lengths, targets = _batch(tokens, order[part], device)
+        logits = model(inputs, lengths)
         losses.append(loss_of(logits, targets).item() * len(order[part]))
         answers.append(answers_of(logits, target).cpu().numpy())
     back = np.argsort(order, kind="stable")

@@ -7,7 +7,7 @@ from step to step is in the state, and the batch of a step follows from the seed
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ class Interrupted(SystemExit):
 def train(
     model: nn.Module,
     settings: Settings,
-    loss_of: Callable[[int], Tensor],
+    losses_of: Callable[[int], Iterable[Tensor]],
     evaluate: Callable[[], tuple[float, float]],
     store: StateStore,
     rates: Mapping[str, float] | None = None,
@@ -105,7 +105,8 @@ def train(
     Args:
         model: its parameters with `requires_grad` are trained.
         settings: how.
-        loss_of: the mean loss of the batch of a step (counted from 0), to differentiate.
+        losses_of: the mean loss of the batch of a step (counted from 0), in parts that are differentiated one after another
+            and together are the whole.
         evaluate: score and mean loss on the whole validation split; the model is in evaluation mode.
         store: where the state is kept, and taken up from when there is one.
         rates: for some parameters a multiple of the learning rate, by name; 1 for the others.
@@ -130,13 +131,15 @@ def train(
             model.train()
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate(progress.step) * group["multiple"]
-            loss = loss_of(progress.step)
-            loss.backward()
+            loss: float | Tensor = 0.0
+            for part in losses_of(progress.step):
+                part.backward()
+                loss = loss + part.detach()
             nn.utils.clip_grad_norm_(trained.values(), settings.gradient_clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             progress.step += 1
-            progress.loss_sum = progress.loss_sum + loss.detach()
+            progress.loss_sum = progress.loss_sum + loss
             progress.loss_count += 1
             if progress.step % settings.evaluate_every == 0 or progress.step == settings.max_steps:
                 _evaluate(model, evaluate, progress, trained, best, clock)

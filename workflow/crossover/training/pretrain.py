@@ -78,11 +78,10 @@ def pretrain_checkpoint(
     model = MODELS[objective].from_config(model_config(spec, architecture, tokenizer)).to(device)
     torch.manual_seed(derived_seed(seed, "dropout"))
 
-    def loss_of(step: int) -> Tensor:
+    def losses_of(step: int) -> list[Tensor]:
         rng = np.random.default_rng([seed, step])
-        return mean_loss(
-            model, *ask(draw_windows(tokens.training, context, training["batch_size"], rng), rng, True), device
-        )
+        windows = draw_windows(tokens.training, context, training["batch_size"], rng)
+        return [mean_loss(model, *ask(windows, rng, True), device)]
 
     def validate() -> tuple[float, float]:
         loss = held_out_loss(model, tokens.held_out, context, ask, seed, device)
@@ -99,7 +98,7 @@ def pretrain_checkpoint(
         warm_up=max(1, round(WARM_UP * training["steps"])),
     )
     store = StateStore(out / "state", save_every)
-    progress = train(model, settings, loss_of, validate, store)
+    progress = train(model, settings, losses_of, validate, store)
 
     save_model(model, out)
     with replacing(out / "tokenizer.json") as temporary:
