@@ -49,7 +49,7 @@ def write_study(copy: WorkflowCopy, study: str, name: str) -> Path:
     write_yaml(copy.root / "config/checkpoints/own.yaml", words | own)
     for label, lowest in ((name, 70), (FORMULA, 40)):
         for piece in range(6):
-            write_tune(copy.root / data / label / f"{piece}{name}", lowest, piece)
+            write_tune(copy.root / data / label / f"{piece}{name}.mid", lowest, piece)
     (copy.root / model).mkdir(exist_ok=True)
     (copy.root / model / "config.json").write_text('{"model_type": "gpt2", "n_positions": 16}')
     return copy.root / model
