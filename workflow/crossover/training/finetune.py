@@ -14,12 +14,12 @@ from torch import Tensor
 
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Change, Tokens
-from crossover.errors import UserError
-from crossover.files import read_sealed_json, sha256, tree_digest, write_json, write_parquet
+from crossover.files import read_sealed_json, sha256, write_json, write_parquet
 from crossover.models.sequence import SequenceModel, build_model, derived_seed
 from crossover.results import write_provenance
 from crossover.training.loop import Settings, batches, slices, train
 from crossover.training.provenance import Recorder
+from crossover.training.reading import check_checkpoint, tensors_of
 from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
 
@@ -120,33 +120,6 @@ def learning_rate(spec: dict[str, Any]) -> float:
     return float(spec["learning_rate"])
 
 
-def check_checkpoint(checkpoint: dict[str, Any]) -> str:
-    """Compare a checkpoint's files with the digests that were recorded when it was made or planned.
-
-    Returns:
-        The SHA-256 of its weights.
-
-    Raises:
-        UserError: the weights are missing, or a file has changed since.
-    """
-    folder = Path(checkpoint["folder"])
-    if not (folder / "model.safetensors").is_file():
-        raise UserError(
-            f"{folder}/model.safetensors is missing; weights are read from safetensors alone: make or convert them."
-        )
-    if "sha256" in checkpoint:  # a user's own folder, read in place
-        if tree_digest(folder) != checkpoint["sha256"]:
-            raise UserError(f"{folder} has changed since this run was planned; run snakemake again.")
-        return sha256(folder / "model.safetensors")
-    recorded = read_sealed_json(folder / "checkpoint.json")["sha256"]
-    for name, digest in recorded.items():
-        if not (folder / name).exists() or sha256(folder / name) != digest:
-            raise UserError(
-                f"{folder / name} is not the file that {folder / 'checkpoint.json'} describes; delete {folder} and run snakemake again."
-            )
-    return recorded["model.safetensors"]
-
-
 def changes_of_training(encoding: dict[str, Any], seed: int) -> Callable[[int], Change | None]:
     """What changes the training items of a step: the augmentation of images that the encoding asks for, or nothing."""
     image = encoding.get("image")
@@ -159,11 +132,8 @@ def changes_of_training(encoding: dict[str, Any], seed: int) -> Callable[[int], 
 def _forward(
     model: SequenceModel, tokens: Tokens, indices: np.ndarray, device: torch.device, change: Change | None = None
 ) -> tuple[Tensor, Tensor]:
-    values, _, targets = tokens.gather(indices, change)
-    inputs = torch.from_numpy(values.astype(np.int64) if values.ndim == 2 else values).to(device)
-    lengths = torch.from_numpy(tokens.lengths[indices]).to(device)
-    wanted = targets if targets.dtype == np.float32 else targets.astype(np.int64)
-    return model(inputs, lengths), torch.from_numpy(wanted).to(device)
+    inputs, lengths, targets = tensors_of(tokens, indices, device, change)
+    return model(inputs, lengths), targets
 
 
 def evaluate(
