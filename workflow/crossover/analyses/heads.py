@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from crossover.analyses.subject import Subject, sample
 
@@ -36,7 +37,7 @@ def head_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Returns:
         Means over queries, float64 [heads, other heads].
     """
-    return np.array([[np.abs(one - other).sum(axis=-1).mean() for other in b] for one in a])
+    return cdist(a.reshape(len(a), -1), b.reshape(len(b), -1), "cityblock") / a.shape[-1]
 
 
 def match_heads(distances: np.ndarray) -> list[tuple[int, int]]:
