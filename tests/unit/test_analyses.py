@@ -13,6 +13,7 @@ from scipy.linalg import eigh
 from scipy.stats import ortho_group
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 from tiny_runs import SIZES, start, write_checkpoint
 from transformers import BertModel
 
@@ -30,6 +31,13 @@ from crossover.training.scoring import loss_of
 
 CPU = torch.device("cpu")
 SEEDS = st.integers(0, 10**6)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the stage: small matrices are slow when several threads wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 def spec(tiny, kind: str, *models: tuple[str, str], task: str = "listops") -> dict:

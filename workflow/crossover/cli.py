@@ -320,12 +320,15 @@ def _analyse(arguments: argparse.Namespace) -> None:
     wanted = ANALYSES[spec["analysis"]].command
     if wanted != arguments.command:
         raise UserError(f"{arguments.spec} is for crossover {wanted}, not for crossover {arguments.command}.")
+    from threadpoolctl import threadpool_limits
+
     from crossover.analyses.stage import analyse_models
     from crossover.training.device import pick_device, set_up_torch
 
     set_up_torch(arguments.threads)
     device = pick_device(arguments.gpus)
-    analyse_models(spec, arguments.seed, arguments.output, device, arguments.command_line)
+    with threadpool_limits(arguments.threads):  # NumPy's and scikit-learn's, which would take all that the machine has
+        analyse_models(spec, arguments.seed, arguments.output, device, arguments.command_line)
 
 
 def _gather_analyses(arguments: argparse.Namespace) -> None:
