@@ -84,6 +84,7 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
             for name, (title, body, trained) in CONDITIONS.items()
         },
         "cells": cells,
+        "analyses": [],
         "commands": {"reproduce": "snakemake --config study=demo"},
     }  # fmt: skip
     write_json(root / "results/specs/study-demo.json", spec)

@@ -305,24 +305,25 @@ def test_causal_models_look_back_and_padding_is_not_looked_at(tiny):
 @settings(deadline=None, max_examples=10)
 def test_a_probe_reads_what_lies_there_linearly(seed):
     rng = np.random.default_rng(seed)
-    rows, weights = rng.normal(size=(300, 1, 6)), rng.normal(size=(6, 4))
     seen, unseen = slice(200), slice(200, 300)
-    answers = (rows @ weights)[:, 0]
-    for kind, targets, right in (
-        ("class", answers.argmax(axis=1), 0.85),
-        ("bits", (answers > 0)[:, None].astype(int), 0.85),
-    ):
-        probe = probing.Probe(kind, 0.01).fit(rows[seen], targets[seen])
-        assert (probe.answer(rows[unseen]) == targets[unseen]).mean() > right
-    probe = probing.Probe("number", 0.01).fit(rows[seen], answers[seen, 0])
-    np.testing.assert_allclose(probe.answer(rows[unseen]), answers[unseen, 0], atol=0.01)
+    targets = rng.integers(0, 4, 300)
+    rows = (8 * np.eye(6)[targets] + rng.normal(size=(300, 6)))[:, None]
+    probe = probing.Probe({"kind": "class", "classes": list("abcd")}, 0.1).fit(rows[seen], targets[seen])
+    assert (probe.answer(rows[unseen]) == targets[unseen]).mean() > 0.97
+    rows = rng.normal(size=(300, 2, 6))  # two read-out positions
+    numbers = rows @ rng.normal(size=(6, 3))
+    probe = probing.Probe({"kind": "bits"}, 0.1).fit(rows[seen], (numbers[seen] > 0).astype(np.int8))
+    assert (probe.answer(rows[unseen]) == (numbers[unseen] > 0)).mean() > 0.85
+    probe = probing.Probe({"kind": "number"}, 1e-4).fit(rows[seen, :1], numbers[seen, 0, 0])
+    np.testing.assert_allclose(probe.answer(rows[unseen, :1]), numbers[unseen, 0, 0], atol=1e-3)
 
 
 def test_a_probe_finds_nothing_where_nothing_is():
     rng = np.random.default_rng(0)
-    probe = probing.Probe("class", 1.0).fit(rng.normal(size=(500, 1, 8)), rng.integers(0, 4, 500))
+    classes = {"kind": "class", "classes": list("abcd")}
+    probe = probing.Probe(classes, 10.0).fit(rng.normal(size=(500, 1, 8)), rng.integers(0, 4, 500))
     assert 0.15 < (probe.answer(rng.normal(size=(500, 1, 8))) == rng.integers(0, 4, 500)).mean() < 0.35
-    only = probing.Probe("class", 1.0).fit(rng.normal(size=(9, 1, 2)), np.full(9, 3))
+    only = probing.Probe(classes, 10.0).fit(rng.normal(size=(9, 1, 2)), np.full(9, 3))
     assert only.answer(rng.normal(size=(4, 1, 2))).tolist() == [3] * 4
 
 
