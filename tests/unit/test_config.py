@@ -548,7 +548,7 @@ def test_analyses_are_about_each_body_and_input_of_the_conditions_once(config):
     pair = found["heads.splice.topics-gpt2-pretrained.topics-gpt2-random"]["models"]
     assert plan.specs[plan.specs[pair[0]["tokens"]]["task"]]["task"] == "splice", "a task of the registry"
     assert [entry["body"] for entry in pair] == ["pretrained", "random"]
-    assert plan.specs["study-demo"]["analyses"][-1]["task_title"] == load.load_task("splice").title
+    assert plan.specs["study-demo"]["analyses"][-1]["title"] == load.load_task("splice").title
     edit(config / "studies/demo.yaml", "analyses", value=[])
     without = make_plan("demo")
     assert plan.cells == without.cells

@@ -342,7 +342,13 @@ def _add_analyses(
                 made = _add_analysis(where, analysis.kind, task, group, add)
                 entries[made] = {
                     **{"name": made, "kind": analysis.kind, "seeds": list(study.seeds)},
-                    **{"task": task, "task_title": settings.title, "models": [words for words, _ in group]},
+                    "task": task,
+                    **settings.model_dump(include={"title", "simulated"}),
+                    **{
+                        "metric": settings.target.metric,
+                        "subset": _subset(specs, specs[group[0][1]["tokens"]]["task"]),
+                    },
+                    "models": [words for words, _ in group],
                 }
     return list(entries.values())
 

@@ -6,7 +6,7 @@ import pandas as pd
 from crossover.analyses.subject import Subject, sample
 
 ITEMS = 100  # of the test split
-BINS = 24  # queries and keys of a mean map
+BINS = 16  # queries and keys of a mean map
 
 
 def analyse(subjects: list[Subject], seed: int) -> pd.DataFrame:
@@ -22,7 +22,11 @@ def analyse(subjects: list[Subject], seed: int) -> pd.DataFrame:
     [subject] = subjects
     tokens = subject.tokens("test")
     found = [summarise(maps) for maps in subject.attention(tokens, sample(len(tokens), ITEMS, seed))]
-    distances, even, maps = (np.mean(part, axis=0) for part in zip(*found, strict=True))
+    return tabulate(*(np.mean(part, axis=0) for part in zip(*found, strict=True)))
+
+
+def tabulate(distances: np.ndarray, even: np.ndarray, maps: np.ndarray) -> pd.DataFrame:
+    """The table of `analyse`, from distances [layers, heads], even distances [layers] and maps [layers, bins, bins]."""
     tables = [
         _table("distance", distances, ["head"]),
         _table("even distance", even, []),

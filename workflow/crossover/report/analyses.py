@@ -1,7 +1,7 @@
 """The section of the report about the models before they are fine-tuned: charts, and what they can and cannot tell."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,15 @@ from crossover.report.charts import (
     shape_of,
     tooltips,
 )
-from crossover.report.palette import Series, make_models
+from crossover.report.palette import Series, make_models, task_labels
 from crossover.results import analysis_folder
 from crossover.statistics.records import read_table
 
 Looks = dict[str, Series]
-LAYER = alt.Axis(title="layer", grid=False, tickMinStep=1, format="d")
 DECADES = alt.Axis(tickCount=6, tickMinStep=1, labelExpr="format(pow(10, datum.value), '~e')")
 MAPS_IN_A_ROW = 4
+LABELS = 12  # of layers on an axis at most
+ROUNDING = 1e-6  # singular values below this share of the largest are rounding, and are not drawn
 MEASURES = {
     "cka": Series("CKA", "var(--blue)", "circle", (1, 0)),
     "svcca": Series("SVCCA", "var(--vermillion)", "square", (1, 0)),
@@ -96,7 +97,7 @@ WORDS = {
         "They describe the first step from a fresh head alone, and noise of one size weighs more on a body with smaller weights; so "
         "they cannot tell where training ends.",
         "Ticks: pairs of batches in each seed; marks: their means. Singular values: all near 1 would be dynamical isometry; a "
-        "norm at the end always makes some of them nearly 0. Noise: the change relative to the state's size.",
+        "norm at the end always makes some of them 0, and what is below a millionth of the largest is left out. Noise: the change relative to the state's size.",
     ),
 }
 
@@ -118,14 +119,16 @@ def draw_analyses(spec: dict[str, Any], folder: Path) -> list[Drawn]:
         UserError: a table is missing or damaged.
     """
     looks = make_models(spec)
-    tasks = {entry["task"]: entry["task_title"] for entry in spec["analyses"]}
+    tasks = {entry["task"]: entry for entry in spec["analyses"]}
+    labels = task_labels({"tasks": tasks})
     drawn = []
     for kind in dict.fromkeys(entry["kind"] for entry in spec["analyses"]):
         draw, columns = DRAW[kind]
         table = read_table(folder / "analyses" / f"{kind}.parquet", ["task", "model", "seed", *columns])
         charts = []
         for task, own in table.groupby("task", sort=False):
-            charts += list(draw(str(task), tasks[str(task)], own, looks))
+            drawn_here = draw(str(task), labels[str(task)], own, looks)
+            charts += [replace(chart, simulated=tasks[str(task)]["simulated"]) for chart in drawn_here]
         used = {name: look for name, look in looks.items() if name in set(table["model"])}
         drawn.append(
             Drawn(kind, WORDS[kind], MEASURES if kind == "similarity" else {} if kind == "heads" else used, charts)
@@ -137,6 +140,15 @@ def seconds_of_analyses(spec: dict[str, Any]) -> float:
     """What all analyses of a study took together."""
     places = [analysis_folder(entry["name"], seed) for entry in spec["analyses"] for seed in entry["seeds"]]
     return float(sum(read_sealed_json(place / "provenance.json")["seconds"] for place in places))
+
+
+def _layers(layers: pd.Series, field: str = "layer") -> alt.X:
+    """Layers from left to right, with whole numbers as labels."""
+    first, last = int(layers.min()), int(layers.max())
+    axis = alt.Axis(
+        title="layer", grid=False, format="d", values=list(range(first, last + 1, (last - first) // LABELS + 1))
+    )
+    return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(zero=False, padding=12, nice=False))
 
 
 # --- two models -------------------------------------------------------------------------------------------
@@ -162,7 +174,7 @@ def _draw_depths(name: str, title: str, means: pd.DataFrame) -> Chart:
     shown = own.assign(series=own["measure"].map({key: one.label for key, one in MEASURES.items()}))
     shown = shown.assign(said=own["value"].map("{:.2f}".format), shuffled=own["control"].map("{:.2f}".format))
     series = list(MEASURES.values())
-    base = alt.Chart(data_of(shown)).encode(x=alt.X("layer_a:Q", axis=LAYER), color=colour_of(series))
+    base = alt.Chart(data_of(shown)).encode(x=_layers(shown["layer_a"], "layer_a"), color=colour_of(series))
     y = alt.Y("value:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title="similarity", tickCount=5))
     chart = alt.layer(
         base.mark_line(strokeWidth=1.5, strokeDash=[4, 3]).encode(y="control:Q", opacity=focused(0.8)),
@@ -201,7 +213,7 @@ def draw_heads(task: str, title: str, table: pd.DataFrame, looks: Looks) -> Iter
     for name, heading, own in _pairs(task, title, table, looks):
         means = own.groupby("layer", as_index=False)[["distance", "chance"]].mean()
         shown = own.assign(said=own["distance"].map("{:.2f}".format))
-        x = alt.X("layer:Q", axis=LAYER, scale=alt.Scale(zero=False, padding=12, nice=False))
+        x = _layers(own["layer"])
         y = alt.Y("distance:Q", axis=alt.Axis(title="L1 distance of maps", tickCount=5))
         line = alt.Chart(data_of(means)).encode(x=x)
         dots = alt.Chart(data_of(shown)).mark_circle(size=40, color="var(--blue)", opacity=0.4)
@@ -236,7 +248,7 @@ def draw_probing(task: str, title: str, table: pd.DataFrame, looks: Looks) -> It
     own, series = _labelled(table, looks)
     means = own.groupby(["series", "layer"], as_index=False, sort=False)["score"].mean()
     means = means.assign(said=(100 * means["score"]).map("{:.1f} %".format))
-    x = alt.X("layer:Q", axis=LAYER)
+    x = _layers(own["layer"])
     y = alt.Y(
         "score:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="score of the probe", format=".1~%", tickCount=5)
     )
@@ -267,7 +279,7 @@ def draw_attention(task: str, title: str, table: pd.DataFrame, looks: Looks) -> 
         measure: own[own["measure"] == measure].groupby(["series", "layer"], as_index=False, sort=False)["value"].mean()
         for measure in ("distance", "even distance")
     }
-    x = alt.X("layer:Q", axis=LAYER, scale=alt.Scale(zero=False, padding=12, nice=False))
+    x = _layers(own["layer"])
     y = alt.Y("value:Q", axis=alt.Axis(title="mean attention distance, positions", tickCount=5))
     where = {"x": x, "y": y, "color": colour_of(series)}
     said = tooltips(model="series", layer="layer", head="head", positions="said")
@@ -301,13 +313,13 @@ def _draw_maps(name: str, title: str, maps: pd.DataFrame, colour: str) -> Chart:
     ).astype({"x": int, "y": int})
     names = shown.assign(layer=means["layer"]).groupby("layer", as_index=False)[["x", "y"]].min()
     names = names.assign(y=names["y"] - 1.6, text=[f"layer {layer}" for layer in names["layer"]])[["x", "y", "text"]]
-    wide = min(int(place.max()) + 1, MAPS_IN_A_ROW) * (size + 2) - 2
     rows = int(place.max()) // MAPS_IN_A_ROW + 1
     none = alt.Axis(labels=False, ticks=False, domain=False, grid=False, title=None)
-    x = alt.X("x:Q", axis=none, scale=alt.Scale(domain=[0, max(wide, 2 * (size + 2) - 2)], nice=False))
+    x = alt.X("x:Q", axis=none, scale=alt.Scale(domain=[0, MAPS_IN_A_ROW * (size + 2) - 2], nice=False))
     y = alt.Y("y:Q", axis=none, scale=alt.Scale(domain=[rows * (size + 5), 0], nice=False))
     chart = alt.layer(
-        alt.Chart(data_of(shown.assign(x1=shown["x"] + 1, y1=shown["y"] + 1)))
+        alt.Chart(data_of(shown))
+        .transform_calculate(x1="datum.x + 1", y1="datum.y + 1")
         .mark_rect(color=colour)
         .encode(
             x=x,
@@ -335,7 +347,8 @@ def draw_optimisation(task: str, title: str, table: pd.DataFrame, looks: Looks) 
     values = own[own["measure"] == "singular value"]
     values = values.groupby(["series", "number"], as_index=False, sort=False)["value"].mean()
     last = values.groupby("series")["number"].transform("max").astype(float).clip(lower=1)
-    ranks = values.assign(at=values["number"].astype(float) / last)
+    seen = values["value"] > ROUNDING * values.groupby("series")["value"].transform("max")
+    ranks = values.assign(at=values["number"].astype(float) / last)[seen]
     x = alt.X(
         "at:Q", axis=alt.Axis(title="rank, from the largest to the smallest", grid=False, format=".0%", tickCount=5)
     )
