@@ -18,15 +18,16 @@ from tiny_runs import SIZES, start, write_checkpoint
 from transformers import BertModel
 
 from crossover.analyses import attention, heads, optimisation, probing, similarity
+from crossover.analyses.gather import gather_analyses
 from crossover.analyses.registry import ANALYSES
 from crossover.analyses.similarity import canonical_correlations, decompose, linear_cka, pwcca, svcca
 from crossover.analyses.stage import analyse_models
 from crossover.analyses.subject import Subject, sample
 from crossover.config.studies import AnalysisKind
 from crossover.errors import UserError
-from crossover.files import tree_digest, write_json
+from crossover.files import tree_digest, write_json, write_parquet
 from crossover.identity import code_digests, named
-from crossover.results import checked_provenance
+from crossover.results import analysis_folder, checked_provenance, write_provenance
 from crossover.training.scoring import loss_of
 
 CPU = torch.device("cpu")
@@ -93,6 +94,27 @@ def test_a_spec_of_another_command_is_refused(tiny, tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert said == f"crossover: {tmp_path}/spec.json is for crossover probe-layers, not for crossover match-heads.\n"
+
+
+def test_gathered_values_are_checked_and_say_of_what_they_are(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = {"checkpoint": "tiny", "body": "pretrained", "input": "new"}
+    entry = {"name": "probing.a-0", "kind": "probing", "task": "listops", "seeds": [4], "models": [model]}
+    place = analysis_folder("probing.a-0", 4)
+    write_parquet(place / "values.parquet", pd.DataFrame({"layer": [0, 1], "score": [0.5, 0.7]}))
+    write_provenance(place, {}, ["values.parquet"])
+    gather_analyses({"analyses": [entry]}, "probing", Path("study"))
+    expected = {
+        "task": "listops",
+        "model": "tiny, pretrained body, new input",
+        "seed": 4,
+        "layer": [0, 1],
+        "score": [0.5, 0.7],
+    }
+    pd.testing.assert_frame_equal(pd.read_csv("study/probing.csv"), pd.DataFrame(expected))
+    write_parquet(place / "values.parquet", pd.DataFrame({"layer": [0, 1], "score": [0.5, 0.8]}))
+    with pytest.raises(UserError, match=r"values\.parquet is not the file that the run wrote; delete .*seed-4 and run"):
+        gather_analyses({"analyses": [entry]}, "probing", Path("study"))
 
 
 class Bare(torch.nn.Module):
