@@ -338,18 +338,17 @@ def _add_analyses(
                     f"{where}: the analysis {analysis.kind} compares models, but there is only one on task {task}; name another "
                     "checkpoint, or a condition with another body."
                 )
+            facts = {
+                "kind": analysis.kind,
+                "seeds": list(study.seeds),
+                "task": task,
+                **settings.model_dump(include={"title", "simulated"}),
+                "metric": settings.target.metric,
+                "subset": _subset(specs, _add_task(task, settings, add)),
+            }
             for group in groups:
                 made = _add_analysis(where, analysis.kind, task, group, add)
-                entries[made] = {
-                    **{"name": made, "kind": analysis.kind, "seeds": list(study.seeds)},
-                    "task": task,
-                    **settings.model_dump(include={"title", "simulated"}),
-                    **{
-                        "metric": settings.target.metric,
-                        "subset": _subset(specs, specs[group[0][1]["tokens"]]["task"]),
-                    },
-                    "models": [words for words, _ in group],
-                }
+                entries[made] = {"name": made, **facts, "models": [words for words, _ in group]}
     return list(entries.values())
 
 

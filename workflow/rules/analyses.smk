@@ -27,7 +27,7 @@ rule compare_representations:
     params:
         command="compare-representations",
     shell:
-        "python -m crossover {params.command}"
+        "python -m crossover {params.command:q}"
         " --spec {input.spec:q} --seed {wildcards.seed:q}"
         " --output results/analyses/{wildcards.analysis:q}/seed-{wildcards.seed:q}"
         " --gpus {resources.cuda} --threads {threads} --log {log:q}"
