@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from crossover.config.base import NAME as PATTERN
 from crossover.config.base import Name
+from crossover.config.conditions import Condition
 from crossover.config.datasets import Music21Dataset
 from crossover.config.load import load_study, parse
-from crossover.config.conditions import Condition
 from crossover.config.studies import Study
 from crossover.errors import UserError
 from workflow_copy import ROOT, STUDY, TASKS, WorkflowCopy, fresh_copy
