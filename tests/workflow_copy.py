@@ -94,7 +94,7 @@ corpus:
   kind: python-topics
   name: python-topics
 architecture: gpt2
-vocabulary: 257
+vocabulary: 259
 blocks: 1
 width: 8
 heads: 2

@@ -145,6 +145,26 @@ def test_changed_back_before_anything_ran_plans_nothing(finished):
     assert finished.plan() == set()
 
 
+# --- analyses -----------------------------------------------------------------------------------------------
+
+
+def test_added_analyses_plan_their_jobs_and_the_report(finished):
+    """Two seeds of a pair of bodies, and of each of them."""
+    finished.append(
+        "tiny.yaml", "analyses:\n  - {kind: similarity, tasks: [tunes]}\n  - {kind: probing, tasks: [tunes]}\n"
+    )
+    assert finished.plan() == REPORT | {
+        *(("compare_representations", f"similarity.tunes.tiny-pretrained.tiny-random/seed-{seed}") for seed in (0, 1)),
+        *(
+            ("probe_layers", f"probing.tunes.tiny-{body}/seed-{seed}")
+            for body in ("pretrained", "random")
+            for seed in (0, 1)
+        ),
+        ("gather_analyses", "tiny/similarity"),
+        ("gather_analyses", "tiny/probing"),
+    }
+
+
 # --- edits of raw files -------------------------------------------------------------------------------------
 
 TUNES_FROM_RAW_FILES = {

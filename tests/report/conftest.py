@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from synthetic import write_study
 
+from crossover.analyses.gather import gather_analyses
+from crossover.analyses.registry import ANALYSES
 from crossover.files import read_sealed_json, write_sealed_json
 from crossover.incomplete import write_part
 from crossover.report.render import render_report
@@ -47,6 +49,8 @@ def study(tmp_path_factory) -> Rendered:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         aggregate_study(rendered.spec, rendered.folder)
+        for kind in ANALYSES:
+            gather_analyses(rendered.spec, kind, rendered.folder / "analyses")
         render_report(rendered.spec, rendered.folder)
     return rendered
 
@@ -61,6 +65,10 @@ def hostile(study) -> Rendered:
         name: one | {"title": HOSTILE[place % 4] + name} for place, (name, one) in enumerate(spec["conditions"].items())
     }
     spec["commands"] = {"reproduce": HOSTILE[1]}
+    spec["analyses"] = [
+        entry | {"title": HOSTILE[1], "models": [one | {"checkpoint_title": HOSTILE[0]} for one in entry["models"]]}
+        for entry in spec["analyses"]
+    ]
     folder = Path("results/studies/hostile")
     shutil.copytree(study.root / study.folder, study.root / folder)
     card = Path(spec["tasks"]["composer"]["card"]).with_name("hostile.json")

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crossover.analyses.attention import tabulate
+from crossover.analyses.registry import ANALYSES
 from crossover.config.tasks import Target
 from crossover.files import sha256, write_json, write_parquet, write_sealed_json, write_text
 from crossover.results import write_provenance
@@ -84,10 +86,64 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
             for name, (title, body, trained) in CONDITIONS.items()
         },
         "cells": cells,
+        "analyses": _write_analyses(root) if "splice-sim" in tasks else [],
         "commands": {"reproduce": "snakemake --config study=demo"},
     }  # fmt: skip
     write_json(root / "results/specs/study-demo.json", spec)
     return spec
+
+
+def _write_analyses(root: Path) -> list[dict[str, Any]]:
+    """Write one analysis of each kind, and of each body where it is about one model; return what the study's spec says."""
+    bodies = [
+        {"checkpoint": "topics-gpt2", "checkpoint_title": "Topics GPT-2", "body": body, "input": "new"}
+        for body in ("pretrained", "random")
+    ]
+    facts = {"title": TASKS["splice-sim"][0], "simulated": True, "metric": "accuracy", "subset": None}
+    entries = []
+    for kind, about in ANALYSES.items():
+        for number, models in enumerate([bodies] if about.paired else [[body] for body in bodies]):
+            name = f"{kind}.splice-sim.{number}-00000001"
+            entries.append(
+                {"name": name, "kind": kind, "seeds": [0, 1], "task": "splice-sim", **facts, "models": models}
+            )
+            for seed in (0, 1):
+                folder = root / "results/analyses" / name / f"seed-{seed}"
+                write_parquet(
+                    folder / "values.parquet", _values(kind, np.random.Generator(np.random.PCG64([number, seed])))
+                )
+                write_provenance(folder, _provenance(2.0, "crossover"), ["values.parquet"])
+    return entries
+
+
+def _values(kind: str, rng: np.random.Generator) -> pd.DataFrame:
+    """What an analysis of two blocks with two heads finds."""
+    layers = range(3)
+    match kind:
+        case "similarity":
+            rows = [
+                (a, b, measure, rng.random(), 0.3)
+                for a in layers
+                for b in layers
+                for measure in ("cka", "svcca", "pwcca")
+            ]
+            return pd.DataFrame(rows, columns=["layer_a", "layer_b", "measure", "value", "control"])
+        case "heads":
+            rows = [(layer, head, 1 - head, rng.random(), 1.5) for layer in (1, 2) for head in (0, 1)]
+            return pd.DataFrame(rows, columns=["layer", "head_a", "head_b", "distance", "chance"])
+        case "probing":
+            rows = [(layer, 0.5 + 0.1 * layer + 0.05 * rng.random(), 0.6, 1.0, 0.5) for layer in layers]
+            return pd.DataFrame(rows, columns=["layer", "score", "validation_score", "strength", "floor"])
+        case "attention":
+            maps = rng.dirichlet(np.ones(4), (2, 2, 8, 8))[..., 0]
+            return tabulate(rng.uniform(3, 9, (2, 2)), np.full(2, 6.0), maps[0])
+    return pd.DataFrame(
+        [("cosine", number, None, rng.uniform(-1, 1)) for number in range(6)]
+        + [("confusion", None, None, 0.2)]
+        + [("singular value", number, None, 10.0**-number) for number in range(5)]
+        + [("noise", None, scale, 10 * scale) for scale in (1e-8, 1e-6, 1e-4, 1e-2)],
+        columns=["measure", "number", "scale", "value"],
+    ).astype({"number": "Int64", "scale": float})
 
 
 def _task_spec(name: str, facts: tuple) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-CHARTS = 21  # overview, 4 comparisons, 7 curves, convergence, 7 rates, pretraining
+CHARTS = 31  # overview, 4 comparisons, 7 curves, convergence, 7 rates, pretraining, and 10 of analyses
 
 
 def open_report(browser, rendered) -> None:

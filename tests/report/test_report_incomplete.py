@@ -224,6 +224,10 @@ def test_every_link_of_it_leads_somewhere(incomplete, page):
             assert (incomplete.report.parent / unquote(link)).exists(), link
 
 
+def test_its_analyses_wait_for_the_missing_runs(page):
+    assert "Analyses of representations They are shown once no run is missing." in page.text
+
+
 def test_it_marks_the_scores_with_fewer_seeds(incomplete, page):
     cells = pd.read_csv(incomplete.root / incomplete.folder / "cells.csv")
     assert set(cells["seeds_planned"]) == {3}

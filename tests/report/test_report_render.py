@@ -14,7 +14,8 @@ from page import Page
 
 from crossover.errors import UserError
 from crossover.report import answer, numbers
-from crossover.report.palette import make_series, metric_words, task_labels
+from crossover.report.analyses import WORDS
+from crossover.report.palette import make_models, make_series, metric_words, task_labels
 from crossover.report.render import render_report
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import pairs
@@ -148,12 +149,14 @@ def test_a_small_study_says_what_it_lacks(study, conditions, tmp_path, monkeypat
         if cell["task"] in ("bit-xor", "folds-sim") and cell["condition"] in conditions
     ]
     spec["checkpoints"]["topics-gpt2"]["pretraining"] = None
+    spec["analyses"] = []
     aggregate_study(spec, tmp_path)
     render_report(spec, tmp_path)
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert "There is one seed" in text
     assert "over test items alone" in text
     assert "one learning rate, which was not selected" in text
+    assert "Analyses" not in text
     assert "knows nothing of how they were pretrained" in text
     assert "nothing was learned there" in text
     assert ("does not compare a pretrained body with a random one" in text) == (len(conditions) == 1)
@@ -332,3 +335,21 @@ def test_signed(difference, text):
 @pytest.mark.parametrize(("rate", "text"), [(3e-4, "3e−4"), (1e-3, "1e−3"), (2.5e-5, "2.5e−5"), (1.0, "1e0")])
 def test_rates(rate, text):
     assert numbers.rate(rate) == text
+
+
+def test_each_analysis_says_what_it_measures_and_what_it_cannot_tell(study, page):
+    for kind, words in WORDS.items():
+        assert f"analysis-{kind}" in page.all("id")
+        assert all(
+            re.sub(r"\s+", " ", sentence) in page.text for sentence in (words.title, words.measures, words.cannot)
+        )
+        assert f"analyses/{kind}.csv" in page.all("href")
+    assert "All analyses together took 32 s." in page.text.replace(numbers.SPACE, " ")
+
+
+def test_a_model_has_the_colour_of_its_body_in_every_chart(study):
+    looks, series = make_models(study.spec), make_series(study.spec)
+    assert {name: look.colour for name, look in looks.items()} == {
+        f"topics-gpt2, {body} body, new input": series["topics-gpt2", f"{body}-all"].colour
+        for body in ("pretrained", "random")
+    }

@@ -45,3 +45,12 @@ def test_the_sizes_of_every_architecture_are_read_from_its_config(model, tiny):
     assert (work.blocks, work.width) == (2, 16)
     assert work.length == (512 if model in ("t5", "lstm") else POSITIONS)  # which have no limit
     assert work.parameters > 1000
+
+
+def test_an_analysis_asks_for_room_for_its_models(tiny):
+    models = [tiny.spec(model=model) for model in ("gpt2", "bert")]
+    specs = {models[0]["tokens"]: {"encoding": {"kind": "patches"}}}
+    sizes = [work_of(model, specs) for model in models]
+    work = work_of({"kind": "analysis", "models": models}, specs)
+    assert work.parameters >= sum(size.parameters for size in sizes), "both are in memory"
+    assert (work.blocks, work.width, work.length) == (2, 16, POSITIONS)

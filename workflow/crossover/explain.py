@@ -112,7 +112,8 @@ def _cause(job: Job, plan: Plan) -> str:
 
 def _made(name: str | Path) -> bool:
     """Whether there are files of that name, or of one seed of it."""
-    folders = ("resources/downloads", "results/tasks", "results/tokens", "results/checkpoints", "results/runs")
+    results = ("tasks", "tokens", "checkpoints", "runs", "analyses")
+    folders = ("resources/downloads", *(f"results/{name}" for name in results))
     return any(any(path.is_file() for path in Path(folder, name).rglob("[!.]*")) for folder in folders)
 
 

@@ -23,6 +23,7 @@ WITHOUT_RESULTS = {
     "crossover.acquire.checksums",
     "crossover.acquire.registry",
     "crossover.acquire.transfer",
+    "crossover.analyses.registry",
     "crossover.encodings.registry",
     "crossover.errors",
     "crossover.files",

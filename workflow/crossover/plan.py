@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from crossover.acquire.spec import dataset_spec, subset_of
+from crossover.analyses.registry import ANALYSES
 from crossover.config.checkpoints import (
     Checkpoint,
     Corpus,
@@ -25,13 +27,14 @@ from crossover.config.conditions import Condition
 from crossover.config.datasets import DownloadDataset
 from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint, load_conditions, load_study, load_task
-from crossover.config.studies import Study
+from crossover.config.studies import Analysis, Study
 from crossover.config.tasks import Task
 from crossover.encodings.registry import AUGMENTATIONS, ENCODERS
 from crossover.errors import UserError
 from crossover.files import read_json, sealed
 from crossover.identity import code_digests, named, remembered_digest, remembered_tree_digest
 from crossover.models.architecture import stored_size
+from crossover.statistics.choices import body_kind, body_name, input_name
 from crossover.tasks.registry import CLUSTERING, READERS
 
 Spec = dict[str, Any]
@@ -102,7 +105,12 @@ def make_plan(study_name: str) -> Plan:
                 cells.append(
                     {"task": task, "checkpoint": checkpoint, "condition": condition} | _add_runs(stem, base, study, add)
                 )
-    add(_study_spec(study_name, asked, study, tasks, checkpoints, conditions, prepared, tokens, weights, cells, specs))
+    analyses = _add_analyses(f"study {study_name}", study, conditions, specs, add)
+    add(
+        _study_spec(
+            study_name, asked, study, tasks, checkpoints, conditions, prepared, tokens, weights, cells, analyses, specs
+        )
+    )
     return Plan(study_name, study, specs, cells)
 
 
@@ -330,6 +338,89 @@ def _add_runs(stem: str, base: Spec, study: Study, add: Any) -> Spec:
     return {"run": run, "seeds": seeds, "rate": f"results/rates/{run}.json", "sweep": sweep}
 
 
+# --- analyses ---------------------------------------------------------------------------------------------
+
+
+def _add_analyses(
+    where: str, study: Study, conditions: dict[str, Condition], specs: Mapping[str, Spec], add: Any
+) -> list[Spec]:
+    """Add the specs of the study's analyses; return for each its name, kind, task and seeds, and what it is about."""
+    entries = {}
+    for entry in study.analyses:
+        analysis = entry if isinstance(entry, Analysis) else Analysis(kind=entry)
+        for task in analysis.tasks or study.tasks:
+            settings = load_task(task, where)
+            models = [
+                model
+                for checkpoint in analysis.checkpoints or study.checkpoints
+                for model in _models(where, task, settings, checkpoint, conditions, specs, add)
+            ]
+            groups = list(combinations(models, 2 if ANALYSES[analysis.kind].paired else 1))
+            if not groups:
+                raise UserError(
+                    f"{where}: the analysis {analysis.kind} compares models, but there is only one on task {task}; name another "
+                    "checkpoint, or a condition with another body."
+                )
+            facts = {
+                "kind": analysis.kind,
+                "seeds": list(study.seeds),
+                "task": task,
+                **settings.model_dump(include={"title", "simulated"}),
+                "metric": settings.target.metric,
+                "subset": _subset(specs, _add_task(task, settings, add)),
+            }
+            for group in groups:
+                made = _add_analysis(where, analysis.kind, task, group, add)
+                entries[made] = {"name": made, **facts, "models": [words for words, _ in group]}
+    return list(entries.values())
+
+
+def _models(
+    where: str,
+    task: str,
+    settings: Task,
+    checkpoint: str,
+    conditions: dict[str, Condition],
+    specs: Mapping[str, Spec],
+    add: Any,
+) -> list[tuple[Spec, Spec]]:
+    """A checkpoint with each body and input of the conditions, as runs on a task start from it: the words, and the spec."""
+    loaded = load_checkpoint(checkpoint, where)
+    _check_length(task, settings, checkpoint, loaded)
+    weights = _add_checkpoint(checkpoint, loaded, add)
+    tokens = _add_tokens(task, settings, _add_task(task, settings, add), checkpoint, {checkpoint: weights}, add)
+    models: list[tuple[Spec, Spec]] = []
+    for name, condition in conditions.items():
+        _check_input(task, specs[tokens], name, condition, checkpoint, Path(weights["folder"], "tokenizer.json"))
+        start = condition.model_dump(include={"body", "input"})
+        whole = condition.model_copy(update={"trained": "all"}).trained_parts
+        model = {"tokens": tokens, "checkpoint": weights, **start, "trained": whole, "training": {"dropout": None}}
+        words = {"checkpoint": checkpoint, "checkpoint_title": loaded.title}
+        words |= {"body": body_name(start["body"]), "input": input_name(start["input"])}
+        if model not in [known for _, known in models]:  # conditions may differ in what they train alone
+            models.append((words, model))
+    return models
+
+
+def _add_analysis(where: str, kind: str, task: str, group: tuple[tuple[Spec, Spec], ...], add: Any) -> str:
+    """Add the spec of an analysis of one model, or of two; return its name.
+
+    Raises:
+        UserError: it compares models position by position that cut the same items into other tokens.
+    """
+    models = [model for _, model in group]
+    if len({model["tokens"] for model in models}) > 1:
+        raise UserError(
+            f"{where}: the analysis {kind} compares models position by position, but checkpoints "
+            f"{' and '.join(words['checkpoint'] for words, _ in group)} cut task {task} into subwords of their own; give the "
+            "analysis other tasks, or checkpoints with one tokenizer."
+        )
+    names = [f"{words['checkpoint']}-{body_kind(model['body']).replace(' ', '-')}" for words, model in group]
+    code = _code("crossover.analyses.stage", ANALYSES[kind].module)
+    identity = {"kind": "analysis", "analysis": kind, "models": models, "code": code}
+    return add(named(".".join([kind, task, *names]), identity))["name"]
+
+
 # --- the study --------------------------------------------------------------------------------------------
 
 
@@ -344,6 +435,7 @@ def _study_spec(
     tokens: dict[tuple[str, str], str],
     weights: dict[str, Spec],
     cells: list[Spec],
+    analyses: list[Spec],
     specs: Mapping[str, Spec],
 ) -> Spec:
     """Everything that aggregation and the report read: the words, and where the files lie.
@@ -385,6 +477,7 @@ def _study_spec(
         },
         "conditions": {condition: settings.model_dump() for condition, settings in conditions.items()},
         "cells": cells,
+        "analyses": analyses,
         # The same study asked for by its path must not look like another one.
         "commands": {
             "reproduce": shlex.join(

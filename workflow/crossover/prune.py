@@ -21,6 +21,7 @@ NAMED = (
     "results/checkpoints",
     "results/rates",
     "results/runs",
+    "results/analyses",
 )
 
 

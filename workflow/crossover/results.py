@@ -1,5 +1,6 @@
-"""The files of a run: where they lie, and whether they are still what the run wrote."""
+"""The files of a run or an analysis: where they lie, and whether they are still what it wrote."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from crossover.files import check_file, read_sealed_json, sha256, write_sealed_j
 
 RUNS = Path("results/runs")
 RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet")
+ANALYSES = Path("results/analyses")
+VALUES = ("values.parquet",)
 
 
 def run_folder(run: str, seed: int) -> Path:
@@ -15,20 +18,25 @@ def run_folder(run: str, seed: int) -> Path:
     return RUNS / run / f"seed-{seed}"
 
 
-def write_provenance(folder: Path, provenance: dict[str, Any]) -> None:
+def analysis_folder(analysis: str, seed: int) -> Path:
+    """Where the files of an analysis with one of its seeds lie."""
+    return ANALYSES / analysis / f"seed-{seed}"
+
+
+def write_provenance(folder: Path, provenance: dict[str, Any], results: Sequence[str] = RESULTS) -> None:
     """Write a run's provenance.json, the last of its files, with the digests of the others."""
-    digests = {name: sha256(folder / name) for name in RESULTS}
+    digests = {name: sha256(folder / name) for name in results}
     write_sealed_json(folder / "provenance.json", {**provenance, "results": digests})
 
 
-def checked_provenance(folder: Path) -> dict[str, Any]:
+def checked_provenance(folder: Path, results: Sequence[str] = RESULTS) -> dict[str, Any]:
     """The provenance of a run, once its results have been compared with the digests in it.
 
     Raises:
-        UserError: one of its four files is missing, or is not what the run wrote.
+        UserError: one of its files is missing, or is not what the run wrote.
     """
     provenance = read_sealed_json(folder / "provenance.json")
-    for name in RESULTS:
+    for name in results:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is missing; run snakemake to make it.")

@@ -50,7 +50,9 @@ wildcard_constraints:
     tokens=r"[a-z0-9-]+-[0-9a-f]{8}",
     checkpoint=r"[a-z0-9-]+-[0-9a-f]{8}",
     run=r"[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+-[0-9a-f]{8}",
+    analysis=r"[a-z0-9.-]+-[0-9a-f]{8}",
     seed=r"\d+",
+    kind=r"[a-z]+",
     study=r"[a-z0-9-]+",
 
 
@@ -70,8 +72,9 @@ def digest_of_spec(wildcards):
 
 
 def work_of(wildcards):
-    """The size of a training, of a run or of a checkpoint, that memory and time are estimated from."""
-    return demand.work_of(spec_of(wildcards.get("run") or wildcards.checkpoint), PLAN.specs)
+    """The size of a training or an analysis, that memory and time are estimated from."""
+    [name] = [wildcards.get(kind) for kind in ("run", "checkpoint", "analysis") if wildcards.get(kind)]
+    return demand.work_of(spec_of(name), PLAN.specs)
 
 
 def memory_of_training(wildcards, attempt):
@@ -135,6 +138,18 @@ def inputs_of_run(wildcards):
     return files_of_tokens(spec["tokens"]) + files_of_checkpoint(weights["name"], weights["folder"]) + selected
 
 
+def inputs_of_analysis(wildcards):
+    """Tokens and checkpoints of the models that an analysis is about."""
+    models = spec_of(wildcards.analysis)["models"]
+    files = [
+        file
+        for model in models
+        for file in files_of_tokens(model["tokens"])
+        + files_of_checkpoint(model["checkpoint"]["name"], model["checkpoint"]["folder"])
+    ]
+    return list(dict.fromkeys(files))
+
+
 @cache
 def files_of_tokens(tokens):
     return [ancient(path.format(tokens=tokens)) for path in rules.tokenize_task.output]
@@ -172,6 +187,23 @@ def provenance_of_checkpoints(wildcards):
     """At what cost the checkpoints of the study that are made here were made."""
     checkpoints = PLAN.specs[f"study-{PLAN.study}"]["checkpoints"].values()
     return [f"{entry['folder']}/provenance.json" for entry in checkpoints if entry["pretraining"]]
+
+
+def analyses_of_kind(wildcards):
+    """Every file of the study's analyses of one kind."""
+    return [
+        f"results/analyses/{entry['name']}/seed-{seed}/{file}"
+        for entry in PLAN.specs[f"study-{PLAN.study}"]["analyses"]
+        if entry["kind"] == wildcards.kind
+        for seed in entry["seeds"]
+        for file in ("values.parquet", "provenance.json")
+    ]
+
+
+def analyses_of_study(wildcards):
+    """The tables of the study's analyses."""
+    kinds = dict.fromkeys(entry["kind"] for entry in PLAN.specs[f"study-{PLAN.study}"]["analyses"])
+    return [f"results/studies/{PLAN.study}/analyses/{kind}.parquet" for kind in kinds]
 
 
 def descriptions_of_study(wildcards):

@@ -2,6 +2,7 @@ rule render_report:
     input:
         descriptions_of_study,
         rules.aggregate_study.output,
+        analyses_of_study,
         spec="results/specs/study-{study}.json",
     output:
         html=report(

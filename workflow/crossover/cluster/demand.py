@@ -19,6 +19,7 @@ LIBRARIES_MB = 900  # Python with torch and transformers (0.4 GB measured), and 
 CUDA_MB = 3000  # host memory of a process that uses a GPU
 CUDA_CONTEXT_MB = 800  # what a process takes on the GPU before its first tensor
 EVALUATION_ITEMS = 256  # items of a forward pass without gradients
+ANALYSIS_ITEMS, ANALYSIS_STEPS = 32, 200  # items read together, and as many steps as all that is read comes to
 LONGEST = 512  # positions assumed where neither encoding nor checkpoint says
 FLOATS_PER_POSITION = 40  # activations kept for the gradient, per position, block and unit of width
 CPU_FLOPS = 5e9  # per thread, a tenth of what was measured
@@ -72,24 +73,38 @@ def minutes(work: Work, gpu: int, threads: int) -> int:
 
 
 def work_of(spec: Spec, specs: Mapping[str, Spec]) -> Work:
-    """The size of the training that the spec of a run, or of a checkpoint pretrained here, describes.
+    """The size of the work that the spec of a run, of a checkpoint pretrained here, or of an analysis describes.
 
     Args:
-        spec: of the run or checkpoint.
+        spec: of the run, checkpoint or analysis.
         specs: of everything that it refers to.
     """
+    if spec["kind"] == "analysis":
+        return _analysis(spec, specs)
     training = spec["training"]
     if spec["kind"] == "checkpoint":
         blocks, width, parameters, _ = _pretrained_here(spec)
         return Work(parameters, blocks, width, training["context"], training["batch_size"], training["steps"])
+    parameters, blocks, width, length = _model(spec, specs)
+    at_once = min(training["batch_size"], training["micro_batch"] or training["batch_size"])
+    steps = training["max_steps"] * training["batch_size"] // at_once
+    return Work(parameters, blocks, width, length, at_once, steps)
+
+
+def _analysis(spec: Spec, specs: Mapping[str, Spec]) -> Work:
+    """The size of an analysis: its models are in memory together, and gradients of several batches of one of them."""
+    sizes = [_model(model, specs) for model in spec["models"]]
+    parameters, blocks, width, length = (max(values) for values in zip(*sizes, strict=True))
+    return Work(2 * parameters, blocks, width, length, ANALYSIS_ITEMS, ANALYSIS_STEPS)
+
+
+def _model(spec: Spec, specs: Mapping[str, Spec]) -> tuple[int, int, int, int]:
+    """Parameters, blocks, width, and the longest sequence of a model that reads tokens."""
     weights = spec["checkpoint"]
     made = specs.get(weights["name"])
     model = _pretrained_here(made) if made and made["kind"] == "checkpoint" else _stored(Path(weights["folder"]))
     blocks, width, parameters, positions = model
-    length = specs[spec["tokens"]]["encoding"].get("max_length") or positions
-    at_once = min(training["batch_size"], training["micro_batch"] or training["batch_size"])
-    steps = training["max_steps"] * training["batch_size"] // at_once
-    return Work(parameters, blocks, width, length, at_once, steps)
+    return parameters, blocks, width, specs[spec["tokens"]]["encoding"].get("max_length") or positions
 
 
 def _pretrained_here(spec: Spec) -> tuple[int, int, int, int]:

@@ -57,6 +57,20 @@ class Hardware(Model):
     """Time of a run for the scheduler of a cluster, times the number of the attempt; by default estimated."""
 
 
+AnalysisKind = Literal["similarity", "heads", "probing", "attention", "optimisation"]
+
+
+class Analysis(Model):
+    """An analysis of other tasks or checkpoints than the study's."""
+
+    kind: AnalysisKind
+    """Layers compared by CKA and CCA, heads matched, layers probed, attention maps, or how easily models can be trained."""
+    tasks: list[Name] = Field(default=[])
+    """Names of files in config/tasks/, whose items are read; by default the study's."""
+    checkpoints: list[Name] = Field(default=[])
+    """Names of files in config/checkpoints/; by default the study's."""
+
+
 class Study(Described):
     """config/studies/NAME.yaml: every task x checkpoint x condition is a cell."""
 
@@ -80,8 +94,10 @@ class Study(Described):
     """Exceptions for some tasks."""
     hardware: Hardware = Hardware()
     """What a run needs."""
+    analyses: list[AnalysisKind | Analysis] = Field([])
+    """What is asked of the models before they are fine-tuned: of each checkpoint, with each body and input of `conditions`."""
 
-    @field_validator("tasks", "checkpoints", "conditions", "seeds", "learning_rates")
+    @field_validator("tasks", "checkpoints", "conditions", "seeds", "learning_rates", "analyses")
     @classmethod
     def no_repeats(cls, values: list) -> list:
         """A name or number listed twice is a slip."""

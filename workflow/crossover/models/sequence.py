@@ -40,7 +40,7 @@ class SequenceModel(nn.Module):
         self.input = input_layer
         self.body = body
         self.separator = encoding.get("separator") if architecture.tells_segments(body.config) else None
-        self.read_out = target.get("positions", 1)
+        self.positions = target.get("positions", 1)
         self.shape = _shape_of(target)
         self.head = nn.Linear(architecture.widths(body.config)[1], int(np.prod(self.shape)))
         self.rates: dict[str, float] = {}
@@ -57,19 +57,31 @@ class SequenceModel(nn.Module):
             Logits, float32 [batch, classes] or [batch, positions, bits, 2]; of a number, the answer [batch, 1].
         """
         with torch.autocast(values.device.type, torch.bfloat16, enabled=self.mixed):
-            return self._logits(values, lengths).float()
-
-    def _logits(self, values: Tensor, lengths: Tensor) -> Tensor:
-        longest = values.shape[1]
-        mask = torch.arange(longest, device=values.device) < lengths[:, None]
-        more = {} if self.separator is None else {"token_type_ids": segments(values, self.separator)}
-        states = self.body(inputs_embeds=self.input(values), attention_mask=mask.long(), **more)
-        hidden = states.last_hidden_state
-        back = torch.arange(-self.read_out, 0, device=values.device)
-        positions = lengths[:, None] + back
-        read = hidden.gather(1, positions[:, :, None].expand(-1, -1, hidden.shape[2]))
-        logits = self.head(read).unflatten(-1, self.shape)
+            states = self.read(values, lengths).last_hidden_state
+            logits = self.head(self.read_out(states, lengths)).float().unflatten(-1, self.shape)
         return logits[:, 0] if len(self.shape) == 1 else logits
+
+    def read(self, values: Tensor, lengths: Tensor, **wanted: Any) -> Any:
+        """Let the body read sequences.
+
+        Args:
+            values: as in `forward`.
+            lengths: as in `forward`.
+            wanted: what else the body is given or asked for, such as `output_hidden_states=True`.
+
+        Returns:
+            The body's output; its `last_hidden_state` is float32 [batch, longest, width].
+        """
+        mask = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
+        more = {} if self.separator is None else {"token_type_ids": segments(values, self.separator)}
+        given = {"inputs_embeds": self.input(values), "attention_mask": mask.long()} | more | wanted
+        return self.body(**given)
+
+    def read_out(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """The states [batch, longest, width] at the read-out positions, [batch, positions, width]."""
+        back = torch.arange(-self.positions, 0, device=states.device)
+        places = lengths[:, None] + back
+        return states.gather(1, places[:, :, None].expand(-1, -1, states.shape[2]))
 
 
 class NoTokens(nn.Module):

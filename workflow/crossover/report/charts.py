@@ -151,29 +151,32 @@ def wrapped(label: str) -> str:
 # --- parts that charts share ------------------------------------------------------------------------------
 
 
-def _data(table: pd.DataFrame) -> alt.InlineData:
+def data_of(table: pd.DataFrame) -> alt.InlineData:
     """Rows for Vega, rounded to what can be seen, with null for what is missing."""
     rounded = table.round(dict.fromkeys(table.select_dtypes("float"), 4))
     rows = rounded.astype(object).where(rounded.notna(), None).to_dict("records")
     return alt.InlineData(values=rows)
 
 
-def _colour(series: list[Series]) -> alt.Color:
+def colour_of(series: list[Series]) -> alt.Color:
+    """The colour of each series."""
     scale = alt.Scale(domain=[one.label for one in series], range=[one.colour for one in series])
     return alt.Color("series:N", scale=scale, title=None)
 
 
-def _shape(series: list[Series]) -> alt.Shape:
+def shape_of(series: list[Series]) -> alt.Shape:
+    """The shape of the points of each series."""
     scale = alt.Scale(domain=[one.label for one in series], range=[one.shape for one in series])
     return alt.Shape("series:N", scale=scale, title=None)
 
 
-def _dash(series: list[Series]) -> alt.StrokeDash:
+def dash_of(series: list[Series]) -> alt.StrokeDash:
+    """The dashes of the lines of each series."""
     scale = alt.Scale(domain=[one.label for one in series], range=[list(one.dash) for one in series])
     return alt.StrokeDash("series:N", scale=scale, title=None)
 
 
-def _focused(strong: float) -> Any:
+def focused(strong: float) -> Any:
     """Opacity: `strong`, and faint while the reader has picked another series."""
     return alt.condition("focus == '' || datum.series == focus", alt.value(strong), alt.value(strong / 8))
 
@@ -206,7 +209,8 @@ def _label_height(table: pd.DataFrame) -> int:
     return LINE * (int(table["row"].str.count("\n").max()) + 2)
 
 
-def _tooltip(**fields: str) -> list[alt.Tooltip]:
+def tooltips(**fields: str) -> list[alt.Tooltip]:
+    """What is shown of a mark under the pointer: titles with `_` for spaces, and fields."""
     return [alt.Tooltip(f"{field}:N", title=title.replace("_", " ")) for title, field in fields.items()]
 
 
@@ -234,29 +238,29 @@ def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]
         scale=alt.Scale(domain=[min(0.0, float(cells["low"].min())), 1]),  # a correlation may be negative
         axis=alt.Axis(format=".0%", title="score on the test split", tickCount=5),
     )
-    base = alt.Chart(_data(shown)).encode(
-        y=_rows(cells), yOffset=_offset(series), color=_colour(series), opacity=_focused(1.0)
+    base = alt.Chart(data_of(shown)).encode(
+        y=_rows(cells), yOffset=_offset(series), color=colour_of(series), opacity=focused(1.0)
     )
-    tooltip = _tooltip(task="label", condition="series", score="said", floor="floor_said")
+    tooltip = tooltips(task="label", condition="series", score="said", floor="floor_said")
     chart = alt.layer(
-        alt.Chart(_data(floors))
+        alt.Chart(data_of(floors))
         .mark_tick(orient="vertical", thickness=2, size=ROW * len(series) + 6, color="var(--soft)")
-        .encode(x="floor:Q", y=_rows(cells), tooltip=_tooltip(task="label", floor="floor_said")),
+        .encode(x="floor:Q", y=_rows(cells), tooltip=tooltips(task="label", floor="floor_said")),
         base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q"), x2="high:Q", tooltip=tooltip),
-        alt.Chart(_data(seeds))
+        alt.Chart(data_of(seeds))
         .mark_tick(orient="vertical", thickness=1, size=9)
         .encode(
-            x="test_score:Q", y=_rows(cells), yOffset=_offset(series), color=_colour(series), opacity=_focused(0.55)
+            x="test_score:Q", y=_rows(cells), yOffset=_offset(series), color=colour_of(series), opacity=focused(0.55)
         ),
         base.transform_filter("!datum.few")
         .mark_point(filled=True, size=75, opacity=1)
-        .encode(x=x, shape=_shape(series), tooltip=tooltip),
+        .encode(x=x, shape=shape_of(series), tooltip=tooltip),
     )
     if few.any():  # open marks
         chart += (
             base.transform_filter("datum.few")
             .mark_point(size=75, strokeWidth=2, fill="var(--page)")
-            .encode(x="score:Q", shape=_shape(series), tooltip=tooltip)
+            .encode(x="score:Q", shape=shape_of(series), tooltip=tooltip)
         )
     return finish(
         "overview",
@@ -309,8 +313,8 @@ def draw_forest(
         labelExpr="datum.value > 0 ? '+' + datum.label : datum.label",
     )
     x = alt.X("difference:Q", scale=alt.Scale(domain=[-reach, reach]), axis=axis)
-    tooltip = _tooltip(task="label", difference="said", corrected_p="p")
-    base = alt.Chart(_data(shown)).encode(y=_rows(shown), color=alt.Color("colour:N", scale=None), tooltip=tooltip)
+    tooltip = tooltips(task="label", difference="said", corrected_p="p")
+    base = alt.Chart(data_of(shown)).encode(y=_rows(shown), color=alt.Color("colour:N", scale=None), tooltip=tooltip)
     chart = alt.layer(
         alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color="var(--ink)", strokeWidth=1).encode(x="zero:Q"),
         base.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q"),
@@ -334,15 +338,15 @@ def draw_curves(
         scale=alt.Scale(zero=False, nice=True),
         axis=alt.Axis(title="validation score", format=".1~%", tickCount=5),
     )
-    mean = alt.Chart(_data(means)).encode(x=x, y=y, color=_colour(series), opacity=_focused(1.0))
+    mean = alt.Chart(data_of(means)).encode(x=x, y=y, color=colour_of(series), opacity=focused(1.0))
     chart = alt.layer(
-        alt.Chart(_data(floor)).mark_rule(color="var(--soft)", strokeWidth=1.5).encode(y="floor:Q"),
-        alt.Chart(_data(seeds))
+        alt.Chart(data_of(floor)).mark_rule(color="var(--soft)", strokeWidth=1.5).encode(y="floor:Q"),
+        alt.Chart(data_of(seeds))
         .mark_line(strokeWidth=1)
-        .encode(x=x, y=y, color=_colour(series), detail="seed:N", opacity=_focused(0.35)),
-        mean.mark_line(strokeWidth=2.5).encode(strokeDash=_dash(series)),
+        .encode(x=x, y=y, color=colour_of(series), detail="seed:N", opacity=focused(0.35)),
+        mean.mark_line(strokeWidth=2.5).encode(strokeDash=dash_of(series)),
         mean.mark_circle(size=60).encode(
-            opacity=alt.value(0), tooltip=_tooltip(condition="series", step="step", mean="said")
+            opacity=alt.value(0), tooltip=tooltips(condition="series", step="step", mean="said")
         ),
     )
     description = f"{label}: validation score by training step for each condition, single seeds thin, their mean bold."
@@ -384,20 +388,20 @@ def draw_convergence(convergence: pd.DataFrame, cells: pd.DataFrame, series: lis
     )
     medians = cells.loc[cells["median_steps"].notna(), ["row", "series", "median_steps"]]
     x = alt.X("step:Q", axis=alt.Axis(title="training step", tickCount=6, grid=True), scale=alt.Scale(domainMin=0))
-    where = {"y": _rows(convergence), "yOffset": _offset(series), "color": _colour(series)}
-    base = alt.Chart(_data(shown)).encode(
-        x=x, **where, tooltip=_tooltip(task="label", condition="series", seed="seed", threshold="said")
+    where = {"y": _rows(convergence), "yOffset": _offset(series), "color": colour_of(series)}
+    base = alt.Chart(data_of(shown)).encode(
+        x=x, **where, tooltip=tooltips(task="label", condition="series", seed="seed", threshold="said")
     )
     chart = alt.layer(
-        alt.Chart(_data(medians))
+        alt.Chart(data_of(medians))
         .mark_tick(orient="vertical", thickness=2.5, size=14)
-        .encode(x="median_steps:Q", **where, opacity=_focused(1.0)),
+        .encode(x="median_steps:Q", **where, opacity=focused(1.0)),
         base.transform_filter("datum.state == 'reached'")
         .mark_point(filled=True, size=50)
-        .encode(shape=_shape(series), opacity=_focused(0.75)),
+        .encode(shape=shape_of(series), opacity=focused(0.75)),
         base.transform_filter("datum.state == 'not reached'")
         .mark_text(text="\N{MULTIPLICATION SIGN}", fontSize=15)
-        .encode(opacity=_focused(0.9)),
+        .encode(opacity=focused(0.9)),
     )
     return finish(
         "convergence",
@@ -425,22 +429,22 @@ def draw_rates(
     names = {tick: numbers.rate(10**tick) for tick in ticks}
     label_of = " : ".join(f"abs(datum.value - {tick}) < 1e-3 ? '{names[tick]}'" for tick in ticks) + " : ''"
     axis = alt.Axis(title="learning rate", grid=False, values=ticks, labelExpr=label_of)
-    base = alt.Chart(_data(shown)).encode(
+    base = alt.Chart(data_of(shown)).encode(
         x=alt.X("learning_rate:Q", scale=alt.Scale(zero=False, padding=16, nice=False), axis=axis),
         y=alt.Y(
             "validation_score:Q",
             scale=alt.Scale(zero=False, nice=True),
             axis=alt.Axis(title="best validation score", format=".1~%", tickCount=5),
         ),
-        color=_colour(series),
+        color=colour_of(series),
     )
-    tooltip = _tooltip(condition="series", rate="rate", validation="said")
+    tooltip = tooltips(condition="series", rate="rate", validation="said")
     chart = alt.layer(
-        base.mark_line(strokeWidth=1.5).encode(strokeDash=_dash(series), opacity=_focused(0.7)),
-        base.mark_point(filled=True, size=25).encode(opacity=_focused(0.9), tooltip=tooltip),
+        base.mark_line(strokeWidth=1.5).encode(strokeDash=dash_of(series), opacity=focused(0.7)),
+        base.mark_point(filled=True, size=25).encode(opacity=focused(0.9), tooltip=tooltip),
         base.transform_filter("datum.selected")
         .mark_point(filled=True, size=110)
-        .encode(shape=_shape(series), opacity=_focused(1.0), tooltip=tooltip),
+        .encode(shape=shape_of(series), opacity=focused(1.0), tooltip=tooltip),
     )
     description = (
         f"{label}: best validation score for each learning rate and condition; the selected rate is the large mark."
@@ -461,7 +465,7 @@ def draw_pretraining(name: str, title: str, curve: pd.DataFrame, losses: Mapping
     dash = alt.StrokeDash("split:N", scale=alt.Scale(domain=list(names.values()), range=[[1, 0], [5, 3]]), title=None)
     x = alt.X("step:Q", axis=alt.Axis(title="training step", grid=False, tickCount=5))
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token", tickCount=5))
-    base = alt.Chart(_data(shown)).encode(x=x, y=y, color=alt.Color("split:N", scale=scale, title=None))
+    base = alt.Chart(data_of(shown)).encode(x=x, y=y, color=alt.Color("split:N", scale=scale, title=None))
     counted = [{"loss": round(losses[baseline], 4), "text": text} for baseline, text in BASELINES.items()]
     line = alt.Chart(alt.InlineData(values=counted)).encode(y="loss:Q")
     chart = alt.layer(
@@ -471,7 +475,7 @@ def draw_pretraining(name: str, title: str, curve: pd.DataFrame, losses: Mapping
         ),
         base.mark_line(strokeWidth=2.5).encode(strokeDash=dash),
         base.mark_circle(size=60).encode(
-            opacity=alt.value(0), tooltip=_tooltip(text="split", step="step", loss="said")
+            opacity=alt.value(0), tooltip=tooltips(text="split", step="step", loss="said")
         ),
     )
     description = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossover.metrics import METRICS
-from crossover.statistics.choices import body_name, input_name, trained_name
+from crossover.statistics.choices import body_name, input_name, model_name, trained_name
 
 # Light and dark value of each CSS variable.
 COLOURS = {
@@ -68,6 +68,27 @@ def make_series(spec: dict[str, Any]) -> dict[tuple[str, str], Series]:
                 prefix + conditions[name], f"var(--{colour})", _place(ways, way, SHAPES), _place(ways, way, DASHES)
             )
     return series
+
+
+def make_models(spec: dict[str, Any]) -> dict[str, Series]:
+    """The looks of the models that a study's analyses are about, by `model_name`; bodies have the colours of their conditions."""
+    models = [model for entry in spec["analyses"] for model in entry["models"]]
+    bodies = [(name, body_name(one["body"])) for name in spec["checkpoints"] for one in spec["conditions"].values()]
+    bodies = list(dict.fromkeys(bodies))
+    titles = unique_labels({model["checkpoint"]: {"title": model["checkpoint_title"]} for model in models})
+    inputs = list(dict.fromkeys(model["input"] for model in models))
+    looks = {}
+    for model in models:
+        prefix = f"{titles[model['checkpoint']]}: " if len(titles) > 1 else ""
+        suffix = f", {model['input']} input" if len(inputs) > 1 else ""
+        place = inputs.index(model["input"])
+        looks[model_name(model)] = Series(
+            f"{prefix}{model['body']} body{suffix}",
+            f"var(--{_place(bodies, (model['checkpoint'], model['body']), HUES)})",
+            SHAPES[place % len(SHAPES)],
+            DASHES[place % len(DASHES)],
+        )
+    return looks
 
 
 def _place(seen: list[tuple[str, str]], key: tuple[str, str], looks: tuple) -> Any:

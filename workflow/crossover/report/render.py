@@ -14,6 +14,7 @@ from markupsafe import Markup
 from crossover.files import write_text
 from crossover.metrics import METRICS
 from crossover.report import answer, facts, numbers
+from crossover.report.analyses import draw_analyses, seconds_of_analyses
 from crossover.report.charts import VL_VERSION, Chart, draw_charts, draw_pretraining, stamped
 from crossover.report.palette import css_variables, make_series, metric_words, task_labels, unique_labels
 from crossover.statistics.partial import Part, whole_of
@@ -57,6 +58,11 @@ def render_part(part: Part, folder: Path) -> None:
         for name, made in known["checkpoints"].items()
         if made
     ]
+    if spec["analyses"] and not part.missing:
+        drawn = draw_analyses(spec, folder)
+        charts["analyses"] = [chart for kind in drawn for chart in kind.charts]
+        seeds = len(spec["analyses"][0]["seeds"])
+        known["analyses"] = {"drawn": drawn, "seeds": seeds, "seconds": seconds_of_analyses(spec)}
     for chart in (chart for section in charts.values() for chart in section):
         picture = stamped(chart.file, f"Incomplete: {part.count}") if part.missing else chart.file
         write_text(folder / "figures" / f"{chart.name}.svg", picture)

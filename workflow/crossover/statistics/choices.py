@@ -61,3 +61,8 @@ def blocks_name(blocks: dict[str, Any]) -> str:
     """Which blocks are meant, counted from 0."""
     which, count, start = (blocks[key] for key in ("which", "count", "start"))
     return f"{which} {count}" if which in ("first", "last") else f"{which} {start}-{start + count - 1}"
+
+
+def model_name(model: dict[str, str]) -> str:
+    """A model before it is fine-tuned, from its entry in a study's analyses."""
+    return f"{model['checkpoint']}, {model['body']} body, {model['input']} input"

@@ -12,15 +12,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from crossover.acquire.receipt import recorded_digests
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Change, Tokens
-from crossover.errors import UserError
-from crossover.files import read_sealed_json, sha256, tree_digest, write_json, write_parquet
+from crossover.files import read_sealed_json, sha256, write_json, write_parquet
 from crossover.models.sequence import SequenceModel, build_model, derived_seed
 from crossover.results import write_provenance
 from crossover.training.loop import Settings, batches, slices, train
 from crossover.training.provenance import Recorder
+from crossover.training.reading import check_checkpoint, tensors_of
 from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
 
@@ -62,7 +61,7 @@ def finetune_run(
     change_of = changes_of_training(encoding, derived_seed(seed, "augment"))
 
     def losses_of_step(step: int) -> Iterator[Tensor]:
-        inputs, lengths, targets = _batch(splits["train"], order(step), device, change_of(step))
+        inputs, lengths, targets = tensors_of(splits["train"], order(step), device, change_of(step))
         for part in slices(len(lengths), spec["training"]["micro_batch"] or len(lengths)):
             share = len(lengths[part]) / len(lengths)
             yield share * loss_of(model(inputs[part], lengths[part]), targets[part])
@@ -124,33 +123,6 @@ def learning_rate(spec: dict[str, Any]) -> float:
     return float(spec["learning_rate"])
 
 
-def check_checkpoint(checkpoint: dict[str, Any]) -> str:
-    """Compare a checkpoint's files with the digests that were recorded when it was made or planned.
-
-    Returns:
-        The SHA-256 of its weights.
-
-    Raises:
-        UserError: the weights are missing, or a file has changed since.
-    """
-    folder = Path(checkpoint["folder"])
-    if not (folder / "model.safetensors").is_file():
-        raise UserError(
-            f"{folder}/model.safetensors is missing; weights are read from safetensors alone: make or convert them."
-        )
-    if "sha256" in checkpoint:  # a user's own folder, read in place
-        if tree_digest(folder) != checkpoint["sha256"]:
-            raise UserError(f"{folder} has changed since this run was planned; run snakemake again.")
-        return sha256(folder / "model.safetensors")
-    record, recorded = recorded_digests(folder, checkpoint.get("receipt"))
-    for name, digest in recorded.items():
-        if not (folder / name).exists() or sha256(folder / name) != digest:
-            raise UserError(
-                f"{folder / name} is not the file that {record} describes; delete {record.parent} and run snakemake again."
-            )
-    return recorded["model.safetensors"]
-
-
 def changes_of_training(encoding: dict[str, Any], seed: int) -> Callable[[int], Change | None]:
     """What changes the training items of a step: the augmentation of images that the encoding asks for, or nothing."""
     image = encoding.get("image")
@@ -158,17 +130,6 @@ def changes_of_training(encoding: dict[str, Any], seed: int) -> Callable[[int], 
         return lambda step: None
     augmentation = importlib.import_module(AUGMENTATIONS[image["augment"]]).Augmentation(image, seed)
     return lambda step: partial(augmentation, step=step)
-
-
-def _batch(
-    tokens: Tokens, indices: np.ndarray, device: torch.device, change: Change | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs, lengths and targets of some items."""
-    values, _, targets = tokens.gather(indices, change)
-    inputs = torch.from_numpy(values.astype(np.int64) if values.ndim == 2 else values).to(device)
-    lengths = torch.from_numpy(tokens.lengths[indices]).to(device)
-    wanted = targets if targets.dtype == np.float32 else targets.astype(np.int64)
-    return inputs, lengths, torch.from_numpy(wanted).to(device)
 
 
 def evaluate(
@@ -182,7 +143,7 @@ def evaluate(
     order = np.argsort(tokens.lengths, kind="stable")  # neighbours of one length need no padding
     losses, answers = [], []
     for part in slices(len(tokens), EVALUATION_ITEMS):
-        inputs, lengths, targets = _batch(tokens, order[part], device)
+        inputs, lengths, targets = tensors_of(tokens, order[part], device)
         logits = model(inputs, lengths)
         losses.append(loss_of(logits, targets).item() * len(order[part]))
         answers.append(answers_of(logits, target).cpu().numpy())

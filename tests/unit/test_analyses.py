@@ -1,0 +1,423 @@
+"""Analyses of representations, against their definitions, other libraries, and models whose answer is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from scipy.linalg import eigh
+from scipy.stats import ortho_group
+from sklearn.cross_decomposition import CCA
+from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
+from tiny_runs import SIZES, start, write_checkpoint
+from transformers import BertModel
+
+from crossover.analyses import attention, heads, optimisation, probing, similarity
+from crossover.analyses.gather import gather_analyses
+from crossover.analyses.registry import ANALYSES
+from crossover.analyses.similarity import canonical_correlations, decompose, linear_cka, pwcca, svcca
+from crossover.analyses.stage import analyse_models
+from crossover.analyses.subject import Subject, sample
+from crossover.config.studies import AnalysisKind
+from crossover.errors import UserError
+from crossover.files import tree_digest, write_json, write_parquet
+from crossover.identity import code_digests, named
+from crossover.results import analysis_folder, checked_provenance, write_provenance
+from crossover.training.scoring import loss_of
+
+CPU = torch.device("cpu")
+SEEDS = st.integers(0, 10**6)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the stage: small matrices are slow when several threads wait for each other."""
+    with threadpool_limits(1):
+        yield
+
+
+def spec(tiny, kind: str, *models: tuple[str, str], task: str = "listops") -> dict:
+    """The spec of an analysis of tiny models: architecture and body of each."""
+    keys = ("tokens", "checkpoint", "body", "input", "trained", "training")
+    entries = [tiny.spec(task, model, body=body) for model, body in models]
+    code = code_digests("crossover.analyses.stage", ANALYSES[kind].module)
+    chosen = [{key: entry[key] for key in keys} for entry in entries]
+    return named(f"{kind}.tried", {"kind": "analysis", "analysis": kind, "models": chosen, "code": code})
+
+
+def subject(tiny, model: str = "gpt2", body: str = "pretrained", task: str = "listops", seed: int = 0) -> Subject:
+    return Subject.build(spec(tiny, "probing", (model, body), task=task)["models"][0], seed, CPU)
+
+
+def states(seed: int, positions: int = 60, width: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """States of two layers that have something in common."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(positions, width)) * rng.uniform(0.5, 3, width)
+    return a, np.tanh(a @ rng.normal(size=(width, width + 2))) + rng.normal(size=(positions, width + 2))
+
+
+# --- the stage ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", SIZES)
+@pytest.mark.parametrize("kind", ANALYSES)
+def test_every_kind_works_on_every_architecture(kind, model, tiny, tmp_path):
+    bodies = ("pretrained", "random") if ANALYSES[kind].paired else ("pretrained",)
+    analyse_models(spec(tiny, kind, *((model, body) for body in bodies)), 0, tmp_path, CPU, "test")
+    checked_provenance(tmp_path, ["values.parquet"])
+    values = pd.read_parquet(tmp_path / "values.parquet")
+    assert len(values)
+    assert np.isfinite(values[next(name for name in ("value", "distance", "score") if name in values)]).all()
+
+
+def test_equal_seeds_give_equal_bytes(tiny, tmp_path):
+    for place, seed in (("a", 0), ("b", 0), ("c", 1)):
+        analyse_models(
+            spec(tiny, "similarity", ("gpt2", "pretrained"), ("bert", "random")), seed, tmp_path / place, CPU, ""
+        )
+    a, b, c = ((tmp_path / place / "values.parquet").read_bytes() for place in "abc")
+    assert a == b != c
+
+
+def test_the_config_names_the_kinds_that_there_are():
+    assert set(AnalysisKind.__args__) == set(ANALYSES)
+
+
+def test_a_spec_of_another_command_is_refused(tiny, tmp_path):
+    write_json(tmp_path / "spec.json", spec(tiny, "probing", ("gpt2", "random")))
+    process = start("match-heads", "--spec", tmp_path / "spec.json", "--seed", "0", "--output", tmp_path / "out")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said == f"crossover: {tmp_path}/spec.json is for crossover probe-layers, not for crossover match-heads.\n"
+
+
+def test_gathered_values_are_checked_and_say_of_what_they_are(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = {"checkpoint": "tiny", "body": "pretrained", "input": "new"}
+    entry = {"name": "probing.a-0", "kind": "probing", "task": "listops", "seeds": [4], "models": [model]}
+    place = analysis_folder("probing.a-0", 4)
+    write_parquet(place / "values.parquet", pd.DataFrame({"layer": [0, 1], "score": [0.5, 0.7]}))
+    write_provenance(place, {}, ["values.parquet"])
+    gather_analyses({"analyses": [entry]}, "probing", Path("study"))
+    expected = {
+        "task": "listops",
+        "model": "tiny, pretrained body, new input",
+        "seed": 4,
+        "layer": [0, 1],
+        "score": [0.5, 0.7],
+    }
+    pd.testing.assert_frame_equal(pd.read_csv("study/probing.csv"), pd.DataFrame(expected))
+    write_parquet(place / "values.parquet", pd.DataFrame({"layer": [0, 1], "score": [0.5, 0.8]}))
+    with pytest.raises(UserError, match=r"values\.parquet is not the file that the run wrote; delete .*seed-4 and run"):
+        gather_analyses({"analyses": [entry]}, "probing", Path("study"))
+
+
+class Bare(torch.nn.Module):
+    """A body that gives its last states alone."""
+
+    config = type("Config", (), {"model_type": "lstm"})
+
+    def forward(self, inputs_embeds, **_):
+        return type("Output", (), {"last_hidden_state": inputs_embeds})
+
+
+def test_what_an_architecture_does_not_give_is_said_in_a_sentence(tiny):
+    one = subject(tiny)
+    one.model.body = Bare()
+    tokens = one.tokens("test")
+    with pytest.raises(
+        UserError, match=r"^checkpoint tiny-gpt2 \(lstm\) gives no attention maps; list the other .*\.$"
+    ):
+        next(one.attention(tokens, np.arange(2)))
+    with pytest.raises(UserError, match=r"^checkpoint tiny-gpt2 \(lstm\) gives no hidden states of its layers; .*\.$"):
+        next(one.states(tokens, np.arange(2)))
+
+
+# --- similarity ---------------------------------------------------------------------------------------------
+
+
+@given(seed=SEEDS, scale=st.floats(0.01, 100))
+@settings(deadline=None, max_examples=25)
+def test_cka_ignores_rotation_scale_and_shift_alone(seed, scale):
+    a, b = states(seed)
+    rotated = scale * b @ ortho_group.rvs(b.shape[1], random_state=seed) + 3
+    assert linear_cka(decompose(a), decompose(rotated)) == pytest.approx(linear_cka(decompose(a), decompose(b)))
+    assert linear_cka(decompose(a), decompose(scale * a)) == pytest.approx(1)
+    stretched = decompose(a * np.linspace(1, 9, a.shape[1]))
+    assert linear_cka(decompose(a), stretched) < 0.999
+
+
+@given(seed=SEEDS)
+@settings(deadline=None, max_examples=25)
+def test_cka_is_the_normalised_independence_criterion_of_gram_matrices(seed):
+    a, b = states(seed)
+    centre = np.eye(len(a)) - 1 / len(a)
+
+    def hsic(x, y):
+        return np.trace(x @ x.T @ centre @ y @ y.T @ centre) / (len(x) - 1) ** 2
+
+    assert linear_cka(decompose(a), decompose(b)) == pytest.approx(hsic(a, b) / np.sqrt(hsic(a, a) * hsic(b, b)))
+
+
+@given(seed=SEEDS)
+@settings(deadline=None, max_examples=25)
+def test_canonical_correlations_are_the_generalised_eigenvalues(seed):
+    a, b = states(seed)
+    variates, found = canonical_correlations(decompose(a).left, decompose(b).left)
+    x, y = a - a.mean(0), b - b.mean(0)
+    zero = np.zeros((a.shape[1], b.shape[1]))
+    values = eigh(
+        np.block([[np.zeros((5, 5)), x.T @ y], [y.T @ x, np.zeros((7, 7))]]),
+        np.block([[x.T @ x, zero], [zero.T, y.T @ y]]),
+        eigvals_only=True,
+    )
+    np.testing.assert_allclose(found, values[::-1][:5], atol=1e-8)
+    assert variates.shape == (5, 5)
+
+
+@given(seed=SEEDS)
+@settings(deadline=None, max_examples=25)
+def test_cca_ignores_invertible_maps_and_cka_does_not(seed):
+    a, b = states(seed)
+    mixed = decompose(b @ (np.diag(np.linspace(1, 5, 7)) @ ortho_group.rvs(7, random_state=seed)) - 2)
+    found = canonical_correlations(decompose(a).left, decompose(b).left)[1]
+    np.testing.assert_allclose(canonical_correlations(decompose(a).left, mixed.left)[1], found)
+    assert pwcca(decompose(a), mixed) == pytest.approx(pwcca(decompose(a), decompose(b)))
+    assert linear_cka(decompose(a), mixed) != pytest.approx(linear_cka(decompose(a), decompose(b)), abs=1e-6)
+
+
+def test_svcca_is_sklearns_cca_of_the_principal_components():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(300, 3))
+    a = np.hstack([common, 1e-3 * rng.normal(size=(300, 2))])  # the last two hold less than 1 % of the variance
+    b = common @ rng.normal(size=(3, 3)) + 2 * rng.normal(size=(300, 3))
+    reduced = PCA(0.99).fit_transform(a), PCA(0.99).fit_transform(b)
+    assert [part.shape[1] for part in reduced] == [3, 3]
+    x, y = CCA(3, scale=False, tol=1e-12, max_iter=10_000).fit_transform(*reduced)
+    expected = np.mean([np.corrcoef(x[:, i], y[:, i])[0, 1] for i in range(3)])
+    assert svcca(decompose(a), decompose(b)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_pwcca_is_its_definition():
+    """Morcos et al. 2018: the canonical variates of the layer, weighted by how the layer's units project on them."""
+    a, b = states(3)
+    x, y = a - a.mean(0), b - b.mean(0)
+    squared, directions = eigh(x.T @ y @ np.linalg.solve(y.T @ y, y.T @ x), x.T @ x)
+    variates = x @ directions  # of unit norm, since x'x is their metric
+    weights = [sum(abs(variate @ unit) for unit in x.T) for variate in variates.T]
+    expected = np.average(np.sqrt(squared), weights=weights)
+    assert pwcca(decompose(a), decompose(b)) == pytest.approx(expected)
+    assert pwcca(decompose(b), decompose(a)) == pytest.approx(expected), "the narrower layer gives the weights"
+
+
+def test_pwcca_saturates_and_its_control_says_so():
+    rng = np.random.default_rng(0)
+    a, b = decompose(rng.normal(size=(200, 90))), decompose(rng.normal(size=(200, 90)))
+    shuffled = similarity.Decomposed(b.left[rng.permutation(200)], b.values, b.right)
+    assert pwcca(a, b) > 0.5
+    assert pwcca(a, shuffled) == pytest.approx(pwcca(a, b), abs=0.03)
+
+
+def test_layers_are_compared_at_the_same_positions(tiny, monkeypatch):
+    """The states are those of the plain model, whatever the padding; a model is equal to itself, its control is not."""
+    one = subject(tiny, "bert")
+    found = similarity.states_of(one, 0)
+    tokens = one.tokens("test")
+    plain = BertModel.from_pretrained(tiny.checkpoints["bert"]["folder"], add_pooling_layer=False).eval()
+    expected = []
+    with torch.inference_mode():
+        for item in range(len(tokens)):
+            values = torch.from_numpy(tokens.gather(np.array([item]))[0].astype(np.int64))
+            expected.append(plain(inputs_embeds=one.model.input(values), output_hidden_states=True).hidden_states)
+    for layer, values in enumerate(found):
+        np.testing.assert_allclose(values, torch.cat([item[layer][0] for item in expected]), atol=1e-5)
+    monkeypatch.setattr(similarity, "POSITIONS", 50)
+    assert len(similarity.states_of(one, 0)[0]) == 50
+    table = similarity.analyse([one, subject(tiny, "bert")], 0).query("layer_a == layer_b")
+    np.testing.assert_allclose(table["value"], 1)
+    assert (table["control"] < 0.95).all()
+
+
+# --- attention ----------------------------------------------------------------------------------------------
+
+HEADS, WIDE = 4, 4  # of the model whose heads change places; four units each
+
+
+def with_heads_moved(folder: Path, target: Path, model: str, order: list[int]) -> dict[str, str]:
+    """The same checkpoint with head order[i] of every layer at place i."""
+    units = torch.cat([torch.arange(head * WIDE, (head + 1) * WIDE) for head in order])
+    weights = load_file(folder / "model.safetensors")
+    for name in weights:
+        if model == "bert" and ".attention.self." in name:
+            weights[name] = weights[name][units]
+        elif model == "bert" and name.endswith("attention.output.dense.weight"):
+            weights[name] = weights[name][:, units]
+        elif ".attn.c_attn." in name or name.startswith("attn.c_attn."):
+            parts = weights[name].split(HEADS * WIDE, dim=-1)
+            weights[name] = torch.cat([part[..., units] for part in parts], dim=-1)
+        elif name.endswith("attn.c_proj.weight"):
+            weights[name] = weights[name][units]
+    target.mkdir()
+    save_file(
+        {name: weight.contiguous() for name, weight in weights.items()}, target / "model.safetensors", {"format": "pt"}
+    )
+    (target / "config.json").write_bytes((folder / "config.json").read_bytes())
+    return {"name": "moved", "folder": str(target), "sha256": tree_digest(target)}
+
+
+@pytest.mark.parametrize(("model", "heads_of"), [("bert", "num_attention_heads"), ("gpt2", "n_head")])
+def test_heads_that_changed_places_are_found_again(model, heads_of, tiny, tmp_path):
+    order = [2, 0, 3, 1]
+    checkpoint = write_checkpoint(tmp_path / "four", model, **{heads_of: HEADS})
+    moved = with_heads_moved(tmp_path / "four", tmp_path / "moved", model, order)
+    models = [
+        spec(tiny, "heads", (model, "pretrained"))["models"][0] | {"checkpoint": one} for one in (checkpoint, moved)
+    ]
+    first, second = (Subject.build(one, 0, CPU) for one in models)
+    table = heads.analyse([first, second], 0)
+    for _, layer in table.groupby("layer"):
+        assert [order[place] for place in layer["head_b"]] == layer["head_a"].tolist() == [0, 1, 2, 3]
+    assert table["distance"].max() < 1e-5 < 1e-3 < table["chance"].min()
+
+
+def test_maps_are_as_far_apart_as_their_definition_says():
+    own, previous = np.eye(4), np.eye(4)[[0, 0, 1, 2]]
+    even = np.full((4, 4), 0.25)
+    found = heads.head_distances(np.stack([own, previous]), np.stack([previous, own, even]))
+    np.testing.assert_allclose(found, [[1.5, 0, 1.5], [0, 1.5, 1.5]])
+    assert heads.match_heads(found) == [(0, 1), (1, 0)]
+
+
+def test_attention_distances_of_maps_made_by_hand():
+    own, previous, first = np.eye(5), np.eye(5)[[0, 0, 1, 2, 3]], np.eye(5)[[0] * 5]
+    np.testing.assert_allclose(attention.mean_distances(np.stack([own, previous, first])), [0, 4 / 5, 2])
+    causal = attention.even_maps(np.stack([[first, np.tri(5) / np.arange(1, 6)[:, None]]]))
+    np.testing.assert_allclose(causal[0, 2], [1 / 3, 1 / 3, 1 / 3, 0, 0])
+    np.testing.assert_allclose(attention.mean_distances(causal), [np.mean([0, 0.5, 1, 1.5, 2])])
+
+
+@given(length=st.integers(1, 60), bins=st.integers(1, 30), seed=SEEDS)
+def test_binned_maps_keep_what_every_query_gives(length, bins, seed):
+    maps = np.random.default_rng(seed).dirichlet(np.ones(length), size=(2, length))
+    found = attention.binned(maps, bins)
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    if length % bins == 0:  # whole positions in each bin
+        each = length // bins
+        np.testing.assert_allclose(found, maps.reshape(2, bins, each, bins, each).sum(axis=4).mean(axis=2))
+
+
+def test_causal_models_look_back_and_padding_is_not_looked_at(tiny):
+    one = subject(tiny)
+    tokens = one.tokens("test")
+    for item, maps in enumerate(one.attention(tokens, np.arange(len(tokens)))):
+        assert maps.shape == (2, 2, tokens.lengths[item], tokens.lengths[item])
+        np.testing.assert_allclose(maps.sum(axis=-1), 1, atol=1e-6)
+        assert not np.triu(maps, 1).any()
+
+
+# --- probing ------------------------------------------------------------------------------------------------
+
+
+@given(seed=SEEDS)
+@settings(deadline=None, max_examples=10)
+def test_a_probe_reads_what_lies_there_linearly(seed):
+    rng = np.random.default_rng(seed)
+    seen, unseen = slice(200), slice(200, 300)
+    targets = rng.integers(0, 4, 300)
+    rows = (8 * np.eye(6)[targets] + rng.normal(size=(300, 6)))[:, None]
+    probe = probing.Probe({"kind": "class", "classes": list("abcd")}, 0.1).fit(rows[seen], targets[seen])
+    assert (probe.answer(rows[unseen]) == targets[unseen]).mean() > 0.97
+    rows = rng.normal(size=(300, 2, 6))  # two read-out positions
+    numbers = rows @ rng.normal(size=(6, 3))
+    probe = probing.Probe({"kind": "bits"}, 0.1).fit(rows[seen], (numbers[seen] > 0).astype(np.int8))
+    assert (probe.answer(rows[unseen]) == (numbers[unseen] > 0)).mean() > 0.85
+    probe = probing.Probe({"kind": "number"}, 1e-4).fit(rows[seen, :1], numbers[seen, 0, 0])
+    np.testing.assert_allclose(probe.answer(rows[unseen, :1]), numbers[unseen, 0, 0], atol=1e-3)
+
+
+def test_a_probe_finds_nothing_where_nothing_is():
+    rng = np.random.default_rng(0)
+    classes = {"kind": "class", "classes": list("abcd")}
+    probe = probing.Probe(classes, 10.0).fit(rng.normal(size=(500, 1, 8)), rng.integers(0, 4, 500))
+    assert 0.15 < (probe.answer(rng.normal(size=(500, 1, 8))) == rng.integers(0, 4, 500)).mean() < 0.35
+    only = probing.Probe(classes, 10.0).fit(rng.normal(size=(9, 1, 2)), np.full(9, 3))
+    assert only.answer(rng.normal(size=(4, 1, 2))).tolist() == [3] * 4
+
+
+def test_a_probe_stands_where_the_head_reads(tiny):
+    """The states of the last layer are what the head gets, at each of several positions."""
+    one = subject(tiny, task="bits")
+    split = probing.read_split(one, "test", 0)
+    tokens = one.tokens("test")
+    with torch.inference_mode():
+        logits = one.model.head(torch.from_numpy(split.states[-1])).unflatten(-1, one.model.shape)
+        values = torch.from_numpy(tokens.gather(np.arange(len(tokens)))[0])
+        torch.testing.assert_close(logits, one.model(values, torch.from_numpy(tokens.lengths)), atol=1e-5, rtol=0)
+
+
+# --- optimisation -------------------------------------------------------------------------------------------
+
+
+def test_gradients_and_their_confusion_are_those_of_a_loop(tiny, monkeypatch):
+    monkeypatch.setattr(optimisation, "BATCH", 2)
+    one = subject(tiny, "bert")
+    found = optimisation.batch_gradients(one, 0)
+    tokens, model = one.tokens("train"), one.model
+    order = np.random.default_rng(0).permutation(len(tokens))
+    expected = []
+    for place in range(0, 16, 2):
+        model.zero_grad()
+        for item in order[place : place + 2]:
+            values, _, targets = tokens.gather(np.array([item]))
+            length = torch.tensor([values.shape[1]])
+            loss = loss_of(model(torch.from_numpy(values.astype(np.int64)), length), torch.from_numpy(targets))
+            (loss / 2).backward()
+        expected.append(
+            torch.cat([torch.zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in model.parameters()])
+        )
+    torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=1e-4)
+    pairs = [(i, j) for i in range(8) for j in range(i + 1, 8)]
+    cosines = [torch.cosine_similarity(expected[i], expected[j], dim=0).item() for i, j in pairs]
+    np.testing.assert_allclose(optimisation.cosines(found), cosines, atol=1e-4)
+    assert optimisation.confusion(found) == pytest.approx(
+        max(0, *(-float(expected[i] @ expected[j]) for i, j in pairs)), abs=1e-4
+    )
+
+
+def test_the_bound_of_confusion_is_never_negative():
+    assert optimisation.confusion(torch.tensor([[1.0, 0], [1, 1]])) == 0
+    assert optimisation.confusion(torch.tensor([[1.0, 0], [-2, 1], [0, 1]])) == 2
+
+
+def test_singular_values_are_those_of_finite_differences(tiny):
+    one = subject(tiny)
+    one.model.double()
+    found = optimisation.singular_values(one, 0)
+    tokens, columns = one.tokens("train"), []
+    for item in sample(len(tokens), optimisation.ITEMS, 0):
+        values = torch.from_numpy(tokens.gather(np.array([item]))[0].astype(np.int64))
+        with torch.no_grad():
+            at = one.model.input(values)
+            steps = 1e-6 * torch.eye(at.numel(), dtype=torch.float64).reshape(-1, *at.shape[1:])
+            states = one.model.body(inputs_embeds=torch.cat([at + steps, at - steps])).last_hidden_state[:, -1]
+        columns.append(torch.linalg.svdvals((states[: at.numel()] - states[at.numel() :]).T / 2e-6))
+    torch.testing.assert_close(found, torch.stack(columns).mean(dim=0), atol=1e-6, rtol=1e-5)
+
+
+def test_noise_on_a_linear_body_changes_it_as_expected_and_is_taken_away():
+    body = torch.nn.Linear(50, 4000, bias=False).double()
+    inputs = torch.randn(6, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    before = body.weight.detach().clone()
+    with torch.no_grad():
+        outputs = body(inputs)
+        expected = (inputs.norm(dim=1) * 4000**0.5 / outputs.norm(dim=1)).mean().item()
+        for scale in optimisation.SCALES:
+            generator = torch.Generator().manual_seed(1)
+            found = optimisation.noise_change(body, lambda: body(inputs), scale, generator)
+            assert found == pytest.approx(scale * expected, rel=0.03)
+    assert torch.equal(body.weight, before)

@@ -1,0 +1,1 @@
+"""Analyses of representations: what models hold before they are fine-tuned."""
