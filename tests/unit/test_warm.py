@@ -84,7 +84,7 @@ def test_an_exception_shows_its_traceback_and_fails(spec, tmp_path, warm):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" in said
-    assert "KeyError: 'batch_size'" in said
+    assert "KeyError: 'precision'" in said
 
 
 def test_a_request_to_end_is_passed_on(endless, tmp_path, warm, eventually):

@@ -79,6 +79,8 @@ def write_checkpoint(folder: Path, model_type: str, vocabulary: int = VOCABULARY
     from transformers import AutoConfig, AutoModel
     from transformers.utils.logging import disable_progress_bar
 
+    from crossover.models import lstm  # noqa: F401  (which makes it known to transformers)
+
     disable_progress_bar()
     torch.manual_seed(7)
     config = AutoConfig.for_model(model_type, vocab_size=vocabulary, **SIZES[model_type] | changes)
