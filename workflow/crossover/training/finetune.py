@@ -16,7 +16,7 @@ from crossover.acquire.receipt import recorded_digests
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Change, Tokens
 from crossover.errors import UserError
-from crossover.files import read_sealed_json, sha256, tree_digest, write_json, write_parquet
+from crossover.files import check_file, read_sealed_json, sha256, tree_digest, write_json, write_parquet
 from crossover.models.sequence import SequenceModel, build_model, derived_seed
 from crossover.results import write_provenance
 from crossover.training.loop import Settings, batches, slices, train
@@ -144,10 +144,7 @@ def check_checkpoint(checkpoint: dict[str, Any]) -> str:
         return sha256(folder / "model.safetensors")
     record, recorded = recorded_digests(folder, checkpoint.get("receipt"))
     for name, digest in recorded.items():
-        if not (folder / name).exists() or sha256(folder / name) != digest:
-            raise UserError(
-                f"{folder / name} is not the file that {record} describes; delete {record.parent} and run snakemake again."
-            )
+        check_file(folder / name, digest, f"{record} describes", record.parent)
     return recorded["model.safetensors"]
 
 
