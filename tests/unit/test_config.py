@@ -250,6 +250,7 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
         ("tasks/digits.yaml", ["domain"], "pictures", "domain: input should be 'music', 'images',"),
         ("checkpoints/topics-gpt2.yaml", ["heads"], 5, "width must be a multiple of heads"),
         ("checkpoints/topics-gpt2.yaml", ["positions"], 32, "training.context must not be longer than positions"),
+        ("checkpoints/minilm.yaml", ["folder"], "model/../..", "folder must lie within the files; leave out .."),
         ("checkpoints/topics-gpt2.yaml", ["kind"], "web", "unknown kind web; known: download, folder, hub, pretrain."),
         ("conditions.yaml", ["random-all", "body"], "rnd", "random-all.body: input should be 'pretrained' or 'random'"),
         ("conditions.yaml", ["random-all", "trained"], "al", "random-all.trained: input should be 'all', 'frozen' or"),

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModel
 
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.models.architecture import ARCHITECTURES, group_of
+from crossover.models.architecture import ARCHITECTURES, group_of, stored_size
 from crossover.models.derive import derive, view_of
 from crossover.models.load import load_body, load_config
 from crossover.models.sequence import build_model
@@ -89,6 +89,12 @@ def test_an_architecture_that_nobody_described_can_be_trained(model, checkpoints
     assert reached >= {
         name for name, parameter in sequence.named_parameters() if name.startswith(f"body.{view.blocks}.")
     }
+
+
+def test_the_sizes_of_an_architecture_that_nobody_described_are_known_before_it_is_loaded(checkpoints):
+    stored = read_json(checkpoints / "electra/config.json")
+    assert [stored_size(stored, size) for size in ("depth", "width", "positions")] == [2, 16, 24]
+    assert [stored_size({}, size) for size in ("depth", "width", "positions")] == [None, None, None]
 
 
 @pytest.mark.parametrize(

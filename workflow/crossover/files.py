@@ -132,19 +132,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def check_file(path: Path, digest: str | None, origin: str) -> Path:
+def check_file(path: Path, digest: str | None, origin: str, made_as: Path | None = None) -> Path:
     """Make sure that a file is the one whose digest was recorded, and give its path back.
 
     Args:
         path: the file.
         digest: its SHA-256.
         origin: what recorded it, to go on after "the file that", such as "pretraining wrote".
+        made_as: the folder that is made or fetched as a whole; by default the file's own.
 
     Raises:
         UserError: the file is missing or is another one.
     """
     if not path.is_file() or sha256(path) != digest:
-        raise UserError(f"{path} is not the file that {origin}; delete {path.parent} and run snakemake again.")
+        folder = made_as or path.parent
+        raise UserError(f"{path} is not the file that {origin}; delete {folder} and run snakemake again.")
     return path
 
 

@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from crossover.acquire.checkpoint import address_on_hub
 from crossover.acquire.spec import dataset_spec, subset_of
 from crossover.analyses.registry import ANALYSES
 from crossover.config.checkpoints import (
@@ -91,8 +92,8 @@ def make_plan(study_name: str) -> Plan:
     for task in tasks:
         for checkpoint in checkpoints:
             _check_length(task, tasks[task], checkpoint, checkpoints[checkpoint])
+            own = Path(weights[checkpoint]["folder"], "tokenizer.json")
             for condition in conditions:
-                own = Path(weights[checkpoint]["folder"], "tokenizer.json")
                 _check_input(task, specs[tokens[task, checkpoint]], condition, conditions[condition], checkpoint, own)
                 stem = f"{task}.{checkpoint}.{condition}"
                 base = _run_identity(
@@ -298,7 +299,7 @@ def _origin(checkpoint: Checkpoint) -> str | None:
     """Where the weights are from, when that is on the web."""
     match checkpoint:
         case HubCheckpoint():
-            return f"https://huggingface.co/{checkpoint.id}/tree/{checkpoint.revision}"
+            return address_on_hub(checkpoint.id, checkpoint.revision)
         case DownloadedCheckpoint():
             return checkpoint.files[0].url
     return None

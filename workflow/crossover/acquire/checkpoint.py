@@ -28,29 +28,26 @@ def fetch_checkpoint(spec: dict[str, Any], folder: Path) -> None:
         UserError: the hub, the checkpoint, its commit or a file of it is not to be had, or crossover has no view of its
             architecture.
     """
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
     for name in NEEDED:
-        try:
-            _download(spec, name, folder)
-        except EntryNotFoundError as error:
-            raise _refusal(spec, name, error) from error
+        if absent := _download(spec, name, folder):
+            raise _refusal(spec, name, absent) from absent
         check_file_of_checkpoint(folder / name)
-    try:
-        _download(spec, TOKENIZER, folder)
-    except LocalEntryNotFoundError as error:  # the hub could not be asked
-        raise _refusal(spec, TOKENIZER, error) from error
-    except EntryNotFoundError:
+    if _download(spec, TOKENIZER, folder):
         (folder / TOKENIZER).write_text("null\n")
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the hub's library
     write_sealed_json(
         folder / "checkpoint.json",
         {
             "name": spec["name"],
-            "origin": f"https://huggingface.co/{spec['id']}/tree/{spec['revision']}",
+            "origin": address_on_hub(spec["id"], spec["revision"]),
             "sha256": {name: sha256(folder / name) for name in (*NEEDED, TOKENIZER)},
         },
     )
+
+
+def address_on_hub(identifier: str, revision: str) -> str:
+    """Where a person finds a checkpoint of the hub."""
+    return f"https://huggingface.co/{identifier}/tree/{revision}"
 
 
 def check_file_of_checkpoint(path: Path) -> None:
@@ -72,25 +69,28 @@ def check_file_of_checkpoint(path: Path) -> None:
         raise UserError(f"{path} is not a whole safetensors file ({error}); fetch it again.") from error
 
 
-def _download(spec: dict[str, Any], name: str, folder: Path) -> None:
+def _download(spec: dict[str, Any], name: str, folder: Path) -> Exception | None:
     """Let the hub's own library fetch a file.
 
+    Returns:
+        None, or what the hub answered when the commit has no such file.
+
     Raises:
-        EntryNotFoundError: there is no such file.
         UserError: it is not to be had for any other reason.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import RemoteEntryNotFoundError
     from huggingface_hub.utils import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
         hf_hub_download(spec["id"], name, revision=spec["revision"], local_dir=folder)
-    except EntryNotFoundError:
-        raise
+    except RemoteEntryNotFoundError as error:
+        return error
     except Exception as error:  # the library and those below it have their own kind for each of many troubles
         raise _refusal(spec, name, error) from error
+    return None
 
 
 def _refusal(spec: dict[str, Any], name: str, error: Exception) -> UserError:

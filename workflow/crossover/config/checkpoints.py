@@ -111,6 +111,13 @@ class DownloadedCheckpoint(Described):
     folder: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")] = "."
     """Where in them config.json and model.safetensors lie, and tokenizer.json if there is one."""
 
+    @model_validator(mode="after")
+    def within_the_files(self) -> "DownloadedCheckpoint":
+        """What lies elsewhere was not downloaded, and cannot be checked."""
+        if ".." in self.folder.split("/"):
+            raise ValueError("folder must lie within the files; leave out ..")
+        return self
+
 
 Checkpoint = Annotated[
     PretrainedHere | HubCheckpoint | DownloadedCheckpoint | LocalCheckpoint, Field(discriminator="kind")

@@ -78,4 +78,4 @@ def _checked(tokenizer: Settings) -> tuple[Path, str]:
     record, digests = recorded_digests(path.parent, tokenizer.get("receipt"))
     if path.name not in digests:
         raise UserError(f"{record} lists no {path}; choose another encoding, or name a tokenizer.")
-    return check_file(path, digests[path.name], f"{record} describes"), digests[path.name]
+    return check_file(path, digests[path.name], f"{record} describes", record.parent), digests[path.name]

@@ -22,6 +22,7 @@ class Architecture:
             and cover every parameter of the body; a test holds them to it.
         blocks: dotted path of the list of transformer blocks.
         token_table: dotted path of the token embeddings, which a new input replaces.
+        dropouts: attributes of the model's config that hold dropout probabilities.
         positions: attribute of the model's config that holds the longest sequence, or what computes that from the config;
             None where there is no limit.
         width: attribute of the model's config that holds the hidden size.
@@ -30,7 +31,6 @@ class Architecture:
         reserved: positions that the model keeps for itself.
         segments: attribute of the model's config that holds how many segments the model tells apart, where it does.
         body_of: takes the body out of a model, such as its encoder; by default it is all of the model.
-        dropouts: attributes of the model's config that hold dropout probabilities.
         options: keyword arguments for AutoModel, such as leaving out a pooler that no loss reaches.
         heads: attribute of the model's config that holds the number of attention heads, if it has them.
         inner: attribute of the model's config that holds the width inside a feed-forward layer; None where it is four
@@ -42,11 +42,11 @@ class Architecture:
     groups: dict[str, str]
     blocks: str
     token_table: str
-    positions: str | Callable[[Any], int | None] | None
-    width: str
-    depth: str
     dropouts: tuple[str, ...]
-    options: dict[str, object]
+    positions: str | Callable[[Any], int | None] | None = "max_position_embeddings"
+    width: str = "hidden_size"
+    depth: str = "num_hidden_layers"
+    options: dict[str, object] = field(default_factory=dict)
     input_width: str | None = None
     reserved: int = 0
     segments: str | None = None
@@ -109,9 +109,6 @@ _BERT = Architecture(
     },
     blocks="encoder.layer",
     token_table="embeddings.word_embeddings",
-    positions="max_position_embeddings",
-    width="hidden_size",
-    depth="num_hidden_layers",
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     options={"add_pooling_layer": False},
     objective="masked",
@@ -133,7 +130,6 @@ ARCHITECTURES = {
         width="n_embd",
         depth="n_layer",
         dropouts=("embd_pdrop", "attn_pdrop", "resid_pdrop"),
-        options={},
         heads="n_head",
         inner=None,
         objective="causal",
@@ -170,7 +166,6 @@ ARCHITECTURES = {
         width="d_model",
         depth="num_layers",
         dropouts=("dropout_rate",),
-        options={},
         body_of=attrgetter("encoder"),
     ),
     "bart": Architecture(
@@ -183,11 +178,9 @@ ARCHITECTURES = {
         },
         blocks="layers",
         token_table="embed_tokens",
-        positions="max_position_embeddings",
         width="d_model",
         depth="encoder_layers",
         dropouts=("dropout", "attention_dropout", "activation_dropout"),
-        options={},
         body_of=attrgetter("encoder"),
     ),
     # Attention within a window; no position attends to all. Sequences are padded to whole windows.
@@ -203,8 +196,6 @@ ARCHITECTURES = {
         blocks="layers",
         token_table="patch_embeddings",
         positions=_patches,
-        width="hidden_size",
-        depth="num_hidden_layers",
         dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
         options={"add_pooling_layer": False},
         body_of=_sequence_vit,
@@ -220,10 +211,7 @@ ARCHITECTURES = {
         blocks="layers",
         token_table="embed_tokens",
         positions=None,
-        width="hidden_size",
-        depth="num_hidden_layers",
         dropouts=("dropout",),
-        options={},
         heads=None,
         inner=None,
         objective="causal",
@@ -238,11 +226,7 @@ ARCHITECTURES = {
         },
         blocks="layers",
         token_table="embed_tokens",
-        positions="max_position_embeddings",
-        width="hidden_size",
-        depth="num_hidden_layers",
         dropouts=("attention_dropout",),
-        options={},
         objective="causal",
     ),
 }
@@ -269,14 +253,10 @@ def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "posi
     Returns:
         The size; None where the architecture has no such limit, and where the file leaves it to the architecture.
     """
-    architecture = ARCHITECTURES.get(str(config.get("model_type")))
-    if architecture is None:
-        return None
-    return (
-        architecture.longest(SimpleNamespace(**config))
-        if size == "positions"
-        else config.get(getattr(architecture, size))
-    )
+    architecture = ARCHITECTURES.get(str(config.get("model_type")), _BERT)  # whose sizes most others call alike
+    if size == "positions":
+        return architecture.longest(SimpleNamespace(**config))
+    return config.get(getattr(architecture, size))
 
 
 def group_of(architecture: Architecture, parameter: str) -> str:

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 from functools import cache
+from operator import methodcaller
 from typing import Any
 
 import torch
@@ -49,9 +50,11 @@ def derive(config: PretrainedConfig) -> Architecture:
         )
 
     model, options = _build(config, missing)
-    body = model.get_encoder() if config.is_encoder_decoder else model
+    body_of = methodcaller("get_encoder") if config.is_encoder_decoder else Architecture.body_of
+    body = body_of(model)
+    taken = inspect.signature(body.forward).parameters
     for name in ("inputs_embeds", "attention_mask"):
-        if name not in inspect.signature(body.forward).parameters:
+        if name not in taken:
             raise missing(f"it does not take {name}")
     paths = {module: path for path, module in body.named_modules()}
     table = body.get_input_embeddings()
@@ -75,15 +78,11 @@ def derive(config: PretrainedConfig) -> Architecture:
         blocks=blocks,
         token_table=paths[table],
         positions=_longest(body, blocks),
-        width="hidden_size",
-        depth="num_hidden_layers",
         dropouts=tuple(name for name, value in vars(config).items() if _is_dropout(name, value)),
         options=options,
         input_width=entry[0] if table.embedding_dim != width else None,
-        segments="type_vocab_size"
-        if hasattr(config, "type_vocab_size") and "token_type_ids" in inspect.signature(body.forward).parameters
-        else None,
-        body_of=(lambda model: model.get_encoder()) if config.is_encoder_decoder else (lambda model: model),
+        segments="type_vocab_size" if hasattr(config, "type_vocab_size") and "token_type_ids" in taken else None,
+        body_of=body_of,
     )
 
 

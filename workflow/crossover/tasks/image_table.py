@@ -7,7 +7,7 @@ from typing import Any
 
 from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
-from crossover.tasks.images import SameSize, read_image
+from crossover.tasks.images import ImageReader
 from crossover.tasks.items import Items
 from crossover.tasks.raw import Record, files_by_split, gather
 from crossover.tasks.rows import read_rows
@@ -26,22 +26,17 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     Raises:
         UserError: a file cannot be read or lacks a column, or an image is none, or of another size than the first.
     """
-    size, skipped = SameSize(), []
+    reader = ImageReader(settings)
 
     def records() -> Iterator[Record]:
         for record in _records(settings, receipt):
-            try:
-                image = read_image(io.BytesIO(record.pop("image")), record["source"], settings)
-            except UserError as error:
-                if settings["damaged"] == "refuse":
-                    raise
-                skipped.append({"input": record["source"], "reason": str(error)})
-                continue
-            size.check(image, record["source"])
-            yield record | {"sequence": image.ravel()}
+            source = record["source"]
+            image = reader.read(io.BytesIO(record.pop("image")), source, source)
+            if image is not None:
+                yield record | {"sequence": image.ravel()}
 
     items = gather(records(), settings, receipt, unit="pixels")
-    return replace(items, shape=size.shape, skipped=skipped)
+    return replace(items, shape=reader.shape, skipped=reader.skipped)
 
 
 def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:

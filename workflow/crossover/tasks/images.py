@@ -10,7 +10,7 @@ from PIL import Image
 from crossover.acquire.receipt import Receipt
 from crossover.errors import UserError
 from crossover.tasks.items import Items
-from crossover.tasks.labels import read_labels, split_of
+from crossover.tasks.labels import Skipped, read_labels, split_of
 
 # What Pillow raises for damaged files, and for those whose pixels would fill the memory.
 UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, RuntimeError, Image.DecompressionBombError)
@@ -32,18 +32,9 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
         UserError: a file is no image, or of another size than the first, or the labels do not fit the files.
     """
     labels, skipped = read_labels(receipt, settings, image_suffixes())
-    images: dict[str, np.ndarray] = {}
-    size = SameSize()
-    for file in labels:
-        try:
-            pixels = read_image(receipt.root / file, str(receipt.root / file), settings)
-        except UserError as error:
-            if settings["damaged"] == "refuse":
-                raise
-            skipped.append({"input": file, "reason": str(error)})
-            continue
-        size.check(pixels, str(receipt.root / file))
-        images[file] = pixels
+    reader = ImageReader(settings)
+    read = {file: reader.read(receipt.root / file, str(receipt.root / file), file) for file in labels}
+    images = {file: pixels for file, pixels in read.items() if pixels is not None}
     if not images:
         raise UserError(f"{receipt.root} has no image that can be read; put images there, one folder per class.")
     names = list(images)
@@ -51,7 +42,7 @@ def read(settings: dict[str, Any], receipt: Receipt) -> Items:
     table = pd.DataFrame({**columns, "target": [labels[name] for name in names]})
     if settings["split_folders"]:
         table["split"] = [split_of(receipt, file) for file in names]
-    return Items(table, unit="pixels", shape=size.shape, skipped=skipped)
+    return Items(table, unit="pixels", shape=reader.shape, skipped=skipped + reader.skipped)
 
 
 def image_suffixes() -> set[str]:
@@ -59,19 +50,42 @@ def image_suffixes() -> set[str]:
     return {suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN}
 
 
-class SameSize:
-    """Refuses an image that is of another size than the first."""
+class ImageReader:
+    """Reads images of one size.
 
-    def __init__(self) -> None:
+    Attributes:
+        shape: rows and columns, for colours channels too; None before the first image.
+        skipped: what is no image, where that is to be passed over.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        """`settings` are `colour`, `resize` and `damaged`."""
+        self.settings = settings
         self.shape: tuple[int, ...] | None = None
         self.first = ""
+        self.skipped: Skipped = []
 
-    def check(self, pixels: np.ndarray, name: str) -> None:
-        """Compare an image [rows, columns] or [rows, columns, channels] with the first.
+    def read(self, file: Path | IO[bytes], name: str, listed: str) -> np.ndarray | None:
+        """Read an image, uint8 [rows, columns] or [rows, columns, channels].
+
+        Args:
+            file: whatever Pillow reads.
+            name: what an error calls it.
+            listed: what it is called among those that are passed over.
+
+        Returns:
+            The image, or None when it is passed over.
 
         Raises:
-            UserError: it is of another size.
+            UserError: it is no whole image, where that is not to be passed over, or of another size than the first.
         """
+        try:
+            pixels = read_image(file, name, self.settings)
+        except UserError as error:
+            if self.settings["damaged"] == "refuse":
+                raise
+            self.skipped.append({"input": listed, "reason": str(error)})
+            return None
         if self.shape is None:
             self.shape, self.first = pixels.shape, name
         if pixels.shape != self.shape:
@@ -79,6 +93,7 @@ class SameSize:
                 f"{name} has {_size(pixels.shape)} pixels, but {self.first} has {_size(self.shape)}; "
                 "set reader.resize to [rows, columns], or remove it."
             )
+        return pixels
 
 
 def read_image(file: Path | IO[bytes], name: str, settings: dict[str, Any]) -> np.ndarray:

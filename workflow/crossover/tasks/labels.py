@@ -30,9 +30,10 @@ def read_labels(receipt: Receipt, settings: dict[str, Any], kinds: Container[str
         labels = {file: label for file, [label] in rows.items()}
         others = [file for file in receipt.files if file not in labels and file != table["file"]]
         return labels, [{"input": file, "reason": f"not in {table['file']}"} for file in others]
-    others = [file for file in receipt.files if Path(file).suffix.lower() not in kinds]
+    wanted = [file for file in receipt.files if Path(file).suffix.lower() in kinds]
     depth = 1 if settings["split_folders"] else 0
-    labels = {file: _folder_of(receipt, file, depth) for file in receipt.files if file not in set(others)}
+    labels = {file: _folder_of(receipt, file, depth) for file in wanted}
+    others = [file for file in receipt.files if file not in labels]
     return labels, [{"input": file, "reason": "its ending is not one of those that are read"} for file in others]
 
 

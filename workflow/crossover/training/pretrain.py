@@ -87,18 +87,8 @@ def pretrain_checkpoint(
         loss = held_out_loss(model, tokens.held_out, context, ask, seed, device)
         return -loss, loss
 
-    settings = Settings(
-        max_steps=training["steps"],
-        evaluate_every=max(1, training["steps"] // 20),
-        patience=None,
-        best_possible=None,
-        learning_rate=training["learning_rate"],
-        weight_decay=training["weight_decay"],
-        gradient_clip=1.0,
-        warm_up=max(1, round(WARM_UP * training["steps"])),
-    )
     store = StateStore(out / "state", save_every)
-    progress = train(model, settings, losses_of, validate, store)
+    progress = train(model, _settings(training), losses_of, validate, store)
 
     save_model(model, out)
     with replacing(out / "tokenizer.json") as temporary:
@@ -125,6 +115,19 @@ def pretrain_checkpoint(
     )
     write_sealed_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(corpus)}))
     store.clear()
+
+
+def _settings(training: dict[str, Any]) -> Settings:
+    return Settings(
+        max_steps=training["steps"],
+        evaluate_every=max(1, training["steps"] // 20),
+        patience=None,
+        best_possible=None,
+        learning_rate=training["learning_rate"],
+        weight_decay=training["weight_decay"],
+        gradient_clip=1.0,
+        warm_up=max(1, round(WARM_UP * training["steps"])),
+    )
 
 
 def _asking(objective: str, tokenizer: Tokenizer) -> Ask:

@@ -10,7 +10,7 @@ from torch import Tensor
 from crossover.acquire.receipt import recorded_digests
 from crossover.encodings.tokens import Change, Tokens
 from crossover.errors import UserError
-from crossover.files import sha256, tree_digest
+from crossover.files import check_file, sha256, tree_digest
 
 
 def check_checkpoint(checkpoint: dict[str, Any]) -> str:
@@ -33,10 +33,7 @@ def check_checkpoint(checkpoint: dict[str, Any]) -> str:
         return sha256(folder / "model.safetensors")
     record, recorded = recorded_digests(folder, checkpoint.get("receipt"))
     for name, digest in recorded.items():
-        if not (folder / name).exists() or sha256(folder / name) != digest:
-            raise UserError(
-                f"{folder / name} is not the file that {record} describes; delete {record.parent} and run snakemake again."
-            )
+        check_file(folder / name, digest, f"{record} describes", record.parent)
     return recorded["model.safetensors"]
 
 
