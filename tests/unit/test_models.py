@@ -354,6 +354,23 @@ def test_heads_and_poolers_of_other_tasks_are_passed_over(model, kind, tiny, tmp
     assert same(found, weights(build(tiny, model)), "body.")
 
 
+@pytest.mark.parametrize("model", ["t5", "bart"])
+def test_a_file_of_an_encoder_alone_is_enough(model, tiny, tmp_path):
+    """As those of protein language models are published; a tensor of the encoder itself must still not be missing."""
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny.checkpoints[model]["folder"], folder)
+    whole = load_file(folder / "model.safetensors")
+    tensors = {name: tensor for name, tensor in whole.items() if "decoder." not in name}
+    assert len(tensors) < len(whole)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    mine = {"name": "mine", "folder": str(folder)}
+    assert same(weights(build(tiny, model, checkpoint=mine)), weights(build(tiny, model)), "body.")
+
+    norm = next(name for name in tensors if "norm" in name)
+    save_file({name: tensor for name, tensor in tensors.items() if name != norm}, folder / "model.safetensors")
+    assert f"lacks {norm}; " in refusal(tiny, folder, model=model)
+
+
 def test_tensors_of_another_shape_are_named(broken, tiny):
     set_config(broken, n_positions=POSITIONS + 8)
     text = refusal(tiny, broken)

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import Described, Model, Name, Share
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
-from crossover.models.architecture import ARCHITECTURES
+from crossover.models.architecture import ARCHITECTURES, WINDOW
 
 
 class Pretraining(Model):
@@ -47,8 +47,8 @@ class PretrainedHere(Described):
     """Licence of the corpus."""
     corpus: Corpus
     """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
-    architecture: Literal["gpt2", "llama", "lstm", "bert", "roberta", "albert"]
-    """Hugging Face model type, or an LSTM: the first three learn to predict the next token, the others masked ones."""
+    architecture: Literal["gpt2", "llama", "lstm", "bert", "roberta", "albert", "longformer", "t5", "bart"]
+    """Hugging Face model type, or an LSTM: the first three learn to predict the next token, the others masked ones (of t5 and bart, encoders)."""
     vocabulary: Annotated[int, Field(ge=257)]
     """Size of the byte-level BPE vocabulary, trained on the same corpus."""
     blocks: PositiveInt
@@ -69,6 +69,9 @@ class PretrainedHere(Described):
         """Shapes that cannot be built are refused before anything runs."""
         if self.width % self.heads:
             raise ValueError("width must be a multiple of heads")
+        window = WINDOW if self.architecture == "longformer" else 1
+        if self.positions % window:
+            raise ValueError(f"positions must be a multiple of {window}, the window of {self.architecture}'s attention")
         if self.training.context > self.positions:
             raise ValueError("training.context must not be longer than positions")
         if ARCHITECTURES[self.architecture].objective == "masked" and self.vocabulary < 259:

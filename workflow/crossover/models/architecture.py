@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from crossover.errors import UserError
 
+WINDOW = 64  # positions that a Longformer that is made here attends to
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -36,7 +38,7 @@ class Architecture:
         inner: attribute of the model's config that holds the width inside a feed-forward layer; None where it is four
             times the hidden size by itself.
         objective: how it is pretrained as a language model, "causal" or "masked"; None where that is not done here.
-        settings: further settings of models that are made here.
+        settings: further settings of models that are made here; of an encoder that has a decoder, none is made.
     """
 
     groups: dict[str, str]
@@ -167,6 +169,10 @@ ARCHITECTURES = {
         depth="num_layers",
         dropouts=("dropout_rate",),
         body_of=attrgetter("encoder"),
+        heads="num_heads",
+        inner="d_ff",
+        objective="masked",
+        settings={"num_decoder_layers": 0},
     ),
     "bart": Architecture(
         groups={
@@ -182,9 +188,13 @@ ARCHITECTURES = {
         depth="encoder_layers",
         dropouts=("dropout", "attention_dropout", "activation_dropout"),
         body_of=attrgetter("encoder"),
+        heads="encoder_attention_heads",
+        inner="encoder_ffn_dim",
+        objective="masked",
+        settings={"decoder_layers": 0},
     ),
     # Attention within a window; no position attends to all. Sequences are padded to whole windows.
-    "longformer": replace(_BERT, reserved=2, objective=None),
+    "longformer": replace(_BERT, reserved=2, settings={"attention_window": WINDOW}),
     "vit": Architecture(
         groups={
             "embeddings": r"patch_embeddings\.",

@@ -5,14 +5,22 @@ import math
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PretrainedConfig, PreTrainedModel
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from crossover.errors import UserError
@@ -39,7 +47,6 @@ log = logging.getLogger(__name__)
 WARM_UP = 0.05  # share of the steps
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "curve.parquet")
 BASELINES = {"unigram": 1, "trigram": 3}  # tokens that are counted together
-MODELS = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 
 
 def pretrain_checkpoint(
@@ -75,7 +82,8 @@ def pretrain_checkpoint(
         )
     ask = _asking(objective, tokenizer)
     torch.manual_seed(derived_seed(seed, "body"))
-    model = MODELS[objective].from_config(model_config(spec, architecture, tokenizer)).to(device)
+    whole = empty_model(objective, model_config(spec, architecture, tokenizer))
+    model = (EncoderReader(whole) if whole.config.is_encoder_decoder else whole).to(device)
     torch.manual_seed(derived_seed(seed, "dropout"))
 
     def losses_of(step: int) -> list[Tensor]:
@@ -90,7 +98,7 @@ def pretrain_checkpoint(
     store = StateStore(out / "state", save_every)
     progress = train(model, _settings(training), losses_of, validate, store)
 
-    save_model(model, out)
+    save_model(whole, out)
     with replacing(out / "tokenizer.json") as temporary:
         tokenizer.save(str(temporary))
     write_parquet(
@@ -115,6 +123,24 @@ def pretrain_checkpoint(
     )
     write_sealed_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(corpus)}))
     store.clear()
+
+
+class EncoderReader(nn.Module):
+    """The encoder of an encoder-decoder model as a masked language model: its token embeddings score what it has read.
+
+    Args:
+        model: its token embeddings are drawn anew, as BERT's: T5's are as large as its decoder, which scales them, wants them.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.encoder = model.get_encoder()
+        self.output = model.get_output_embeddings()
+        nn.init.normal_(self.output.weight, std=0.02)
+
+    def forward(self, input_ids: Tensor) -> SimpleNamespace:
+        """The scores of each token at each position, [batch, length, tokens], as `logits`."""
+        return SimpleNamespace(logits=self.output(self.encoder(input_ids).last_hidden_state))
 
 
 def _settings(training: dict[str, Any]) -> Settings:
@@ -148,6 +174,13 @@ def model_config(spec: dict[str, Any], architecture: Architecture, tokenizer: To
         pad_token_id=tokenizer.token_to_id(PAD),
         **architecture.config_of(spec["blocks"], spec["width"], spec["heads"], spec["positions"], spec["dropout"]),
     )
+
+
+def empty_model(objective: str, config: PretrainedConfig) -> PreTrainedModel:
+    """A language model with random weights, in the class of transformers that it is saved as."""
+    if config.is_encoder_decoder:
+        return AutoModelForSeq2SeqLM.from_config(config)
+    return {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}[objective].from_config(config)
 
 
 def save_model(model: PreTrainedModel, out: Path) -> None:
