@@ -204,6 +204,27 @@ def test_neither_padding_nor_company_changes_a_prediction(model, task, _tiny, da
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=0)
 
 
+# BART and ViT number positions by themselves, and what an LSTM reads first changes all that follows.
+@pytest.mark.parametrize("model", sorted(set(SIZES) - {"bart", "vit", "lstm"}))
+@given(length=st.integers(1, 10), padding=st.integers(1, 8), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=10)
+def test_padding_on_the_left_is_padding_on_the_right(model, length, padding, seed, _tiny):
+    body = build(_tiny, model).body
+    generator = torch.Generator().manual_seed(seed)
+    width = SIZES[model].get("embedding_size", 16)
+    items, noise = (torch.randn(2, size, width, generator=generator) for size in (length, padding))
+    real, hidden = torch.ones(2, length), torch.zeros(2, padding)
+    first = ARCHITECTURES[model].reserved
+    places = torch.cat([torch.full((padding,), first), torch.arange(length) + first]).expand(2, -1)
+    numbered = {} if model == "t5" else {"position_ids": places}  # T5's positions are relative
+    with torch.inference_mode():
+        right = body(inputs_embeds=torch.cat([items, noise], 1), attention_mask=torch.cat([real, hidden], 1))
+        left = body(inputs_embeds=torch.cat([noise, items], 1), attention_mask=torch.cat([hidden, real], 1), **numbered)
+    torch.testing.assert_close(
+        left.last_hidden_state[:, padding:], right.last_hidden_state[:, :length], atol=1e-5, rtol=0
+    )
+
+
 @EACH
 @pytest.mark.parametrize(("task", "read_out"), [("listops", 1), ("bits", 2)])
 def test_the_last_real_positions_are_read_and_no_padding(model, task, read_out, tiny):
