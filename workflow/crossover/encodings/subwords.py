@@ -61,7 +61,6 @@ def make_encoder(settings: Settings, card: Settings, training: Items) -> Subword
     require_type(card, training, "subwords", "large_string")
     path, digest = _checked(settings["tokenizer"])
     tokenizer = read_tokenizer(path)
-    tokenizer.no_padding()
     special = tokenizer.num_special_tokens_to_add("second" in training.schema.names)
     if settings["max_length"] <= special:
         raise UserError(

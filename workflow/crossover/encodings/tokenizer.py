@@ -9,7 +9,7 @@ from crossover.errors import UserError
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """Read a tokenizer.json.
+    """Read a tokenizer.json; what it says of padding and truncation is for other uses, and left out.
 
     Raises:
         UserError: it is none.
@@ -17,11 +17,14 @@ def read_tokenizer(path: Path) -> Tokenizer:
     if path.read_bytes().strip() == b"null":  # as fetched where the hub has none
         raise UserError(f"{path}: this checkpoint has no tokenizer.json; choose another encoding, or name a tokenizer.")
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception for whatever it cannot read
         raise UserError(
             f"{path} is no tokenizer of the Hugging Face tokenizers library ({error}); make or fetch it again."
         ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def unknown_id(tokenizer: Tokenizer) -> int | None:
