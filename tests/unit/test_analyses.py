@@ -69,10 +69,8 @@ def states(seed: int, positions: int = 60, width: int = 5) -> tuple[np.ndarray, 
 def test_every_kind_works_on_every_architecture(kind, model, tiny, tmp_path):
     bodies = ("pretrained", "random") if ANALYSES[kind].paired else ("pretrained",)
     asked = spec(tiny, kind, *((model, body) for body in bodies))
-    if kind in ("heads", "attention") and model in ("longformer", "vit", "lstm"):  # windows, our own reading, no heads
-        with pytest.raises(
-            UserError, match=rf"^checkpoint tiny-{model} \({model}\) gives no attention maps; list the other"
-        ):
+    if kind in ("heads", "attention") and model == "lstm":
+        with pytest.raises(UserError, match=r"^checkpoint tiny-lstm \(lstm\) gives no attention maps; list the other"):
             analyse_models(asked, 0, tmp_path, CPU, "test")
         return
     analyse_models(asked, 0, tmp_path, CPU, "test")
@@ -80,6 +78,33 @@ def test_every_kind_works_on_every_architecture(kind, model, tiny, tmp_path):
     values = pd.read_parquet(tmp_path / "values.parquet")
     assert len(values)
     assert np.isfinite(values[next(name for name in ("value", "distance", "score") if name in values)]).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "attention", "asking", "answering", "norm", "reach"),
+    [
+        ("vit", "layers.0.attention", "q_proj", "k_proj", "layers.0.layernorm_before", 99),
+        ("longformer", "encoder.layer.0.attention.self", "query", "key", None, 2),
+    ],
+)
+@torch.inference_mode()
+def test_maps_are_those_of_the_first_layers_queries_and_keys(model, attention, asking, answering, norm, reach, tiny):
+    """By hand, head by head, of the architectures whose maps are not handed through."""
+    asked = subject(tiny, model)
+    tokens, items, body = asked.tokens("test"), np.arange(4), asked.model.body
+    [(_, layers, lengths)] = asked.states(tokens, items)
+    entering = body.get_submodule(norm)(layers[0]) if norm else layers[0]
+    queries, keys = (
+        body.get_submodule(f"{attention}.{name}")(entering).unflatten(-1, (2, 8)).transpose(1, 2)
+        for name in (asking, answering)
+    )
+    for item, maps in enumerate(asked.attention(tokens, items)):
+        places = torch.arange(lengths[item])
+        scores = (queries[item] @ keys[item].transpose(1, 2) / 8**0.5)[:, : len(places), : len(places)]
+        far = (places[:, None] - places).abs() > reach
+        wanted = scores.masked_fill(far, -torch.inf).softmax(-1)
+        assert maps.shape == (2, 2, len(places), len(places))
+        assert maps[0] == pytest.approx(wanted.numpy(), abs=1e-5)
 
 
 def test_equal_seeds_give_equal_bytes(tiny, tmp_path):

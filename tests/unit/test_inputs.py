@@ -102,6 +102,17 @@ def test_segments_are_those_of_the_tokenizer(name, mirrored):
             assert segments(torch.tensor([ids]), separator)[0].tolist() == types
 
 
+@pytest.mark.parametrize("name", [BERT, GPT2])
+def test_a_text_that_spells_a_special_token_is_a_text_like_any_other(name, mirrored):
+    path = mirrored(name) / "tokenizer.json"
+    plain = AutoTokenizer.from_pretrained(path.parent)
+    special = dict(zip(plain.all_special_tokens, plain.all_special_ids, strict=True))
+    special.pop(plain.unk_token if name == BERT else None, None)  # which stands for what the vocabulary lacks
+    text = f"call {' me '.join(special)} ishmael"
+    assert set(special.values()) <= set(plain(text)["input_ids"]), "where nothing is done about it"
+    assert not set(read_tokenizer(path).encode(text, add_special_tokens=False).ids) & set(special.values())
+
+
 @WITH_TOKENS
 @pytest.mark.parametrize("body", ["random", {"kind": "statistics"}])
 def test_input_and_body_are_chosen_independently(model, body, on_subwords):

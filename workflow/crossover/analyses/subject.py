@@ -97,9 +97,9 @@ class Subject:
             raise trouble from error
         for _, output, lengths in self.look(tokens, items, output_attentions=True):
             maps = [layer for layer in getattr(output, "attentions", None) or () if layer is not None]
-            if not maps or any(layer.shape[-1] != layer.shape[-2] for layer in maps):  # a window is not a map
+            if not maps:
                 raise trouble
-            whole = torch.stack(list(maps)).double().cpu().numpy()
+            whole = torch.stack([_whole(layer) for layer in maps]).double().cpu().numpy()
             for item, length in enumerate(lengths.tolist()):
                 yield whole[:, item, :, :length, :length]
 
@@ -109,6 +109,21 @@ class Subject:
             f"checkpoint {self.name} ({architecture}) gives no {what}; list the other checkpoints under `checkpoints` of the "
             f"analyses {analyses}, or leave these out."
         )
+
+
+def _whole(maps: Tensor) -> Tensor:
+    """Maps of every query and key, [batch, heads, length, length], also from those of windows, as Longformer gives them.
+
+    Args:
+        maps: [batch, heads, length, keys]; fewer keys than positions are the window around each query.
+    """
+    length, keys = maps.shape[-2:]
+    if keys == length:
+        return maps
+    whole = maps.new_zeros(*maps.shape[:-1], length + keys - 1)  # with room for windows that reach over the ends
+    places = torch.arange(length, device=maps.device)[:, None] + torch.arange(keys, device=maps.device)
+    whole.scatter_(-1, places.expand_as(maps), maps)
+    return whole[..., keys // 2 : keys // 2 + length]
 
 
 def sample(count: int, most: int, seed: int) -> np.ndarray:

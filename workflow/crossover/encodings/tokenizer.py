@@ -11,6 +11,8 @@ from crossover.errors import UserError
 def read_tokenizer(path: Path) -> Tokenizer:
     """Read a tokenizer.json; what it says of padding and truncation is for other uses, and left out.
 
+    A text that spells a special token, such as "[SEP]", is a text like any other.
+
     Raises:
         UserError: it is none.
     """
@@ -24,6 +26,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
         ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

@@ -23,25 +23,34 @@ class SequenceViT(nn.Module):
         self.layers = vit.layers
         self.layernorm = vit.layernorm
 
+    def set_attn_implementation(self, name: str) -> None:
+        """Choose how attention is computed, as in Hugging Face models."""
+        self.config._attn_implementation = name
+
     def forward(self, inputs_embeds: Tensor, attention_mask: Tensor, **asked: Any) -> BaseModelOutput:
         """Read sequences.
 
         Args:
             inputs_embeds: float32 [batch, longest, width].
             attention_mask: int64 [batch, longest], 0 in the padding.
-            asked: what else Hugging Face models can be asked for: `output_hidden_states`.
+            asked: what else Hugging Face models can be asked for: `output_hidden_states`, and `output_attentions` of the
+                implementation `eager`.
 
         Returns:
             `last_hidden_state`, float32 [batch, longest, width], and when asked for the states before each block and the
-            last.
+            last, and the attention maps of each block [batch, heads, longest, longest].
         """
         hidden = self.dropout(inputs_embeds + self.position_embeddings[:, : inputs_embeds.shape[1]])
         mask = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=attention_mask)
         states: tuple[Tensor, ...] = (hidden,)
-        for layer in self.layers:
+        maps: list[Tensor] = []
+        for layer in self.layers:  # which keeps its maps to itself
+            hook = layer.attention.register_forward_hook(lambda module, given, found: maps.append(found[1]))
             states += (layer(states[-1], mask),)
+            hook.remove()
         last = self.layernorm(states[-1])
         return BaseModelOutput(
             last_hidden_state=last,
             hidden_states=(*states[:-1], last) if asked.get("output_hidden_states") else None,
+            attentions=tuple(maps) if asked.get("output_attentions") else None,
         )

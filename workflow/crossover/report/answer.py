@@ -87,8 +87,8 @@ def _compare(
     headings = {
         "higher": f"{left[0].upper()}{left[1:]} scored higher",
         "lower": f"{left[0].upper()}{left[1:]} scored lower",
-        "maybe-higher": "Higher by its own interval, but not after the correction for all comparisons",
-        "maybe-lower": "Lower by its own interval, but not after the correction for all comparisons",
+        "maybe-higher": "Higher by its own interval, but not after the correction for the number of comparisons",
+        "maybe-lower": "Lower by its own interval, but not after the correction for the number of comparisons",
         "undecided": "No difference could be shown",
     }
     return Comparison(
