@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     BartModel,
     BertModel,
+    EsmModel,
     GPT2Model,
     LlamaModel,
     LongformerModel,
@@ -58,6 +59,22 @@ class PlainViT(nn.Module):
         return self.vit(pixel_values=inputs_embeds, attention_mask=attention_mask)
 
 
+class PlainESM(nn.Module):
+    """The plain model, whose table of tokens is told what to give: embeddings that are given to itself it neither norms nor
+    numbers."""
+
+    def __init__(self, esm):
+        super().__init__()
+        self.esm = esm
+
+    def forward(self, inputs_embeds=None, attention_mask=None, input_ids=None):
+        if inputs_embeds is not None:
+            self.esm.embeddings.token_dropout = False
+            self.esm.embeddings.word_embeddings.forward = lambda ids: inputs_embeds
+            input_ids = torch.full(inputs_embeds.shape[:2], 5)
+        return self.esm(input_ids=input_ids, attention_mask=attention_mask)
+
+
 class PlainLSTM(nn.Module):
     """Lu et al.'s LSTM from its equations, one position after another."""
 
@@ -93,6 +110,7 @@ PLAIN = {
     "bart": lambda folder: BartModel.from_pretrained(folder).encoder,
     "llama": LlamaModel.from_pretrained,
     "longformer": partial(LongformerModel.from_pretrained, **WITHOUT_POOLER),
+    "esm": lambda folder: PlainESM(EsmModel.from_pretrained(folder, **WITHOUT_POOLER)),
     "vit": lambda folder: PlainViT(ViTModel.from_pretrained(folder, **WITHOUT_POOLER)),
     "lstm": lambda folder: PlainLSTM(load_file(f"{folder}/model.safetensors")),
 }
@@ -284,9 +302,9 @@ def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
             if "lstm" in name:  # U(-1, 1) over the root of the width, biases too
                 assert tensor.abs().max() <= 16**-0.5
                 continue
-            assert (tensor == (1 if re.search(r"(ln_\w+|LayerNorm|norm|layernorm_\w+)\.weight", name) else 0)).all(), (
-                name
-            )
+            assert (
+                tensor == (1 if re.search(r"(ln_\w+|LayerNorm|norm|layernorm_\w+|layer_norm\w*)\.weight", name) else 0)
+            ).all(), name
 
 
 def test_seeds_for_different_purposes_are_different():
@@ -346,6 +364,15 @@ def test_truncated_weights_are_refused(share, _tiny, tmp_path_factory):
     content = (source / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(content[: int(share * len(content))])
     assert refusal(_tiny, folder).startswith(f"{folder}/model.safetensors cannot be loaded (")
+
+
+def test_a_file_that_is_overwritten_does_not_change_the_model_that_was_read(broken, tiny):
+    model = build(tiny, checkpoint={"name": "mine", "folder": str(broken)})
+    before = weights(model)
+    path = broken / "model.safetensors"
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert same(weights(model), before)
 
 
 def test_missing_tensors_are_named(broken, tiny):

@@ -51,6 +51,11 @@ SIZES: dict[str, dict[str, Any]] = {  # of the checkpoint of each architecture
     },
     "llama": _PLAIN | {"max_position_embeddings": POSITIONS, "num_key_value_heads": 1},
     "longformer": _PLAIN | {"max_position_embeddings": POSITIONS + 2, "attention_window": 4},
+    "esm": {
+        **_PLAIN,
+        **{"max_position_embeddings": POSITIONS + 2, "emb_layer_norm_before": True},
+        **{"token_dropout": True, "pad_token_id": 1, "mask_token_id": 2},
+    },
     "vit": _PLAIN | {"image_size": (8, 12), "patch_size": 2, "num_channels": 1},
     "lstm": {"hidden_size": 16, "num_hidden_layers": 2, "dropout": 0.1},
 }

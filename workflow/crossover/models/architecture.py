@@ -33,6 +33,7 @@ class Architecture:
         reserved: positions that the model keeps for itself.
         segments: attribute of the model's config that holds how many segments the model tells apart, where it does.
         body_of: takes the body out of a model, such as its encoder; by default it is all of the model.
+        token_scale: what the model multiplies the embeddings of token ids with, but not embeddings that it is given.
         options: keyword arguments for AutoModel, such as leaving out a pooler that no loss reaches.
         heads: attribute of the model's config that holds the number of attention heads, if it has them.
         inner: attribute of the model's config that holds the width inside a feed-forward layer; None where it is four
@@ -53,6 +54,7 @@ class Architecture:
     reserved: int = 0
     segments: str | None = None
     body_of: Callable[[Any], Any] = lambda model: model
+    token_scale: Callable[[Any], float] = lambda config: 1.0
     heads: str | None = "num_attention_heads"
     inner: str | None = "intermediate_size"
     objective: str | None = None
@@ -92,6 +94,20 @@ def _sequence_vit(model: Any) -> Any:
     from crossover.models.vit import SequenceViT  # needs torch, which whoever plans a study does without
 
     return SequenceViT(model)
+
+
+def _embedding_esm(model: Any) -> Any:
+    """An ESM that adds positions to embeddings too, and norms them, which transformers leaves out where no ids are given."""
+
+    def embed(module: Any, arguments: Any, named: dict[str, Any]) -> Any:
+        if named.get("inputs_embeds") is not None:
+            given = {name: named.get(name) for name in ("inputs_embeds", "attention_mask", "position_ids")}
+            named = named | {"inputs_embeds": module.embeddings(**given)}
+        return arguments, named
+
+    model.contact_head = None  # which no loss reaches
+    model.register_forward_pre_hook(embed, with_kwargs=True)
+    return model
 
 
 def _patches(config: Any) -> int | None:
@@ -192,6 +208,22 @@ ARCHITECTURES = {
         inner="encoder_ffn_dim",
         objective="masked",
         settings={"decoder_layers": 0},
+    ),
+    # Masked tokens were zeroed when it was trained, for which its embeddings make up (Rives et al. 2021, in their code).
+    "esm": replace(
+        _BERT,
+        groups={
+            "embeddings": r"embeddings\.word_embeddings\.",
+            "positions": r"embeddings\.position_embeddings\.",
+            "norms": r"embeddings\.layer_norm\.|encoder\.emb_layer_norm_after\.|encoder\.layer\.\d+\.(attention\.)?LayerNorm\.",
+            "attention": r"encoder\.layer\.\d+\.attention\.(self|output\.dense)\.",
+            "feedforward": r"encoder\.layer\.\d+\.(intermediate|output)\.dense\.",
+        },
+        reserved=2,
+        segments=None,
+        objective=None,
+        body_of=_embedding_esm,
+        token_scale=lambda config: 1 - 0.15 * 0.8 if config.token_dropout else 1.0,
     ),
     # Attention within a window; no position attends to all. Sequences are padded to whole windows.
     "longformer": replace(_BERT, reserved=2, settings={"attention_window": WINDOW}),

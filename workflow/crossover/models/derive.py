@@ -1,20 +1,21 @@
 """Views of architectures that nobody has described: derived from the modules of a Hugging Face model."""
 
 import inspect
-import json
 import re
-from functools import cache
+from functools import partial
 from operator import methodcaller
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig
+from torch import Tensor, nn
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from crossover.errors import UserError
 from crossover.models.architecture import ARCHITECTURES, Architecture
 
 ENTRY_WIDTHS = ("embedding_size", "word_embed_proj_dim", "embed_dim")  # where sequences enter narrower than the blocks
+
+_DERIVED: dict[str, Architecture] = {}  # by config: a view is derived once
 
 
 def view_of(config: PretrainedConfig) -> Architecture:
@@ -24,13 +25,12 @@ def view_of(config: PretrainedConfig) -> Architecture:
         UserError: there is no description, and a piece of a view cannot be found.
     """
     described = ARCHITECTURES.get(config.model_type)
-    return described or _derived(config.to_json_string(use_diff=False))
-
-
-@cache
-def _derived(config: str) -> Architecture:
-    content = json.loads(config)
-    return derive(AutoConfig.for_model(content.pop("model_type"), **content))
+    if described:
+        return described
+    key = config.to_json_string(use_diff=False)
+    if key not in _DERIVED:
+        _DERIVED[key] = derive(config)
+    return _DERIVED[key]
 
 
 def derive(config: PretrainedConfig) -> Architecture:
@@ -43,12 +43,7 @@ def derive(config: PretrainedConfig) -> Architecture:
         UserError: the piece that cannot be found.
     """
 
-    def missing(piece: str) -> UserError:
-        return UserError(
-            f"crossover has no view of the architecture {config.model_type!r} and cannot derive one, since {piece}; described "
-            f"are {', '.join(sorted(ARCHITECTURES))}: add an entry to workflow/crossover/models/architecture.py."
-        )
-
+    missing = partial(_missing, config)
     model, options = _build(config, missing)
     body_of = methodcaller("get_encoder") if config.is_encoder_decoder else Architecture.body_of
     body = body_of(model)
@@ -57,7 +52,10 @@ def derive(config: PretrainedConfig) -> Architecture:
         if name not in taken:
             raise missing(f"it does not take {name}")
     paths = {module: path for path, module in body.named_modules()}
-    table = body.get_input_embeddings()
+    try:
+        table = body.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        table = None
     if not isinstance(table, nn.Embedding) or table not in paths:
         raise missing("its token embeddings are no table of its own")
     depth = getattr(config, "num_hidden_layers", None)
@@ -84,6 +82,60 @@ def derive(config: PretrainedConfig) -> Architecture:
         segments="type_vocab_size" if hasattr(config, "type_vocab_size") and "token_type_ids" in taken else None,
         body_of=body_of,
     )
+
+
+def _missing(config: PretrainedConfig, piece: str) -> UserError:
+    return UserError(
+        f"crossover has no view of the architecture {config.model_type!r} and cannot derive one, since {piece}; described "
+        f"are {', '.join(sorted(ARCHITECTURES))}: add an entry to workflow/crossover/models/architecture.py."
+    )
+
+
+def check_reading(body: PreTrainedModel, architecture: Architecture) -> None:
+    """Refuse a body, seen through a derived view, that reads otherwise than crossover lets it read.
+
+    Names and types do not tell whether padding changes what stands before it, as it does where a model mixes neighbours
+    outside of its attention, nor whether tokens enter as the rows of their table.
+
+    Raises:
+        UserError: what the body does otherwise.
+    """
+    if architecture in ARCHITECTURES.values():
+        return
+    missing = partial(_missing, body.config)
+    special = {value for name, value in vars(body.config).items() if name.endswith("_token_id")}
+    table = body.get_input_embeddings()
+    ids = torch.tensor([[token for token in range(table.num_embeddings) if token not in special][-9:]])
+    real = torch.ones_like(ids)
+    training = body.training
+    try:
+        with torch.no_grad():
+            embedded = table(ids)
+            body.eval()
+            whole, by_ids, short = (
+                body(attention_mask=mask, **{name: values}).last_hidden_state
+                for name, values, mask in (
+                    ("inputs_embeds", embedded, real),
+                    ("input_ids", ids, real),
+                    ("inputs_embeds", embedded[:, :5], real[:, :5]),
+                )
+            )
+            padded = body(
+                attention_mask=(torch.arange(ids.shape[1]) < 5).long()[None], inputs_embeds=embedded
+            ).last_hidden_state
+    except Exception as error:  # whatever a model of another kind stumbles over
+        reason = re.sub(r"\s+", " ", str(error))
+        raise missing(f"it cannot read embedded sequences ({reason})") from error
+    finally:
+        body.train(training)
+    if not _equal(whole, by_ids):
+        raise missing("it changes the embeddings of tokens on their way in")
+    if not _equal(padded[:, :5], short):
+        raise missing("padding changes what it makes of a sequence")
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one, other, rtol=0, atol=1e-3 * float(other.abs().max()))
 
 
 def _build(config: PretrainedConfig, missing: Any) -> tuple[Any, dict[str, object]]:

@@ -11,7 +11,7 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 from crossover.errors import UserError
 from crossover.models import lstm  # noqa: F401  (which makes it known to transformers)
 from crossover.models.architecture import check_type
-from crossover.models.derive import view_of
+from crossover.models.derive import check_reading, view_of
 
 
 def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
@@ -65,6 +65,9 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             f"{folder}/model.safetensors has {name} of shape {list(stored)}, but {folder}/config.json describes "
             f"{list(expected)}; fetch or make the checkpoint again."
         )
+    for tensor in (*body.parameters(), *body.buffers()):
+        tensor.data = tensor.data.clone()  # else it lies in the file, and whoever writes that anew changes it
+    check_reading(body, architecture)
     return body
 
 

@@ -11,7 +11,7 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from crossover.errors import UserError
 from crossover.models.architecture import Architecture, group_of
-from crossover.models.derive import view_of
+from crossover.models.derive import check_reading, view_of
 from crossover.models.inputs import TokenTable, new_input, tokens_of_symbols
 from crossover.models.load import load_body, load_config
 from crossover.models.lora import add_lora, layer_of
@@ -195,6 +195,10 @@ def build_body(
 def take_tokens(body: PreTrainedModel, architecture: Architecture) -> nn.Module:
     """Take the token embeddings, or what a body for images has in their place, out of a body."""
     table = body.get_submodule(architecture.token_table)
+    scale = architecture.token_scale(body.config)
+    if scale != 1:
+        with torch.no_grad():
+            table.weight *= scale
     body.set_submodule(architecture.token_table, NoTokens(architecture.widths(body.config)[0]))
     return table
 
@@ -202,7 +206,9 @@ def take_tokens(body: PreTrainedModel, architecture: Architecture) -> nn.Module:
 def random_body(config: PretrainedConfig) -> PreTrainedModel:
     """A body with the architecture's own initialisation, drawn from torch's generator."""
     architecture = view_of(config)
-    return architecture.body_of(AutoModel.from_config(config, **architecture.options))
+    body = architecture.body_of(AutoModel.from_config(config, **architecture.options))
+    check_reading(body, architecture)
+    return body
 
 
 def random_tokens(config: PretrainedConfig) -> nn.Module:
