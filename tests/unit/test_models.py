@@ -511,7 +511,16 @@ def test_the_view_of_a_checkpoint_counts_its_parameters(mirrored):
     assert text.splitlines()[-3].split() == ["all", "704", "61,440", "165,120", "32,768", "260,032"]
 
 
-def test_a_checkpoint_that_was_not_pretrained_yet_is_named(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(UserError, match="topics-gpt2 has not been pretrained yet"):
-        describe_checkpoint("topics-gpt2")
+@pytest.mark.parametrize(
+    ("name", "place"), [("topics-gpt2", "results/checkpoints/topics-gpt2"), ("minilm", "resources/downloads/minilm")]
+)
+def test_a_checkpoint_of_the_config_is_found_where_it_is_made_or_fetched(name, place, tiny, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CROSSOVER_MIRROR", raising=False)
+    with pytest.raises(
+        UserError, match=rf"^checkpoint {name} is not there yet \({place}-\S+ is missing\); run snake"
+    ) as caught:
+        describe_checkpoint(name)
+    shutil.copytree(tiny.checkpoints["bert"]["folder"], re.search(r"\((\S+)", str(caught.value))[1])
+    assert "bert, 2 blocks, 16 wide" in describe_checkpoint(name)

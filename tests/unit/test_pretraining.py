@@ -177,7 +177,7 @@ def test_what_was_pretrained_is_a_checkpoint_of_a_run(model, pretrained, tiny, t
     assert len(body.get_submodule(ARCHITECTURES[model].blocks)) == (1 if model == "albert" else 2)
 
 
-@pytest.mark.parametrize("model", ["gpt2", "bert"])
+@pytest.mark.parametrize("model", ["gpt2", "bert", "t5"])
 def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(
     model, corpus, pretrained, tmp_path, monkeypatch
 ):

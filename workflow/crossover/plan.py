@@ -223,6 +223,11 @@ def _code(*modules: str) -> dict[str, str]:
 # --- checkpoints ------------------------------------------------------------------------------------------
 
 
+def folder_of_checkpoint(name: str) -> Path:
+    """Where a checkpoint of config/checkpoints/ lies when it has been made or fetched."""
+    return Path(_add_checkpoint(name, load_checkpoint(name), lambda spec: spec)["folder"])
+
+
 def _add_checkpoint(name: str, checkpoint: Checkpoint, add: Any) -> Spec:
     """Add the specs of a checkpoint; return how a run refers to it: its name, and the folder it lies in."""
     if isinstance(checkpoint, LocalCheckpoint):

@@ -5,11 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 from crossover.config.conditions import TRAINED_PRESETS
-from crossover.config.load import known_names, load_checkpoint
+from crossover.config.load import known_names
 from crossover.errors import UserError
 from crossover.models.architecture import group_of
 from crossover.models.derive import view_of
 from crossover.models.load import load_body, load_config
+from crossover.plan import folder_of_checkpoint
 
 
 def describe_checkpoint(name: str) -> str:
@@ -49,13 +50,12 @@ def describe_checkpoint(name: str) -> str:
 def _folder(name: str) -> Path:
     if name not in known_names("checkpoints"):
         return Path(name)
-    checkpoint = load_checkpoint(name)
-    if checkpoint.kind == "folder":
-        return Path(checkpoint.path)
-    made = sorted(Path("results/checkpoints").glob(f"{name}-*/checkpoint.json"), key=lambda path: path.stat().st_mtime)
-    if not made:
-        raise UserError(f"checkpoint {name} has not been pretrained yet; run snakemake with a study that uses it.")
-    return made[-1].parent
+    folder = folder_of_checkpoint(name)
+    if not folder.is_dir():
+        raise UserError(
+            f"checkpoint {name} is not there yet ({folder} is missing); run snakemake with a study that uses it."
+        )
+    return folder
 
 
 def _sum(counts: Counter[tuple[str, str]], row: str) -> int:
