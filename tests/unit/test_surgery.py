@@ -154,7 +154,8 @@ def test_truncated_is_what_the_whole_model_has_after_its_first_blocks(model, dep
     with torch.inference_mode():
         mask = torch.ones(hidden.shape[:2], dtype=torch.long)
         states = whole(inputs_embeds=hidden, attention_mask=mask, output_hidden_states=True).hidden_states
-    last = {"gpt2": "ln_f", "llama": "norm", "t5": "final_layer_norm", "vit": "layernorm"}.get(model)
+    norms = {"gpt2": "ln_f", "llama": "norm", "t5": "final_layer_norm", "vit": "layernorm"}
+    last = (norms | {"esm": "encoder.emb_layer_norm_after"}).get(model)
     expected = states[depth]
     if last and depth < BLOCKS:  # the last of the states has passed the final norm already
         with torch.inference_mode():
