@@ -400,7 +400,8 @@ def _models(
         _check_input(task, specs[tokens], name, condition, checkpoint, Path(weights["folder"], "tokenizer.json"))
         start = condition.model_dump(include={"body", "input"})
         whole = condition.model_copy(update={"trained": "all"}).trained_parts
-        model = {"tokens": tokens, "checkpoint": weights, **start, "trained": whole, "training": {"dropout": None}}
+        training = {"dropout": None, "precision": "fp32"}  # in evaluation mode, and measured exactly
+        model = {"tokens": tokens, "checkpoint": weights, **start, "trained": whole, "training": training}
         words = {"checkpoint": checkpoint, "checkpoint_title": loaded.title}
         words |= {"body": body_name(start["body"]), "input": input_name(start["input"])}
         if model not in [known for _, known in models]:  # conditions may differ in what they train alone
