@@ -124,7 +124,7 @@ class Cluster:
                 self._wait("the end of the jobs", self.settings.kill_wait + 10, lambda: not self.run("squeue", "-h"))
         self._halt("slurmd")
         self._halt("slurmctld")
-        send(signal.SIGKILL, self._of_jobs())  # slurmstepd outlives slurmd, and its tasks outlive it
+        self._wait("the end of what jobs left", 10, self._none_left)
         for name in ("slurmscriptd", "slurmdbd", "mariadbd", "munged"):
             self._halt(name)
         if self.base != self.folder:
@@ -217,6 +217,12 @@ class Cluster:
         self._wait("slurmdbd", 30, lambda: self._succeeds("sacctmgr", "-n", "show", "cluster"))
 
     # --- daemons --------------------------------------------------------------------------------------
+
+    def _none_left(self) -> bool:
+        """Kill what jobs left: slurmstepd outlives slurmd, its tasks outlive it, and they start others until they are hit."""
+        left = self._of_jobs()
+        send(signal.SIGKILL, left)
+        return not left
 
     def _start_all(self) -> None:
         run, log = self.base / "run", self.base / "log"
