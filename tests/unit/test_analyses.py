@@ -43,10 +43,11 @@ def one_thread():
 
 def spec(tiny, kind: str, *models: tuple[str, str], task: str = "listops") -> dict:
     """The spec of an analysis of tiny models: architecture and body of each."""
-    keys = ("tokens", "checkpoint", "body", "input", "trained", "training")
+    keys = ("tokens", "checkpoint", "body", "input", "trained")
     entries = [tiny.spec(task, model, body=body) for model, body in models]
     code = code_digests("crossover.analyses.stage", ANALYSES[kind].module)
-    chosen = [{key: entry[key] for key in keys} for entry in entries]
+    training = {"dropout": None, "precision": "fp32"}  # all that a plan says of it
+    chosen = [{key: entry[key] for key in keys} | {"training": training} for entry in entries]
     return named(f"{kind}.tried", {"kind": "analysis", "analysis": kind, "models": chosen, "code": code})
 
 

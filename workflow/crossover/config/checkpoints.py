@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import Described, Model, Name, Share
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
-from crossover.models.architecture import ARCHITECTURES, WINDOW
+from crossover.models.architecture import ARCHITECTURES
 
 
 class Pretraining(Model):
@@ -69,7 +69,7 @@ class PretrainedHere(Described):
         """Shapes that cannot be built are refused before anything runs."""
         if self.width % self.heads:
             raise ValueError("width must be a multiple of heads")
-        window = WINDOW if self.architecture == "longformer" else 1
+        window = ARCHITECTURES[self.architecture].settings.get("attention_window", 1)
         if self.positions % window:
             raise ValueError(f"positions must be a multiple of {window}, the window of {self.architecture}'s attention")
         if self.training.context > self.positions:

@@ -39,7 +39,7 @@ class Architecture:
         inner: attribute of the model's config that holds the width inside a feed-forward layer; None where it is four
             times the hidden size by itself.
         objective: how it is pretrained as a language model, "causal" or "masked"; None where that is not done here.
-        settings: further settings of models that are made here; of an encoder that has a decoder, none is made.
+        settings: further settings of models that are made here; an encoder is made without blocks of its decoder.
     """
 
     groups: dict[str, str]
@@ -58,7 +58,7 @@ class Architecture:
     heads: str | None = "num_attention_heads"
     inner: str | None = "intermediate_size"
     objective: str | None = None
-    settings: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def config_of(self, blocks: int, width: int, heads: int, positions: int, dropout: float) -> dict[str, object]:
         """Settings of the config of a model that is made here; a feed-forward layer is four times as wide."""

@@ -106,23 +106,20 @@ def check_reading(body: PreTrainedModel, architecture: Architecture) -> None:
     special = {value for name, value in vars(body.config).items() if name.endswith("_token_id")}
     table = body.get_input_embeddings()
     ids = torch.tensor([[token for token in range(table.num_embeddings) if token not in special][-9:]])
-    real = torch.ones_like(ids)
     training = body.training
+
+    def read(real: int, **given: Tensor) -> Tensor:
+        """The states of the real positions; those behind them are masked as padding."""
+        [values] = given.values()
+        mask = (torch.arange(values.shape[1]) < real).long()[None]
+        return body(attention_mask=mask, **given).last_hidden_state[:, :real]
+
     try:
+        body.eval()
         with torch.no_grad():
             embedded = table(ids)
-            body.eval()
-            whole, by_ids, short = (
-                body(attention_mask=mask, **{name: values}).last_hidden_state
-                for name, values, mask in (
-                    ("inputs_embeds", embedded, real),
-                    ("input_ids", ids, real),
-                    ("inputs_embeds", embedded[:, :5], real[:, :5]),
-                )
-            )
-            padded = body(
-                attention_mask=(torch.arange(ids.shape[1]) < 5).long()[None], inputs_embeds=embedded
-            ).last_hidden_state
+            by_ids, whole = read(9, input_ids=ids), read(9, inputs_embeds=embedded)
+            short, padded = read(5, inputs_embeds=embedded[:, :5]), read(5, inputs_embeds=embedded)
     except Exception as error:  # whatever a model of another kind stumbles over
         reason = re.sub(r"\s+", " ", str(error))
         raise missing(f"it cannot read embedded sequences ({reason})") from error
@@ -130,7 +127,7 @@ def check_reading(body: PreTrainedModel, architecture: Architecture) -> None:
         body.train(training)
     if not _equal(whole, by_ids):
         raise missing("it changes the embeddings of tokens on their way in")
-    if not _equal(padded[:, :5], short):
+    if not _equal(padded, short):
         raise missing("padding changes what it makes of a sequence")
 
 

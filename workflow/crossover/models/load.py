@@ -45,9 +45,8 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
         ) from error
     body = architecture.body_of(model)
     tensors = model.state_dict(keep_vars=True)
-    read = {
-        id(tensor) for tensor in body.state_dict(keep_vars=True).values()
-    }  # files of an encoder alone lack a decoder
+    # A decoder that is not read may be missing, as it is from the file of an encoder alone.
+    read = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
     missing = sorted(key for key in report["missing_keys"] if key not in tensors or id(tensors[key]) in read)
     if missing:
         raise UserError(

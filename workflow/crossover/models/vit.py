@@ -44,13 +44,17 @@ class SequenceViT(nn.Module):
         mask = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=attention_mask)
         states: tuple[Tensor, ...] = (hidden,)
         maps: list[Tensor] = []
-        for layer in self.layers:  # which keeps its maps to itself
-            hook = layer.attention.register_forward_hook(lambda module, given, found: maps.append(found[1]))
+        listened = self.layers if asked.get("output_attentions") else ()  # to layers that keep their maps to themselves
+        hooks = [
+            layer.attention.register_forward_hook(lambda _, __, found: maps.append(found[1])) for layer in listened
+        ]
+        for layer in self.layers:
             states += (layer(states[-1], mask),)
+        for hook in hooks:
             hook.remove()
         last = self.layernorm(states[-1])
         return BaseModelOutput(
             last_hidden_state=last,
             hidden_states=(*states[:-1], last) if asked.get("output_hidden_states") else None,
-            attentions=tuple(maps) if asked.get("output_attentions") else None,
+            attentions=tuple(maps) or None,
         )

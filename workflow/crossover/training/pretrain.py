@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 WARM_UP = 0.05  # share of the steps
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "curve.parquet")
 BASELINES = {"unigram": 1, "trigram": 3}  # tokens that are counted together
+MODELS = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 
 
 def pretrain_checkpoint(
@@ -82,8 +83,8 @@ def pretrain_checkpoint(
         )
     ask = _asking(objective, tokenizer)
     torch.manual_seed(derived_seed(seed, "body"))
-    whole = empty_model(objective, model_config(spec, architecture, tokenizer))
-    model = (EncoderReader(whole) if whole.config.is_encoder_decoder else whole).to(device)
+    whole, model = language_model(objective, model_config(spec, architecture, tokenizer))
+    model.to(device)
     torch.manual_seed(derived_seed(seed, "dropout"))
 
     def losses_of(step: int) -> list[Tensor]:
@@ -176,11 +177,13 @@ def model_config(spec: dict[str, Any], architecture: Architecture, tokenizer: To
     )
 
 
-def empty_model(objective: str, config: PretrainedConfig) -> PreTrainedModel:
-    """A language model with random weights, in the class of transformers that it is saved as."""
+def language_model(objective: str, config: PretrainedConfig) -> tuple[PreTrainedModel, nn.Module]:
+    """A model with random weights, in the class of transformers that it is saved as, and what of it is trained."""
     if config.is_encoder_decoder:
-        return AutoModelForSeq2SeqLM.from_config(config)
-    return {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}[objective].from_config(config)
+        whole = AutoModelForSeq2SeqLM.from_config(config)
+        return whole, EncoderReader(whole)
+    model = MODELS[objective].from_config(config)
+    return model, model
 
 
 def save_model(model: PreTrainedModel, out: Path) -> None:
