@@ -36,7 +36,7 @@ from crossover.encodings.kmers import KmerEncoder  # noqa: E402
 from crossover.encodings.patches import ImageEncoder  # noqa: E402
 from crossover.encodings.symbols import Letters, SymbolEncoder  # noqa: E402
 from crossover.tasks import listops  # noqa: E402
-from crossover.tasks.midi_notes import read_notes  # noqa: E402
+from crossover.tasks.readers.midi_notes import read_notes  # noqa: E402
 
 REPEATS = 3  # the best time counts
 SCALING = {"scale": 1 / 255, "mean": [0.0] * 3, "std": [1.0] * 3}

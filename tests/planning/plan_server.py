@@ -31,7 +31,7 @@ def plan(request: dict) -> int:
     except SystemExit as ended:
         if ended.code:
             return 1
-    from crossover.plan import make_plan
+    from crossover.planning.plan import make_plan
 
     study = next(part.removeprefix("study=") for part in request["arguments"] if part.startswith("study="))
     Path(request["jobs"] + ".specs").write_text(json.dumps(make_plan(study).specs), encoding="utf-8")

@@ -12,10 +12,10 @@ from synthetic import write_study
 
 from crossover.analyses.gather import gather_analyses
 from crossover.analyses.registry import ANALYSES
+from crossover.commands.report_incomplete import write_part
 from crossover.files import read_sealed_json, write_sealed_json
-from crossover.incomplete import write_part
 from crossover.report.render import render_report
-from crossover.results import run_folder
+from crossover.runs.files import run_folder
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.partial import part_of
 

@@ -15,7 +15,7 @@ from crossover.analyses.attention import tabulate
 from crossover.analyses.registry import ANALYSES
 from crossover.config.tasks import Target
 from crossover.files import sha256, write_json, write_parquet, write_sealed_json, write_text
-from crossover.results import write_provenance
+from crossover.runs.files import write_provenance
 
 CONDITIONS = {
     "pretrained-frozen": ("pretrained, frozen", "pretrained", "frozen"),

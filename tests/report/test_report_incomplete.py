@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from page import Page
 from synthetic import write_study
 
+from crossover.commands.report_incomplete import write_part
 from crossover.files import read_json, write_json, write_sealed_json
-from crossover.incomplete import write_part
-from crossover.results import run_folder, write_provenance
+from crossover.runs.files import run_folder, write_provenance
 from crossover.statistics.aggregate import make_tables
 from crossover.statistics.contrasts import pairs
 from crossover.statistics.order import members

@@ -9,7 +9,7 @@ from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
 from crossover.files import tree_digest
-from crossover.training.lock import exclusive
+from crossover.runs.lock import exclusive
 from crossover.training.state import StateStore
 from workflow_copy import WorkflowCopy, write_tune
 

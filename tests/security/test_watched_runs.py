@@ -71,7 +71,7 @@ def test_no_secret_of_the_environment_is_kept_or_shown(run):
 def test_no_secret_is_kept_by_a_run_that_fails(tmp_path, watchable):
     """An unforeseen error in a process that has the secrets: its traceback is shown and logged."""
     copy = fresh_copy(tmp_path / "workflow")
-    stage = "workflow/crossover/training/pretrain.py"
+    stage = "workflow/crossover/pretraining/pretrain.py"
     copy.edit(stage, "import tempfile\n", "import os\nimport tempfile\n")
     first = '    training = spec["training"]\n    context'
     copy.edit(stage, first, f"    raise RuntimeError(len(os.environ['HF_TOKEN']))\n{first}")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cluster import Cluster, Job
 
-from crossover.training.events import read_events
-from crossover.training.finished import FOLDER
+from crossover.runs.events import read_events
+from crossover.runs.result_backup import FOLDER
 from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
 
 CELL = "tiny-xor.tiny.pretrained-frozen"
@@ -18,7 +18,7 @@ SEEDS = (0, 1)
 TABLES = ("--until", "aggregate_study")
 ON_CLUSTER = ("--profile", "slurm", *TABLES, "--config", "study=tiny.yaml")
 ALL_SEEDS = (0, 1, 2, 3)
-# Appended to crossover/training/events.py, which is in no hash: a run that has saved twice waits for a file `go`.
+# Appended to crossover/runs/events.py, which is in no hash: a run that has saved twice waits for a file `go`.
 GATE = """
 
 _record, _saved = record, []
@@ -103,7 +103,7 @@ def wait_for_jobs(copy: WorkflowCopy, cluster: Cluster, state: str, number: int 
 
 def add_gate(copy: WorkflowCopy) -> None:
     """Let runs save often, and wait after their second save until `open_gate`."""
-    copy.append("workflow/crossover/training/events.py", GATE)
+    copy.append("workflow/crossover/runs/events.py", GATE)
     copy.edit("workflow/rules/finetune.smk", '" --gpus', '" --save-every 0.05 --gpus')
 
 

@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 from cluster import Cluster, ClusterError  # noqa: E402
 from configuration import PARTITIONS, QUICK  # noqa: E402
 
-from crossover.training.events import read_events  # noqa: E402
+from crossover.runs.events import read_events  # noqa: E402
 from workflow_copy import WorkflowCopy, fresh_copy, results  # noqa: E402
 
 PAUSE = (8.0, 30.0)  # seconds between two mishaps

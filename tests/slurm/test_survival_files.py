@@ -60,7 +60,7 @@ def test_waiting_jobs_run_the_code_that_was_planned(small, cluster, undisturbed)
     with held(cluster), snakemake(small, *ON_CLUSTER) as process:
         wait_for_jobs(small, cluster, "PENDING")
         small.edit("workflow/crossover/training/loop.py", "part.backward()", "(-part).backward()")
-        small.append("workflow/crossover/plan.py", "\nsyntax error\n")
+        small.append("workflow/crossover/planning/plan.py", "\nsyntax error\n")
         release(cluster)
         status, output = ended(process)
     assert status == 0, output

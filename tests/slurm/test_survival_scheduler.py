@@ -21,8 +21,8 @@ import pytest
 from cluster import Cluster, Job
 from processes import send
 
-from crossover.training.events import read_events
-from crossover.training.lock import is_held, read_owner
+from crossover.runs.events import read_events
+from crossover.runs.lock import is_held, read_owner
 from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
 
 PATIENCE = 300  # seconds that a condition may take on a machine that does other things too

@@ -11,8 +11,8 @@ from crossover.config.load import read_yaml
 from crossover.config.readers import Reader
 from crossover.config.tasks import Policy, Split
 from crossover.tasks.items import Items
-from crossover.tasks.policy import apply_policy
-from crossover.tasks.prepare import divide
+from crossover.tasks.prepare.policy import apply_policy
+from crossover.tasks.prepare.stage import divide
 from crossover.tasks.registry import READERS
 
 TASKS = Path(__file__).parents[2] / "config/tasks"

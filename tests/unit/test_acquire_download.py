@@ -15,11 +15,11 @@ import pytest
 from tiny_runs import environment
 from web import serving, serving_ftp
 
-from crossover.acquire import transfer
-from crossover.acquire.checksums import record_checksum, recorded_checksum
 from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import read_receipt
 from crossover.acquire.spec import dataset_spec
+from crossover.acquire.transfer import http as transfer
+from crossover.acquire.transfer.checksums import record_checksum, recorded_checksum
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.errors import UserError
@@ -284,7 +284,7 @@ def test_checksums_that_are_recorded_at_one_time_are_all_kept(tmp_path):
 # --- progress ---------------------------------------------------------------------------------------------------
 
 FETCH = (
-    "import sys; from pathlib import Path; from crossover.acquire.transfer import fetch\n"
+    "import sys; from pathlib import Path; from crossover.acquire.transfer.http import fetch\n"
     "fetch([sys.argv[1]], Path('a').absolute(), None, None, '')"
 )
 

@@ -12,8 +12,8 @@ from crossover.acquire.receipt import read_receipt, write_receipt
 from crossover.acquire.registry import ACQUIRERS
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, tree_digest, write_sealed_json
-from crossover.identity import code_digests
-from crossover.tasks.corpora import read_documents
+from crossover.pretraining.corpus import read_documents
+from crossover.specs.identity import code_digests
 
 
 def music21_spec(**changes):

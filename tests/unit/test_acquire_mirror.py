@@ -9,16 +9,16 @@ import pytest
 import sklearn.datasets
 from web import serving
 
-from crossover.acquire import transfer
 from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import read_receipt
 from crossover.acquire.spec import dataset_spec, subset_of
+from crossover.acquire.transfer import http as transfer
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.config.tasks import Policy, Split, Target
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.tasks.prepare import prepare_task
+from crossover.tasks.prepare.stage import prepare_task
 
 URL = "https://data.org/sets/one.csv"
 

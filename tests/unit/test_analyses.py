@@ -26,8 +26,8 @@ from crossover.analyses.subject import Subject, sample
 from crossover.config.studies import AnalysisKind
 from crossover.errors import UserError
 from crossover.files import tree_digest, write_json, write_parquet
-from crossover.identity import code_digests, named
-from crossover.results import analysis_folder, checked_provenance, write_provenance
+from crossover.runs.files import analysis_folder, checked_provenance, write_provenance
+from crossover.specs.identity import code_digests, named
 from crossover.training.scoring import loss_of
 
 CPU = torch.device("cpu")

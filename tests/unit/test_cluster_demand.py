@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import POSITIONS, SIZES
 
-from crossover.cluster.demand import Work, gpu_memory_mb, memory_mb, minutes, work_of
+from crossover.planning.resources import Work, gpu_memory_mb, memory_mb, minutes, work_of
 
 LARGEST = {"parameters": 10**10, "blocks": 96, "width": 2**14, "length": 2**15, "batch_size": 2**12, "steps": 10**7}
 WORKS = st.fixed_dictionaries({name: st.integers(1, most) for name, most in LARGEST.items()}).map(lambda d: Work(**d))

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossover.cluster.orphans import Job, cancel_own, is_orphan, jobs_here, look_after, session_name
 from crossover.errors import UserError
-from crossover.training import lock
-from crossover.training.lock import exclusive, is_held, read_owner
+from crossover.runs import lock
+from crossover.runs.lock import exclusive, is_held, read_owner
+from crossover.runtime.orphans import Job, cancel_own, is_orphan, jobs_here, look_after, session_name
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_folders_may_have_any_name(queue, tmp_path, monkeypatch):
 OWNER = """
 import sys
 from pathlib import Path
-from crossover.training.lock import exclusive
+from crossover.runs.lock import exclusive
 with exclusive(Path(sys.argv[1]), "the run"):
     print("taken", flush=True)
     sys.stdin.read()

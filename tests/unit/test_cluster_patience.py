@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossover.cluster import patience
+from crossover.runtime import plugin_patches as patience
 
 STATES = st.sampled_from(["PENDING", "RUNNING", "COMPLETED", "CANCELLED by 0", "CANCELLED by 1000", "TIMEOUT"])
 ANSWERS = st.one_of(st.none(), st.dictionaries(st.sampled_from("12345"), STATES))

@@ -8,7 +8,7 @@ from crossover.config.load import parse, read_yaml
 from crossover.config.readers import Reader
 from crossover.config.tasks import Policy, Split, Task
 from crossover.errors import UserError
-from crossover.identity import code_digests
+from crossover.specs.identity import code_digests
 from crossover.tasks.registry import READERS
 
 NAMES = sorted(path.stem for path in TASKS.glob("*.yaml"))
@@ -36,8 +36,10 @@ def test_what_is_damaged_or_simulated_is_named_so():
 
 def test_a_new_reader_recomputes_no_task():
     for module in READERS.values():
-        assert "crossover.tasks.registry" not in code_digests("crossover.tasks.prepare", module)
-    others = {name for name in code_digests("crossover.tasks.prepare", READERS["fasta"]) if name in READERS.values()}
+        assert "crossover.tasks.registry" not in code_digests("crossover.tasks.prepare.stage", module)
+    others = {
+        name for name in code_digests("crossover.tasks.prepare.stage", READERS["fasta"]) if name in READERS.values()
+    }
     assert others == {READERS["fasta"]}
 
 

@@ -19,7 +19,7 @@ from crossover.config.load import parse, read_yaml
 from crossover.errors import UserError
 from crossover.files import sha256
 from crossover.models.architecture import ARCHITECTURES
-from crossover.models.sequence import SequenceModel, build_model, trained_rates
+from crossover.models.build import SequenceModel, build_model, trained_rates
 from crossover.models.surgery import block_of
 from crossover.training.loop import Interrupted, Settings, train
 from crossover.training.state import StateStore

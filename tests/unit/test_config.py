@@ -12,7 +12,7 @@ from tiny_runs import ROOT
 from crossover.config import load
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
-from crossover.plan import make_plan
+from crossover.planning.plan import make_plan
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*.yaml"))
 # Mappings whose keys are the user's own names.

@@ -10,7 +10,7 @@ from committed_tasks import receipt_of
 from crossover.acquire.receipt import write_receipt
 from crossover.errors import UserError
 from crossover.files import sha256, write_sealed_json
-from crossover.tasks.corpora import read_corpus, read_documents, read_wikitext
+from crossover.pretraining.corpus import read_corpus, read_documents, read_wikitext
 
 
 def receipt(root):

@@ -11,9 +11,9 @@ from crossover.config.load import read_yaml
 from crossover.config.tasks import Policy, Target
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.tasks import raw
-from crossover.tasks.policy import apply_policy
-from crossover.tasks.prepare import prepare_task
+from crossover.tasks.prepare.policy import apply_policy
+from crossover.tasks.prepare.stage import prepare_task
+from crossover.tasks.readers import raw
 
 SPLICE = read_yaml(TASKS / "splice.yaml")["reader"]
 SCOPE = "astral-scopedom-seqres-gd-sel-gs-bib-20-2.08.fa"

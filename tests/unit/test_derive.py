@@ -11,9 +11,9 @@ from transformers import AutoConfig, AutoModel
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.architecture import ARCHITECTURES, group_of, stored_size
+from crossover.models.build import build_model
 from crossover.models.derive import check_reading, derive, view_of
 from crossover.models.load import load_body, load_config
-from crossover.models.sequence import build_model
 
 PLAIN = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 SMALL = PLAIN | {"intermediate_size": 24, "max_position_embeddings": 24}

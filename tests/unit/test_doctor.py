@@ -22,7 +22,8 @@ from crossover.cluster.findings import Finding
 from crossover.cluster.placement import Needs, check_gpus, check_partition, check_study, job_options
 from crossover.cluster.profile import Profile, check_profile
 from crossover.cluster.scheduler import check_ends, check_nodes, check_status_command
-from crossover.cluster.slurm import (
+from crossover.errors import UserError
+from crossover.slurm import (
     Answer,
     Node,
     Partition,
@@ -34,7 +35,6 @@ from crossover.cluster.slurm import (
     read_partitions,
     read_settings,
 )
-from crossover.errors import UserError
 from workflow_copy import ROOT, fresh_environment
 
 RECORDED = Path(__file__).parent / "slurm-22.05"

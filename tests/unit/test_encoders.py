@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 
 from crossover.alphabets import ALPHABETS
 from crossover.config.encodings import Encoding
-from crossover.encodings import augment, events, kmers, patches, subwords, symbols
+from crossover.encodings import augment, kmers, patches, subwords, symbols
+from crossover.encodings import midi_events as events
 from crossover.encodings.encoder import WHOLE_NOTES, Encoded
 from crossover.encodings.tokens import Tokens, _scaling
 from crossover.errors import UserError

@@ -13,7 +13,7 @@ from Bio import SeqIO
 from committed_tasks import prepared, read
 
 from crossover.config.tasks import Target
-from crossover.tasks.card import describe_items
+from crossover.tasks.prepare.card import describe_items
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from crossover.files import read_json
-from crossover.frozen import PLAN_FOLDER, freeze, plan_of, superseded_plans, thaw, use_frozen
-from crossover.plan import make_plan
+from crossover.planning.plan import make_plan
+from crossover.planning.snapshot import PLAN_FOLDER, freeze, plan_of, superseded_plans, thaw, use_frozen
 from workflow_copy import fresh_copy
 
 

@@ -13,11 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tiny_runs import ROOT, environment
 
-from crossover import identity, plan
 from crossover.errors import UserError
 from crossover.files import tree_digest
-from crossover.identity import code_digests, hash8, is_named_rightly, named, remembered_tree_digest
-from crossover.plan import make_plan
+from crossover.planning import plan
+from crossover.planning.plan import make_plan
+from crossover.specs import identity
+from crossover.specs.identity import code_digests, hash8, is_named_rightly, named, remembered_tree_digest
 
 PACKAGE = ROOT / "workflow" / "crossover"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name not in {"__init__.py", "__main__.py"}]
@@ -200,7 +201,7 @@ def test_every_way_to_import_is_followed(text, package):
 
 def test_what_a_stage_loads_is_what_its_digests_cover():
     """Against Python's own imports: nothing that training loads may be missing from its digests."""
-    stages = ["crossover.training.finetune", "crossover.training.pretrain", "crossover.encodings.tokenize"]
+    stages = ["crossover.training.finetune", "crossover.pretraining.pretrain", "crossover.encodings.tokenize"]
     code = f"import sys; import {', '.join(stages)}; print(*(n for n in sys.modules if n.startswith('crossover')))"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

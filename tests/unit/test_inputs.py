@@ -17,8 +17,8 @@ from crossover.alphabets import ALPHABETS
 from crossover.encodings.tokenizer import read_tokenizer, separator_id
 from crossover.errors import UserError
 from crossover.files import sha256
-from crossover.models.inputs import OFFSET, token_map, tokens_of_symbols
-from crossover.models.sequence import SequenceModel, build_model, segments
+from crossover.models.build import SequenceModel, build_model, segments
+from crossover.models.embeddings import OFFSET, token_map, tokens_of_symbols
 
 BERT, GPT2 = "models/bert-l2-h128-books", "models/gpt2-l2-h128-books"
 WITH_TOKENS = pytest.mark.parametrize("model", sorted(set(SIZES) - {"vit"}))

@@ -11,7 +11,7 @@ from crossover.config.conditions import Part
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.architecture import ARCHITECTURES, group_of
-from crossover.models.sequence import build_model
+from crossover.models.build import build_model
 from crossover.training import finetune as stage
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted

@@ -30,14 +30,14 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutput
 
+from crossover.commands.view import describe_checkpoint
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, tree_digest
 from crossover.models.architecture import ARCHITECTURES, group_of
-from crossover.models.describe import describe_checkpoint
-from crossover.models.inputs import ORTHOGONAL_GAIN
+from crossover.models.build import build_model, derived_seed
+from crossover.models.embeddings import ORTHOGONAL_GAIN
 from crossover.models.load import load_body, load_config
-from crossover.models.sequence import build_model, derived_seed
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train
 from crossover.training.state import StateStore

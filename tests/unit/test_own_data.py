@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from test_tasks_midi import write_midi
 
+from crossover.commands.check_task import check_task
+from crossover.commands.new_task import guess, new_task
 from crossover.config.load import load_task
 from crossover.errors import UserError
-from crossover.guess.new_task import guess, new_task
-from crossover.tasks.check import check_task
 
 LETTERS = list("ACGT")
 SENTENCES = [

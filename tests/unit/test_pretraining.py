@@ -21,14 +21,14 @@ from crossover.config.checkpoints import PretrainedHere
 from crossover.errors import UserError
 from crossover.files import read_json, write_json
 from crossover.models.architecture import ARCHITECTURES, WINDOW
-from crossover.models.sequence import build_model
-from crossover.tasks.corpora import read_documents
-from crossover.training import pretrain
-from crossover.training.corpus import MASK, SPECIAL, ngram_losses, split_documents, train_tokenizer
+from crossover.models.build import build_model
+from crossover.pretraining import pretrain
+from crossover.pretraining.corpus import read_documents
+from crossover.pretraining.objectives import NOTHING, masked, questions
+from crossover.pretraining.pretrain import pretrain_checkpoint
+from crossover.pretraining.tokens import MASK, SPECIAL, ngram_losses, split_documents, train_tokenizer
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted
-from crossover.training.objectives import NOTHING, masked, questions
-from crossover.training.pretrain import pretrain_checkpoint
 
 CPU = torch.device("cpu")
 NEVER = 1e9  # seconds between saves

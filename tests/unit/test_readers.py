@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from crossover.config.load import read_yaml
 from crossover.errors import UserError
-from crossover.tasks.pickles import load_data
+from crossover.tasks.readers.pickles import load_data
 
 ROWS = [
     {"id": "a1", "text": "ACGT", "label": "yes", "family": "f1"},

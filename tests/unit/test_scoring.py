@@ -12,8 +12,8 @@ from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, write_parquet, write_sealed_json
-from crossover.tasks.card import describe_items
 from crossover.tasks.items import SPLITS, Items
+from crossover.tasks.prepare.card import describe_items
 from crossover.training.finetune import finetune_run
 from crossover.training.scoring import Scorer
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from crossover.config.tasks import Split
 from crossover.errors import UserError
 from crossover.tasks.items import SPLITS, Items
-from crossover.tasks.similarity import common_words, find_clusters
-from crossover.tasks.splits import UNIT, assign_splits, drop_rare_classes
+from crossover.tasks.prepare.similarity import common_words, find_clusters
+from crossover.tasks.prepare.splits import UNIT, assign_splits, drop_rare_classes
 
 
 def settings_of(**changes):

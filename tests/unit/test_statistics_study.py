@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from crossover.errors import UserError
 from crossover.files import write_json, write_parquet, write_sealed_json
-from crossover.results import write_provenance
+from crossover.runs.files import write_provenance
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import holm, pairs
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from crossover.results import run_folder
-from crossover.session import in_words
-from crossover.status import Overview, by_cause, describe, duration, reason_of, state_of
-from crossover.training.events import read_events, record, watched
-from crossover.training.finished import forget_all, keep, restore_missing
-from crossover.training.lock import exclusive
+from crossover.runs.events import read_events, record, watched
+from crossover.runs.files import run_folder
+from crossover.runs.lock import exclusive
+from crossover.runs.result_backup import forget_all, keep, restore_missing
+from crossover.runs.status import Overview, by_cause, describe, duration, reason_of, state_of
+from crossover.runtime.session import in_words
 
 RUN = "bits.tiny.random-all-01234567"
 
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
 
 def finish(seed: int, seconds: float = 10.0) -> None:
     """What a run leaves behind when it ends well."""
-    from crossover.results import RESULTS, write_provenance
+    from crossover.runs.files import RESULTS, write_provenance
 
     out = run_folder(RUN, seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def test_a_run_that_was_never_started_waits():
 def test_a_run_that_holds_its_lock_runs_and_says_how_far_it_is():
     out = run_folder(RUN, 0)
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom crossover.training.lock import exclusive\n"
+        "import sys, time\nfrom pathlib import Path\nfrom crossover.runs.lock import exclusive\n"
         "with exclusive(Path(sys.argv[1]), 'it'):\n    print('held', flush=True)\n    time.sleep(60)  # crossover"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, out / ".lock"], stdout=subprocess.PIPE)

@@ -12,8 +12,8 @@ from tiny_runs import SIZES, write_checkpoint
 from crossover.config.bodies import PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
 from crossover.models.architecture import ARCHITECTURES, group_of
+from crossover.models.build import build_body, take_tokens
 from crossover.models.load import load_body, load_config
-from crossover.models.sequence import build_body, take_tokens
 from crossover.models.surgery import change_body, move_blocks, permutation
 
 BLOCKS = 4

@@ -12,7 +12,7 @@ from scipy.stats import chi2_contingency
 
 import published_listops
 from crossover.errors import UserError
-from crossover.tasks import bits, folds, listops, splice
+from crossover.tasks.generators import bits, folds, listops, splice
 
 SIZES = {"train": 300, "validation": 60, "test": 120}
 

@@ -20,7 +20,7 @@ from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.config.media_readers import ImageFolderReader, ImageTableReader
 from crossover.errors import UserError
-from crossover.tasks import cifar, idx, image_table, images
+from crossover.tasks.readers import cifar, idx, image_table, images
 
 
 def receipt_of(root: Path) -> Receipt:

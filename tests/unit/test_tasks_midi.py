@@ -15,11 +15,11 @@ from crossover.acquire.receipt import Receipt
 from crossover.config.media_readers import MaestroReader, MidiReader
 from crossover.encodings.encoder import WHOLE_NOTES
 from crossover.errors import UserError
-from crossover.tasks import maestro
-from crossover.tasks.midi import read
-from crossover.tasks.midi_notes import read_notes
-from crossover.tasks.pieces import cut_pieces
-from crossover.tasks.rows import read_plain
+from crossover.tasks.readers import maestro
+from crossover.tasks.readers.midi import read
+from crossover.tasks.readers.midi_notes import read_notes
+from crossover.tasks.readers.pieces import cut_pieces
+from crossover.tasks.readers.rows import read_plain
 
 SETTINGS = MidiReader(kind="midi", segment=10, maximum_segments=2).model_dump()
 

@@ -14,11 +14,11 @@ from crossover.config.tasks import Policy, Target
 from crossover.config.text_readers import TableReader
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
-from crossover.tasks.card import describe_items
 from crossover.tasks.items import SPLITS, Items
-from crossover.tasks.prepare import prepare_task
+from crossover.tasks.prepare.card import describe_items
+from crossover.tasks.prepare.splits import assign_splits
+from crossover.tasks.prepare.stage import prepare_task
 from crossover.tasks.registry import READERS
-from crossover.tasks.splits import assign_splits
 
 SPLIT = {"by": "group", "validation": 0.2, "test": 0.3, "stratified": True, "seed": 0}
 MIDI = MidiReader(kind="midi", segment=10).model_dump()

@@ -25,11 +25,11 @@ from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet, write_sealed_json
-from crossover.models.sequence import build_model, derived_seed
-from crossover.results import write_provenance
+from crossover.models.build import build_model, derived_seed
+from crossover.runs.files import write_provenance
+from crossover.runs.lock import describe_owner, exclusive, is_held, read_owner
 from crossover.training import finetune as stage
 from crossover.training.finetune import evaluate, finetune_run
-from crossover.training.lock import describe_owner, exclusive, is_held, read_owner
 from crossover.training.loop import Interrupted, Settings, batches, slices, train
 from crossover.training.rates import select_rate
 from crossover.training.scoring import Scorer

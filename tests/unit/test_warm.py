@@ -8,8 +8,8 @@ import pytest
 from tiny_runs import environment, finetune, renamed, results, start
 
 from crossover.files import read_json, read_sealed_json, write_json
-from crossover.training.events import read_events
-from crossover.training.lock import is_held, read_owner
+from crossover.runs.events import read_events
+from crossover.runs.lock import is_held, read_owner
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from crossover.config.encodings import Encoding
 from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
-from crossover.identity import code_digests, named
-from crossover.tasks.prepare import prepare_task
+from crossover.specs.identity import code_digests, named
+from crossover.tasks.prepare.stage import prepare_task
 
 ROOT = Path(__file__).parents[2]
 POSITIONS = 24

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from crossover import cli
 from crossover.encodings.tokenize import tokenize_task
 from crossover.errors import UserError
-from crossover.plan import Plan, make_plan
+from crossover.planning.plan import Plan, make_plan
 from crossover.report.render import render_report
 from crossover.statistics.aggregate import aggregate_study
-from crossover.tasks.prepare import prepare_task
+from crossover.tasks.prepare.stage import prepare_task
 from crossover.training.finetune import finetune_run
 from crossover.training.rates import select_rate
 

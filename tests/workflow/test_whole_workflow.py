@@ -15,7 +15,7 @@ import pandas
 import pytest
 import yaml
 
-from crossover.training.lock import is_held
+from crossover.runs.lock import is_held
 from workflow_copy import CELLS, REPORT, fresh_environment, plan_server, results, runs, wait_for
 
 RUN = "tiny-xor.tiny.random-all"

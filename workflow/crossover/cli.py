@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crossover.analyses.registry import ANALYSES
-from crossover.cluster.step import become_step
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json
-from crossover.frozen import PLAN_FOLDER
-from crossover.training.events import record, watched
-from crossover.training.finished import keep, restore
-from crossover.training.lock import exclusive
+from crossover.planning.snapshot import PLAN_FOLDER
+from crossover.runs.events import record, watched
+from crossover.runs.lock import exclusive
+from crossover.runs.result_backup import keep, restore
+from crossover.runtime.srun import become_step
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def _use_own_temporary_folder() -> None:
 
 def _run(argv: list[str], arguments: argparse.Namespace) -> int:
     if getattr(arguments, "warm", False) and os.environ.get("CROSSOVER_WARM"):
-        from crossover import warm
+        from crossover.runtime import forkserver as warm
 
         return warm.call(Path(os.environ["CROSSOVER_WARM"]), argv)
     arguments.command_line = "crossover " + shlex.join(argv)
@@ -233,7 +233,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _checked_spec(arguments: argparse.Namespace) -> dict:
     """Read the spec, and make sure that the code is still that which it names, and that it is as it was written."""
-    from crossover.identity import code_digests, is_named_rightly
+    from crossover.specs.identity import code_digests, is_named_rightly
 
     spec = read_json(arguments.spec)
     planned = spec.get("code", {})
@@ -257,7 +257,7 @@ def _acquire_dataset(arguments: argparse.Namespace) -> None:
 
 
 def _prepare_task(arguments: argparse.Namespace) -> None:
-    from crossover.tasks.prepare import prepare_task
+    from crossover.tasks.prepare.stage import prepare_task
 
     prepare_task(_checked_spec(arguments), arguments.dataset, arguments.output)
 
@@ -277,8 +277,8 @@ def _fetch_checkpoint(arguments: argparse.Namespace) -> None:
 def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:
     spec = _checked_spec(arguments)
     with exclusive(arguments.output / ".lock", f"checkpoint {spec['name']}"), watched(arguments.output):
+        from crossover.pretraining.pretrain import pretrain_checkpoint
         from crossover.training.device import pick_device, set_up_torch
-        from crossover.training.pretrain import pretrain_checkpoint
 
         set_up_torch(arguments.threads)
         pretrain_checkpoint(
@@ -350,7 +350,7 @@ def _aggregate_study(arguments: argparse.Namespace) -> None:
 
 
 def _render_report(arguments: argparse.Namespace) -> None:
-    from crossover.incomplete import remove_incomplete
+    from crossover.commands.report_incomplete import remove_incomplete
     from crossover.report.render import render_report
 
     render_report(read_sealed_json(arguments.spec), arguments.output)
@@ -361,45 +361,45 @@ def _render_report(arguments: argparse.Namespace) -> None:
 
 
 def _new_task(arguments: argparse.Namespace) -> None:
-    from crossover.guess.new_task import new_task
+    from crossover.commands.new_task import new_task
 
     written = new_task(arguments.source, arguments.name)
     print(f"{written} is written: read and correct it, then run: crossover check-task {written.stem}")
 
 
 def _check_task(arguments: argparse.Namespace) -> None:
-    from crossover.tasks.check import check_task
+    from crossover.commands.check_task import check_task
 
     print(check_task(arguments.task, arguments.checkpoint))
 
 
 def _view(arguments: argparse.Namespace) -> None:
-    from crossover.models.describe import describe_checkpoint
+    from crossover.commands.view import describe_checkpoint
 
     print(describe_checkpoint(arguments.checkpoint))
 
 
 def _explain(arguments: argparse.Namespace) -> None:
-    from crossover.explain import explain
+    from crossover.commands.explain import explain
 
     print(explain(arguments.study))
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    from crossover.frozen import plan_of
-    from crossover.status import Overview, describe
+    from crossover.planning.snapshot import plan_of
+    from crossover.runs.status import Overview, describe
 
     print(describe(Overview(plan_of(arguments.study)).look()))
 
 
 def _report_incomplete(arguments: argparse.Namespace) -> None:
-    from crossover.incomplete import report_incomplete
+    from crossover.commands.report_incomplete import report_incomplete
 
     print(report_incomplete(arguments.study))
 
 
 def _prune(arguments: argparse.Namespace) -> None:
-    from crossover.prune import prune
+    from crossover.commands.prune import prune
 
     print(prune(arguments.study, delete=arguments.delete))
 
@@ -425,6 +425,6 @@ def _config_schema(arguments: argparse.Namespace) -> None:
 
 
 def _serve_warm(arguments: argparse.Namespace) -> None:
-    from crossover import warm
+    from crossover.runtime import forkserver as warm
 
     warm.serve(arguments.socket)

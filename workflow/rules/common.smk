@@ -23,13 +23,13 @@ for _ in range(60 if FROZEN else 0):  # seconds, like the profile's latency-wait
 sys.path.insert(0, str(Path(FROZEN, "code") if FROZEN else Path(workflow.basedir, "workflow")))
 
 from crossover import export_path
-from crossover.cluster import demand
+from crossover.planning import resources as demand
 from crossover.config.load import load_config
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
-from crossover.frozen import spec_text, thaw
-from crossover.identity import PACKAGE, code_digests, hash8
-from crossover.plan import make_plan
+from crossover.planning.snapshot import spec_text, thaw
+from crossover.specs.identity import PACKAGE, code_digests, hash8
+from crossover.planning.plan import make_plan
 
 export_path()
 

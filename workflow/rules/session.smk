@@ -1,11 +1,13 @@
 # What happens around the jobs of one invocation, in the Snakemake that the user started.
 
-from crossover import warm
-from crossover.cluster import batch, orphans, patience
-from crossover.cluster.paths import check_paths
-from crossover.frozen import freeze, use_frozen
-from crossover.session import Session, tell
-from crossover.training import finished
+from crossover.runtime import forkserver as warm
+from crossover.runtime import batch
+from crossover.runtime import orphans
+from crossover.runtime import plugin_patches as patience
+from crossover.runtime.paths import check_paths
+from crossover.planning.snapshot import freeze, use_frozen
+from crossover.runtime.session import Session, tell
+from crossover.runs import result_backup as finished
 
 SESSION = Session(PLAN)
 

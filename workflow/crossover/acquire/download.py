@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from crossover.acquire.archives import Room, require_whole, unpack
-from crossover.acquire.checksums import CHECKSUMS, record_checksum, recorded_checksum
 from crossover.acquire.registry import Acquired
-from crossover.acquire.transfer import fetch
+from crossover.acquire.transfer.checksums import CHECKSUMS, record_checksum, recorded_checksum
+from crossover.acquire.transfer.http import fetch
 from crossover.errors import UserError
 from crossover.files import sha256
 

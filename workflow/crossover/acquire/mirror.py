@@ -18,7 +18,7 @@ from crossover.config.datasets import RemoteFile
 from crossover.config.load import parse
 from crossover.errors import UserError
 from crossover.files import write_json
-from crossover.identity import hash8
+from crossover.specs.identity import hash8
 
 VARIABLE = "CROSSOVER_MIRROR"
 MANIFEST = "MANIFEST.json"

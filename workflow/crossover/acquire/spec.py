@@ -11,7 +11,7 @@ from crossover.acquire.registry import ACQUIRERS
 from crossover.config.datasets import Dataset, DownloadDataset
 from crossover.errors import UserError
 from crossover.files import sha256
-from crossover.identity import code_digests, named, remembered_digest, remembered_tree_digest
+from crossover.specs.identity import code_digests, named, remembered_digest, remembered_tree_digest
 
 Spec = dict[str, Any]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from crossover.config.labels import model_name
 from crossover.files import write_csv, write_parquet
-from crossover.results import VALUES, analysis_folder, checked_provenance
-from crossover.statistics.choices import model_name
+from crossover.runs.files import VALUES, analysis_folder, checked_provenance
 
 
 def gather_analyses(spec: dict[str, Any], kind: str, folder: Path) -> None:

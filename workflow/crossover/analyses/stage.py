@@ -9,8 +9,8 @@ import torch
 from crossover.analyses.registry import ANALYSES
 from crossover.analyses.subject import Subject
 from crossover.files import sha256, write_parquet
-from crossover.results import VALUES, write_provenance
-from crossover.training.provenance import Recorder
+from crossover.runs.files import VALUES, write_provenance
+from crossover.runs.provenance import Recorder
 from crossover.training.reading import check_checkpoint
 
 

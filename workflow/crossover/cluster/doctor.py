@@ -24,8 +24,8 @@ from crossover.cluster.scheduler import (
     check_nodes,
     check_status_command,
 )
-from crossover.cluster.slurm import Scheduler, ask, ask_scheduler
 from crossover.errors import UserError
+from crossover.slurm import Scheduler, ask, ask_scheduler
 
 Section = tuple[str, list[Finding]]
 Request = tuple[str, str | None]

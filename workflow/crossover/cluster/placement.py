@@ -4,14 +4,14 @@ import getpass
 import shlex
 from dataclasses import dataclass
 
-from crossover.cluster import demand
 from crossover.cluster.findings import Finding, Grade
 from crossover.cluster.profile import Profile
 from crossover.cluster.scheduler import ASK
-from crossover.cluster.slurm import Partition, Scheduler, ask
 from crossover.config.load import CONFIG, load_config, read_yaml
 from crossover.errors import UserError, nearest
-from crossover.plan import make_plan
+from crossover.planning import resources as demand
+from crossover.planning.plan import make_plan
+from crossover.slurm import Partition, Scheduler, ask
 
 RUN, OTHER = "finetune_run", "prepare_task"  # a rule that may use a GPU, and one that does not
 ACCOUNT, PARTITION, GPU_PARTITION = "CROSSOVER_ACCOUNT", "CROSSOVER_PARTITION", "CROSSOVER_GPU_PARTITION"

@@ -28,8 +28,8 @@ from crossover.cluster.node import (
 from crossover.cluster.placement import job_options
 from crossover.cluster.profile import Profile
 from crossover.cluster.scheduler import NO_CONFIGURATION
-from crossover.cluster.slurm import Job, ask, ask_job
 from crossover.files import read_json
+from crossover.slurm import Job, ask, ask_job
 
 LOG = "log"
 NO_LOG = "it has left no log here"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from crossover.cluster.findings import Finding
 from crossover.cluster.profile import Profile
-from crossover.cluster.slurm import Partition, Scheduler, ask
+from crossover.slurm import Partition, Scheduler, ask
 
 COMMANDS = ("sinfo", "scontrol", "sbatch", "squeue", "scancel", "srun")
 LONGEST_PAUSE = 180  # seconds; the plugin's pause between two questions grows up to this

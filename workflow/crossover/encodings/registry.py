@@ -9,7 +9,7 @@ ENCODERS = {
     "kmers": "crossover.encodings.kmers",
     "subwords": "crossover.encodings.subwords",
     "patches": "crossover.encodings.patches",
-    "events": "crossover.encodings.events",
+    "events": "crossover.encodings.midi_events",
 }
 
 AUGMENTATIONS = {"lu2021": "crossover.encodings.augment"}

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from crossover.errors import UserError
 from crossover.files import visible_files
-from crossover.guess.found import Guess, are_classes, finish, start
+from crossover.guess.draft import Guess, are_classes, finish, start
 from crossover.guess.images import guess_images
-from crossover.tasks.idx import FILE as IDX
-from crossover.tasks.images import image_suffixes
 from crossover.tasks.items import SPLITS
-from crossover.tasks.maestro import COMPOSER
-from crossover.tasks.pieces import SUFFIXES as MIDI
-from crossover.tasks.raw import SPLIT_NAMES
-from crossover.tasks.rows import FORMATS, PLAIN, column_names, read_plain
+from crossover.tasks.readers.idx import FILE as IDX
+from crossover.tasks.readers.images import image_suffixes
+from crossover.tasks.readers.maestro import COMPOSER
+from crossover.tasks.readers.pieces import SUFFIXES as MIDI
+from crossover.tasks.readers.raw import SPLIT_NAMES
+from crossover.tasks.readers.rows import FORMATS, PLAIN, column_names, read_plain
 
 
 def files_of_splits(path: Path) -> dict[str, str]:

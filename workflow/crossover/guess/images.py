@@ -9,8 +9,8 @@ from typing import IO, Any
 from PIL import Image
 
 from crossover.errors import UserError
-from crossover.guess.found import LOOKED_AT, Guess, start
-from crossover.tasks.images import UNREADABLE
+from crossover.guess.draft import LOOKED_AT, Guess, start
+from crossover.tasks.readers.images import UNREADABLE
 
 PARTS = 16  # patches along an edge, at most
 FEWEST_PARTS = 8  # where an edge allows no more, the image is made smaller

@@ -4,8 +4,8 @@ import itertools
 import re
 from pathlib import Path
 
-from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict, start
-from crossover.tasks.raw import open_text
+from crossover.guess.draft import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict, start
+from crossover.tasks.readers.raw import open_text
 
 WORD = r"^\S+\s+(\S+)"
 SUPERFAMILY = r"^\S+ ([a-z]\.\d+\.\d+)\.\d+"  # in the headers of SCOP

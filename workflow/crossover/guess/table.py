@@ -10,15 +10,15 @@ import pandas as pd
 from PIL import Image
 
 from crossover.errors import UserError
-from crossover.guess.found import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict
+from crossover.guess.draft import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict
 from crossover.guess.images import guess_images
 from crossover.guess.text import Form
-from crossover.tasks.image_table import bytes_of
-from crossover.tasks.images import UNREADABLE
 from crossover.tasks.items import SPLITS
-from crossover.tasks.raw import SPLIT_NAMES
-from crossover.tasks.rows import PLAIN, column_names, read_rows
-from crossover.tasks.table import as_text
+from crossover.tasks.readers.image_table import bytes_of
+from crossover.tasks.readers.images import UNREADABLE
+from crossover.tasks.readers.raw import SPLIT_NAMES
+from crossover.tasks.readers.rows import PLAIN, column_names, read_rows
+from crossover.tasks.readers.table import as_text
 
 SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, as JSON can spell it
 SEQUENCE_NAMES = ("sequence", "seq", "primary", "text", "sentence", "dna", "rna", "protein", "peptide")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossover.errors import UserError
-from crossover.guess.found import NUMBER, are_few
-from crossover.tasks.listops import OPERATORS
-from crossover.tasks.raw import open_text
-from crossover.tasks.rows import split_rows
+from crossover.guess.draft import NUMBER, are_few
+from crossover.tasks.generators.listops import OPERATORS
+from crossover.tasks.readers.raw import open_text
+from crossover.tasks.readers.rows import split_rows
 
 FIRST = 2000  # lines that are looked at
 LONGEST_NAME = 40  # letters; a longer cell is no name of a column

@@ -8,7 +8,7 @@ from crossover.files import read_sealed_json
 from crossover.report.analysis_charts import DRAW, MEASURES, Looks
 from crossover.report.charts import Chart
 from crossover.report.palette import make_models, task_labels
-from crossover.results import analysis_folder
+from crossover.runs.files import analysis_folder
 from crossover.statistics.records import read_table
 
 

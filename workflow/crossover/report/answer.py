@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from crossover.config.labels import Choice, body_name, input_name, trained_name
 from crossover.report import numbers
 from crossover.report.palette import task_labels, unique_labels
-from crossover.statistics.choices import Choice, body_name, input_name, trained_name
 from crossover.statistics.contrasts import AGAINST_RANDOM, pairs
 from crossover.statistics.partial import Part
 

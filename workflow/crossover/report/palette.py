@@ -8,8 +8,8 @@ themes.
 from dataclasses import dataclass
 from typing import Any
 
+from crossover.config.labels import body_name, input_name, model_name, trained_name
 from crossover.metrics import METRICS
-from crossover.statistics.choices import body_name, input_name, model_name, trained_name
 
 # Light and dark value of each CSS variable.
 COLOURS = {

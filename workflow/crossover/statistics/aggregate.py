@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from crossover.config.labels import body_name, input_name, trained_name
 from crossover.errors import UserError
 from crossover.files import read_sealed_json, write_csv, write_parquet
 from crossover.metrics import METRICS
-from crossover.results import checked_provenance, run_folder
-from crossover.statistics.choices import body_name, input_name, trained_name
+from crossover.runs.files import checked_provenance, run_folder
 from crossover.statistics.contrasts import compare_conditions, lowest_score
 from crossover.statistics.convergence import KEY, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval

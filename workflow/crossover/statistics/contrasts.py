@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
+from crossover.config.labels import Choice, body_kind, body_name, input_kind, input_name, trained_name
 from crossover.errors import UserError
 from crossover.metrics import METRICS
-from crossover.statistics.choices import Choice, body_kind, body_name, input_kind, input_name, trained_name
 from crossover.statistics.intervals import crossed_mean, difference_interval, group_means
 from crossover.statistics.records import Scores
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json
-from crossover.results import RESULTS, checked_provenance, run_folder
+from crossover.runs.files import RESULTS, checked_provenance, run_folder
 from crossover.statistics.order import in_study_order, members
 
 Spec = dict[str, Any]

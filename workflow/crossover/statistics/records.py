@@ -9,7 +9,7 @@ import pandas as pd
 
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.results import RUNS, run_folder
+from crossover.runs.files import RUNS, run_folder
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,23 @@ its own reader alone.
 """
 
 READERS = {
-    "table": "crossover.tasks.table",
-    "fasta": "crossover.tasks.fasta",
-    "three-line": "crossover.tasks.three_line",
-    "listops-file": "crossover.tasks.listops_file",
-    "midi": "crossover.tasks.midi",
-    "maestro": "crossover.tasks.maestro",
-    "idx": "crossover.tasks.idx",
-    "cifar-batches": "crossover.tasks.cifar",
-    "image-folder": "crossover.tasks.images",
-    "image-table": "crossover.tasks.image_table",
-    "digits": "crossover.tasks.digits",
-    "listops": "crossover.tasks.listops",
-    "bit-memory": "crossover.tasks.bits",
-    "bit-xor": "crossover.tasks.bits",
-    "splice-sim": "crossover.tasks.splice",
-    "folds-sim": "crossover.tasks.folds",
+    "table": "crossover.tasks.readers.table",
+    "fasta": "crossover.tasks.readers.fasta",
+    "three-line": "crossover.tasks.readers.three_line",
+    "listops-file": "crossover.tasks.readers.listops_file",
+    "midi": "crossover.tasks.readers.midi",
+    "maestro": "crossover.tasks.readers.maestro",
+    "idx": "crossover.tasks.readers.idx",
+    "cifar-batches": "crossover.tasks.readers.cifar",
+    "image-folder": "crossover.tasks.readers.images",
+    "image-table": "crossover.tasks.readers.image_table",
+    "digits": "crossover.tasks.readers.digits",
+    "listops": "crossover.tasks.generators.listops",
+    "bit-memory": "crossover.tasks.generators.bits",
+    "bit-xor": "crossover.tasks.generators.bits",
+    "splice-sim": "crossover.tasks.generators.splice",
+    "folds-sim": "crossover.tasks.generators.folds",
 }
 
 # What finds similar sequences for the splits that keep them on one side.
-CLUSTERING = "crossover.tasks.similarity"
+CLUSTERING = "crossover.tasks.prepare.similarity"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from crossover.errors import UserError
-from crossover.training.events import record
+from crossover.runs.events import record
 from crossover.training.state import StateStore, interruptible
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.files import read_json, write_sealed_json
-from crossover.results import checked_provenance, run_folder
+from crossover.runs.files import checked_provenance, run_folder
 
 
 def select_rate(spec: dict[str, Any], output: Path) -> None:

@@ -1,0 +1,1 @@
+"""Moving bytes over a network, and checking them."""

@@ -1,0 +1,1 @@
+"""Language models that are pretrained here: corpus, objectives, and the baselines they are measured against."""

@@ -1,0 +1,86 @@
+"""Jobs of an earlier Snakemake in this folder that was killed: it could not cancel them, and nobody waits for them.
+
+Such jobs carry the name of the Snakemake that submitted them, `crossover-<host>-<pid>_...` (see profiles/slurm). One
+that waits in the queue would start later beside its successor, and is cancelled. One that runs is left to end: the
+run's lock keeps its successor waiting, which then takes over its result.
+"""
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossover.slurm import ask
+
+NAME = re.compile(r"crossover-(?P<host>[A-Za-z0-9-]*)-(?P<pid>\d+)_")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A SLURM job: its id, state (PENDING, RUNNING, ...) and name."""
+
+    id: str
+    state: str
+    name: str
+
+
+def session_name() -> str:
+    """The prefix of the names of the jobs that this process submits; profiles/slurm asks for it."""
+    return f"crossover-{_host()}-{os.getpid()}"
+
+
+def jobs_here() -> list[Job]:
+    """The user's own SLURM jobs that were submitted from the working folder."""
+    answer = ask("squeue", "--me", "--noheader", "--format=%i|%T|%j|%Z")
+    rows = [line.split("|", 3) for line in answer.out.splitlines()]
+    return [Job(*row[:3]) for row in rows if len(row) == 4 and row[3] == str(Path.cwd())]
+
+
+def is_orphan(job: Job) -> bool:
+    """Whether the Snakemake that submitted a job is known to have ended, on this host."""
+    name = NAME.match(job.name)
+    return name is not None and name["host"] == _host() and not _is_snakemake(int(name["pid"]))
+
+
+def look_after() -> list[str]:
+    """Cancel orphans that wait in the queue; return what to tell the user."""
+    orphans = [job for job in jobs_here() if is_orphan(job)]
+    waiting = [job.id for job in orphans if job.state == "PENDING"]
+    running = [job.id for job in orphans if job.state != "PENDING"]
+    said = []
+    if waiting:
+        ask("scancel", "--state=PENDING", *waiting)
+        said.append(f"{len(waiting)} jobs of an earlier Snakemake that was killed waited in the queue: cancelled.")
+    if running:
+        said.append(
+            f"{len(running)} jobs of an earlier Snakemake that was killed still run and are left to end "
+            f"({' '.join(running)}); their runs are not computed a second time."
+        )
+    return said
+
+
+def cancel_own() -> list[str]:
+    """Cancel the jobs of this process that go on when it ends; return what to tell the user.
+
+    After Ctrl-C the SLURM plugin (2.8) cancels the jobs that it has listed at that moment: none while it asks for their
+    states, and none of those that are being submitted.
+    """
+    own = [job for job in jobs_here() if job.name.startswith(f"{session_name()}_") and job.state != "COMPLETING"]
+    if not own:
+        return []
+    ask("scancel", *(job.id for job in own))
+    return [f"{len(own)} jobs were still queued or running: cancelled."]
+
+
+def _host() -> str:
+    return re.sub("[^A-Za-z0-9-]", "-", socket.gethostname().split(".")[0])[:24]
+
+
+def _is_snakemake(pid: int) -> bool:
+    if pid == os.getpid():
+        return True
+    try:
+        return b"snakemake" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

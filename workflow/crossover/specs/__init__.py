@@ -1,0 +1,1 @@
+"""Typed specs and sealed descriptions: the contract between planner, stages, status and report."""

@@ -1,0 +1,168 @@
+"""What makes two computations the same: hashes of settings, of raw files and of code.
+
+A name such as `composer.topics-gpt2.random-all-1a2b3c4d` ends in the hash of everything that can change the
+result, and of nothing else: settings, names of inputs (which carry hashes themselves), and the parsed syntax
+of the modules that compute it. Labels, comments, docstrings and formatting are left out.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from crossover.errors import UserError
+from crossover.files import read_json, sha256, tree_digest, write_json
+
+PACKAGE = Path(__file__).parents[1]
+# Modules that move bytes and report, but compute nothing that ends up in a result.
+WITHOUT_RESULTS = {
+    "crossover",
+    "crossover.acquire.transfer.checksums",
+    "crossover.acquire.registry",
+    "crossover.acquire.transfer.http",
+    "crossover.analyses.registry",
+    "crossover.encodings.registry",
+    "crossover.errors",
+    "crossover.files",
+    "crossover.runs.files",
+    "crossover.tasks.registry",  # it names readers; the one that a task uses is counted by itself
+    "crossover.runs.events",
+    "crossover.runs.result_backup",
+    "crossover.runs.lock",
+    "crossover.runs.provenance",
+}
+WITHOUT_IDENTITY = {"name", "about"}  # keys of a spec that its name does not depend on
+DIGEST_CACHE = Path("resources/downloads/.digests.json")
+
+
+def hash8(value: Any) -> str:
+    """The first 8 hexadecimal digits of the SHA-256 of a value's canonical JSON."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def named(stem: str, identity: dict[str, Any], about: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A spec: its identity, and the name `<stem>-<hash8>` that follows from it.
+
+    Args:
+        stem: the first part of the name.
+        identity: everything that can change the result.
+        about: what cannot, but must travel along: a licence, the addresses of files whose digests are known.
+    """
+    spec = {"name": f"{stem}-{hash8(identity)}", **identity}
+    return spec | {"about": about} if about else spec
+
+
+def is_named_rightly(spec: dict[str, Any]) -> bool:
+    """Whether a spec's name still follows from its identity."""
+    identity = {key: value for key, value in spec.items() if key not in WITHOUT_IDENTITY}
+    return str(spec.get("name")).endswith(hash8(identity))
+
+
+# --- code -------------------------------------------------------------------------------------------------
+
+
+def code_digests(*modules: str) -> dict[str, str]:
+    """The digest of each module of this package that the given ones import, themselves included.
+
+    Imports are followed in the source, without running it, so that neither the order of imports nor what
+    happens to be loaded matters.
+
+    Args:
+        modules: dotted names, such as `crossover.training.finetune`.
+
+    Returns:
+        Module name to the first 8 hexadecimal digits of the digest of its syntax tree.
+
+    Raises:
+        UserError: a module is not there any more.
+    """
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in found or module in WITHOUT_RESULTS:
+            continue
+        source = _source(module)
+        if not source.is_file():
+            raise UserError(f"{source} is missing, but a result depends on it; run snakemake again to plan without it.")
+        digest, imports = _parsed(source)
+        found[module] = digest
+        waiting.extend(name for name in imports if _is_module(name))
+    return dict(sorted(found.items()))
+
+
+def _source(module: str) -> Path:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _is_module(name: str) -> bool:
+    return name.split(".")[0] == "crossover" and _source(name).is_file()
+
+
+@cache
+def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _drop_docstring(node)
+    # The tree is written out again rather than dumped: comments and layout do not count, and the text is the
+    # same for all versions of Python, which the dump of a tree is not.
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:8], tuple(imports)
+
+
+def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    if ast.get_docstring(node, clean=False) is not None:
+        node.body = node.body[1:] or [ast.Pass()]
+
+
+# --- raw files --------------------------------------------------------------------------------------------
+
+
+def remembered_tree_digest(folder: Path) -> str:
+    """`files.tree_digest`, with the digests of single files remembered by size and modification time.
+
+    Every cluster job plans again, and a user's files may be large.
+
+    Raises:
+        UserError: the folder is missing or holds no files.
+    """
+    return _remembering(lambda digest: tree_digest(folder, digest))
+
+
+def remembered_digest(path: Path) -> str:
+    """`files.sha256` of one file, remembered likewise."""
+    return _remembering(lambda digest: digest(path))
+
+
+def _remembering(compute: Callable[[Callable[[Path], str]], str]) -> str:
+    known = _read_digest_cache()
+    fresh: dict[str, str] = {}
+
+    def digest(path: Path) -> str:
+        status = path.stat()
+        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        fresh[key] = known.get(key) or sha256(path)
+        return fresh[key]
+
+    found = compute(digest)
+    if not fresh.keys() <= known.keys():
+        write_json(DIGEST_CACHE, known | fresh)
+    return found
+
+
+def _read_digest_cache() -> dict[str, str]:
+    try:
+        known = read_json(DIGEST_CACHE)
+    except (UserError, ValueError):  # missing or damaged: it only saves time
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,1 @@
+"""Generators: items that are drawn."""

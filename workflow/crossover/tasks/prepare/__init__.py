@@ -1,0 +1,1 @@
+"""Items to a task: policies, splits, card."""
