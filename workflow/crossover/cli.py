@@ -270,8 +270,9 @@ def _tokenize_task(arguments: argparse.Namespace) -> None:
 
 def _fetch_checkpoint(arguments: argparse.Namespace) -> None:
     from crossover.acquire.checkpoint import fetch_checkpoint
+    from crossover.models.registry import check_model_type
 
-    fetch_checkpoint(_checked_spec(arguments), arguments.output)
+    fetch_checkpoint(_checked_spec(arguments), arguments.output, check_model_type)
 
 
 def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:

@@ -3,18 +3,17 @@
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, write_sealed_json
-from crossover.models.architecture import check_type
 
-NEEDED = ("config.json", "model.safetensors")
-TOKENIZER = "tokenizer.json"
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 
 
-def fetch_checkpoint(spec: dict[str, Any], folder: Path) -> None:
+def fetch_checkpoint(spec: dict[str, Any], folder: Path, check_model_type: Callable[[object], None]) -> None:
     """Write config.json, model.safetensors, tokenizer.json and, last, checkpoint.json with their SHA-256.
 
     Weights in other forms, which can hold code, are not fetched. Where the hub has no tokenizer.json, as for models of images,
@@ -23,15 +22,16 @@ def fetch_checkpoint(spec: dict[str, Any], folder: Path) -> None:
     Args:
         spec: the checkpoint's spec; `id` and `revision` say what is fetched.
         folder: where the files go.
+        check_model_type: raises UserError for a model type that cannot be used, before the weights are downloaded.
 
     Raises:
-        UserError: the hub, the checkpoint, its commit or a file of it is not to be had, or crossover has no view of its
-            architecture.
+        UserError: the hub, the checkpoint, its commit or a file of it cannot be downloaded, or its model type cannot be used.
     """
-    for name in NEEDED:
-        if absent := _download(spec, name, folder):
-            raise _refusal(spec, name, absent) from absent
-        check_file_of_checkpoint(folder / name)
+    _require(spec, CONFIG, folder)
+    config = read_json(folder / CONFIG)
+    check_model_type(config.get("model_type") if isinstance(config, dict) else None)
+    _require(spec, WEIGHTS, folder)
+    _check_weights(folder / WEIGHTS)
     if _download(spec, TOKENIZER, folder):
         (folder / TOKENIZER).write_text("null\n")
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the hub's library
@@ -40,7 +40,7 @@ def fetch_checkpoint(spec: dict[str, Any], folder: Path) -> None:
         {
             "name": spec["name"],
             "origin": address_on_hub(spec["id"], spec["revision"]),
-            "sha256": {name: sha256(folder / name) for name in (*NEEDED, TOKENIZER)},
+            "sha256": {name: sha256(folder / name) for name in (CONFIG, WEIGHTS, TOKENIZER)},
         },
     )
 
@@ -50,23 +50,21 @@ def address_on_hub(identifier: str, revision: str) -> str:
     return f"https://huggingface.co/{identifier}/tree/{revision}"
 
 
-def check_file_of_checkpoint(path: Path) -> None:
-    """Refuse a config whose architecture is unknown, and weights that are not whole, before more is done with them.
-
-    Raises:
-        UserError: the file is damaged, or there is no view of the architecture.
-    """
+def _check_weights(path: Path) -> None:
+    """Raise UserError unless a safetensors file is whole."""
     from safetensors import SafetensorError, safe_open
 
-    if path.name == "config.json":
-        config = read_json(path)
-        check_type(config.get("model_type") if isinstance(config, dict) else None)
-        return
     try:
         with safe_open(path, framework="numpy"):
             pass
     except SafetensorError as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}); fetch it again.") from error
+
+
+def _require(spec: dict[str, Any], name: str, folder: Path) -> None:
+    """Download a file; raise UserError where there is none."""
+    if absent := _download(spec, name, folder):
+        raise _refusal(spec, name, absent) from absent
 
 
 def _download(spec: dict[str, Any], name: str, folder: Path) -> Exception | None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from crossover.analyses.subject import Subject, sample
-from crossover.models.build import derived_seed
+from crossover.seeds import derived_seed
 from crossover.training.reading import tensors_of
 from crossover.training.scoring import loss_of
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.files import read_sealed_json
-from crossover.models.build import SequenceModel, build_model
+from crossover.models.factory import build_model
+from crossover.models.module import SequenceModel
 from crossover.training.reading import tensors_of
 
 BATCH = 32  # items of a forward pass

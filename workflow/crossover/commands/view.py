@@ -1,49 +1,48 @@
-"""What a checkpoint is made of, as a table: `crossover view`."""
+"""Print the blocks and parameter groups of a checkpoint as a table: `crossover view`."""
 
-import re
 from collections import Counter
 from pathlib import Path
 
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.config.load import known_names
 from crossover.errors import UserError
-from crossover.models.architecture import group_of
-from crossover.models.derive import view_of
+from crossover.models.derive import adapter_for
 from crossover.models.load import load_body, load_config
+from crossover.models.surgery import blocks_of
 from crossover.planning.plan import folder_of_checkpoint
 
 
 def describe_checkpoint(name: str) -> str:
-    """Blocks, groups and numbers of parameters of a checkpoint.
+    """Return a table of a checkpoint's parameters by block and group.
 
     Args:
         name: of a file in config/checkpoints/, or a folder in Hugging Face form.
 
     Raises:
-        UserError: it cannot be loaded, or crossover has no view of its architecture.
+        UserError: it cannot be loaded, or crossover has no adapter for its architecture.
     """
     folder = _folder(name)
     config = load_config(folder)
-    architecture = view_of(config)
+    adapter = adapter_for(config)
     body = load_body(folder, config)
     counts: Counter[tuple[str, str]] = Counter()
     for parameter, tensor in body.named_parameters():
-        block = re.match(rf"{re.escape(architecture.blocks)}\.(\d+)\.", parameter)
-        counts[f"block {block[1]}" if block else "outside", group_of(architecture, parameter)] += tensor.numel()
+        block = adapter.block_of(parameter)
+        row = "outside" if block is None else f"block {block}"
+        counts[row, adapter.group_of(parameter)] += tensor.numel()
     rows = sorted({row for row, _ in counts}, key=lambda row: (row == "outside", len(row), row))
-    groups = [group for group in TRAINED_PRESETS["all"] if any(group == found for _, found in counts)]
+    groups = [group for group in TRAINED_PRESETS["all"] if any(group == counted for _, counted in counts)]
     table = [("", *groups, "all")]
     table += [(row, *(f"{counts[row, group]:,}" for group in groups), f"{_sum(counts, row):,}") for row in rows]
     sums = [f"{sum(counts[row, group] for row in rows):,}" for group in groups]
     table.append(("all", *sums, f"{sum(counts.values()):,}"))
-    longest = architecture.longest(config)
-    head = [
-        f"{folder}: {config.model_type}, {len(body.get_submodule(architecture.blocks))} blocks, "
-        f"{architecture.widths(config)[1]} wide, {f'{longest} positions' if longest else 'positions without a limit'}",
-        "",
-    ]
+    max_length = adapter.max_length(config)
+    head = (
+        f"{folder}: {config.model_type}, {len(blocks_of(body, adapter))} blocks, {adapter.widths(config)[1]} wide, "
+        f"{f'{max_length} positions' if max_length else 'positions without a limit'}"
+    )
     return "\n".join(
-        [*head, *_aligned(table), "", "New input layers and heads are not counted: they depend on the task."]
+        [head, "", *_aligned(table), "", "New input layers and heads are not counted: they depend on the task."]
     )
 
 
@@ -59,7 +58,7 @@ def _folder(name: str) -> Path:
 
 
 def _sum(counts: Counter[tuple[str, str]], row: str) -> int:
-    return sum(count for (found, _), count in counts.items() if found == row)
+    return sum(count for (counted, _), count in counts.items() if counted == row)
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

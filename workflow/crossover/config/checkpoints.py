@@ -6,7 +6,6 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import Described, Model, Name, Share
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
-from crossover.models.architecture import ARCHITECTURES
 
 
 class Pretraining(Model):
@@ -47,8 +46,8 @@ class PretrainedHere(Described):
     """Licence of the corpus."""
     corpus: Corpus
     """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
-    architecture: Literal["gpt2", "llama", "lstm", "bert", "roberta", "albert", "longformer", "t5", "bart"]
-    """Hugging Face model type, or an LSTM: the first three learn to predict the next token, the others masked ones (of t5 and bart, encoders)."""
+    architecture: str
+    """Model type with a file in workflow/crossover/models/architectures/, which says whether it learns to predict next or masked tokens."""
     vocabulary: Annotated[int, Field(ge=257)]
     """Size of the byte-level BPE vocabulary, trained on the same corpus."""
     blocks: PositiveInt
@@ -69,15 +68,8 @@ class PretrainedHere(Described):
         """Shapes that cannot be built are refused before anything runs."""
         if self.width % self.heads:
             raise ValueError("width must be a multiple of heads")
-        window = ARCHITECTURES[self.architecture].settings.get("attention_window", 1)
-        if self.positions % window:
-            raise ValueError(f"positions must be a multiple of {window}, the window of {self.architecture}'s attention")
         if self.training.context > self.positions:
             raise ValueError("training.context must not be longer than positions")
-        if ARCHITECTURES[self.architecture].objective == "masked" and self.vocabulary < 259:
-            raise ValueError(
-                "vocabulary must be at least 259, for the bytes and the three special tokens of masked models"
-            )
         return self
 
 

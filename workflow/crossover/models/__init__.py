@@ -1,1 +1,1 @@
-"""Transformers seen through one view, and what a condition makes of them."""
+"""Models: an adapter for each architecture, and what a condition builds from a checkpoint."""

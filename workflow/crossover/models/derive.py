@@ -1,7 +1,8 @@
-"""Views of architectures that nobody has described: derived from the modules of a Hugging Face model."""
+"""Derive adapters of architectures that no file describes from the modules of their Hugging Face models."""
 
 import inspect
 import re
+from collections.abc import Callable
 from functools import partial
 from operator import methodcaller
 from typing import Any
@@ -11,132 +12,136 @@ from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from crossover.errors import UserError
-from crossover.models.architecture import ARCHITECTURES, Architecture
+from crossover.models.adapter import Adapter
+from crossover.models.registry import ADAPTERS
 
-ENTRY_WIDTHS = ("embedding_size", "word_embed_proj_dim", "embed_dim")  # where sequences enter narrower than the blocks
+INPUT_WIDTHS = ("embedding_size", "word_embed_proj_dim", "embed_dim")  # config keys of embeddings narrower than blocks
 
-_DERIVED: dict[str, Architecture] = {}  # by config: a view is derived once
+_derived: dict[str, Adapter] = {}  # by config
 
 
-def view_of(config: PretrainedConfig) -> Architecture:
-    """The view of a checkpoint's architecture: described in `models/architecture.py`, or else derived.
+def adapter_for(config: PretrainedConfig) -> Adapter:
+    """Return the adapter of a checkpoint's architecture: the described one, or else a derived one.
 
     Raises:
-        UserError: there is no description, and a piece of a view cannot be found.
+        UserError: no file describes the architecture, and an adapter cannot be derived.
     """
-    described = ARCHITECTURES.get(config.model_type)
+    described = ADAPTERS.get(config.model_type)
     if described:
         return described
     key = config.to_json_string(use_diff=False)
-    if key not in _DERIVED:
-        _DERIVED[key] = derive(config)
-    return _DERIVED[key]
+    if key not in _derived:
+        _derived[key] = derive_adapter(config)
+    return _derived[key]
 
 
-def derive(config: PretrainedConfig) -> Architecture:
-    """Find the blocks and groups of a model by the types and names of its modules; no memory is taken for its weights.
+def derive_adapter(config: PretrainedConfig) -> Adapter:
+    """Find the blocks and groups of a model by the types and names of its modules, without memory for its weights.
 
-    Norms are told by their class, attention by its name within a block, and the feed-forward layers are the rest of a block.
-    Of what lies outside the blocks, positions are told by their name, and the rest belongs to the embeddings.
+    Norms are recognised by their class, attention by its name within a block; the rest of a block is feed-forward layers.
+    Outside the blocks, positions are recognised by their name; the rest is embeddings.
 
     Raises:
-        UserError: the piece that cannot be found.
+        UserError: something cannot be found; the error says what.
     """
-
-    missing = partial(_missing, config)
-    model, options = _build(config, missing)
-    body_of = methodcaller("get_encoder") if config.is_encoder_decoder else Architecture.body_of
+    refusal = partial(_refusal, config)
+    model, load_options = _build(config, refusal)
+    body_of = methodcaller("get_encoder") if config.is_encoder_decoder else Adapter.body_of
     body = body_of(model)
-    taken = inspect.signature(body.forward).parameters
+    arguments = inspect.signature(body.forward).parameters
     for name in ("inputs_embeds", "attention_mask"):
-        if name not in taken:
-            raise missing(f"it does not take {name}")
+        if name not in arguments:
+            raise refusal(f"it does not take {name}")
     paths = {module: path for path, module in body.named_modules()}
     try:
         table = body.get_input_embeddings()
     except (AttributeError, NotImplementedError):
         table = None
     if not isinstance(table, nn.Embedding) or table not in paths:
-        raise missing("its token embeddings are no table of its own")
-    depth = getattr(config, "num_hidden_layers", None)
-    lists = [path for module, path in paths.items() if isinstance(module, nn.ModuleList) and len(module) == depth]
-    if not lists:
-        raise missing(f"it has no list of {depth} blocks, as many as its config says")
-    blocks = min(lists, key=lambda path: path.count("."))
-    if sum(path.rpartition(".")[0] == blocks.rpartition(".")[0] for path in lists) > 1:
-        raise missing(f"its blocks are spread over several lists ({', '.join(lists[:3])})")
+        raise refusal("its token embeddings are no table of its own")
+    blocks = _find_blocks(body, getattr(config, "num_hidden_layers", None), refusal)
     width = getattr(config, "hidden_size", None)
-    entry = [name for name in ENTRY_WIDTHS if getattr(config, name, None) == table.embedding_dim]
-    if table.embedding_dim != width and not entry:
-        raise missing(f"its tokens are {table.embedding_dim} wide, and no setting that is known to crossover says so")
-    if _output_width(body, table.embedding_dim, missing) not in (width, None):
-        raise missing("its last hidden states are not as wide as its blocks")
-    return Architecture(
+    input_widths = [name for name in INPUT_WIDTHS if getattr(config, name, None) == table.embedding_dim]
+    if table.embedding_dim != width and not input_widths:
+        raise refusal(
+            f"its token embeddings are {table.embedding_dim} wide, and crossover knows no setting that says so"
+        )
+    if _output_width(body, table.embedding_dim, refusal) not in (width, None):
+        raise refusal("its last hidden states are not as wide as its blocks")
+    return Adapter(
+        model_type=config.model_type,
         groups=_groups(body, blocks),
         blocks=blocks,
         token_table=paths[table],
-        positions=_longest(body, blocks),
         dropouts=tuple(name for name, value in vars(config).items() if _is_dropout(name, value)),
-        options=options,
-        input_width=entry[0] if table.embedding_dim != width else None,
-        segments="type_vocab_size" if hasattr(config, "type_vocab_size") and "token_type_ids" in taken else None,
+        positions=_positions(body, blocks),
+        input_width=input_widths[0] if table.embedding_dim != width else None,
+        segments="type_vocab_size" if hasattr(config, "type_vocab_size") and "token_type_ids" in arguments else None,
+        load_options=load_options,
         body_of=body_of,
     )
 
 
-def _missing(config: PretrainedConfig, piece: str) -> UserError:
+Refusal = Callable[[str], UserError]
+
+
+def _refusal(config: PretrainedConfig, reason: str) -> UserError:
     return UserError(
-        f"crossover has no view of the architecture {config.model_type!r} and cannot derive one, since {piece}; described "
-        f"are {', '.join(sorted(ARCHITECTURES))}: add an entry to workflow/crossover/models/architecture.py."
+        f"crossover has no adapter for the architecture {config.model_type!r} and cannot derive one, since {reason}; choose a "
+        f"checkpoint of another architecture ({', '.join(sorted(ADAPTERS))}), or describe this one in a file of its own in "
+        "workflow/crossover/models/architectures/."
     )
 
 
-def check_reading(body: PreTrainedModel, architecture: Architecture) -> None:
-    """Refuse a body, seen through a derived view, that reads otherwise than crossover lets it read.
+def check_forward_contract(body: PreTrainedModel, adapter: Adapter) -> None:
+    """Raise unless a body is padding-invariant and embeds token ids through its table alone.
 
-    Names and types do not tell whether padding changes what stands before it, as it does where a model mixes neighbours
-    outside of its attention, nor whether tokens enter as the rows of their table.
+    Described architectures are tested; of others, types and names of modules do not tell whether padding changes the states
+    before it, as it does where neighbours are mixed outside of the attention, nor what happens to embeddings.
 
     Raises:
-        UserError: what the body does otherwise.
+        UserError: the body violates the contract; the error says how.
     """
-    if architecture in ARCHITECTURES.values():
+    if adapter is ADAPTERS.get(adapter.model_type):
         return
-    missing = partial(_missing, body.config)
+    refusal = partial(_refusal, body.config)
     special = {value for name, value in vars(body.config).items() if name.endswith("_token_id")}
     table = body.get_input_embeddings()
     ids = torch.tensor([[token for token in range(table.num_embeddings) if token not in special][-9:]])
     training = body.training
 
-    def read(real: int, **given: Tensor) -> Tensor:
-        """The states of the real positions; those behind them are masked as padding."""
-        [values] = given.values()
+    def states(real: int, **inputs: Tensor) -> Tensor:
+        """Return the states of the real positions; those after them are masked as padding."""
+        [values] = inputs.values()
         mask = (torch.arange(values.shape[1]) < real).long()[None]
-        return body(attention_mask=mask, **given).last_hidden_state[:, :real]
+        return body(attention_mask=mask, **inputs).last_hidden_state[:, :real]
 
     try:
         body.eval()
         with torch.no_grad():
             embedded = table(ids)
-            by_ids, whole = read(9, input_ids=ids), read(9, inputs_embeds=embedded)
-            short, padded = read(5, inputs_embeds=embedded[:, :5]), read(5, inputs_embeds=embedded)
-    except Exception as error:  # whatever a model of another kind stumbles over
-        reason = re.sub(r"\s+", " ", str(error))
-        raise missing(f"it cannot read embedded sequences ({reason})") from error
+            by_ids, whole = states(9, input_ids=ids), states(9, inputs_embeds=embedded)
+            short, padded = states(5, inputs_embeds=embedded[:, :5]), states(5, inputs_embeds=embedded)
+    except Exception as error:  # whatever the code of an unknown model raises
+        raise refusal(f"it cannot read embedded sequences ({_one_line(error)})") from error
     finally:
         body.train(training)
     if not _equal(whole, by_ids):
-        raise missing("it changes the embeddings of tokens on their way in")
+        raise refusal("it changes the embeddings of tokens on their way in")
     if not _equal(padded, short):
-        raise missing("padding changes what it makes of a sequence")
+        raise refusal("padding changes what it makes of a sequence")
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=0, atol=1e-3 * float(other.abs().max()))
 
 
-def _build(config: PretrainedConfig, missing: Any) -> tuple[Any, dict[str, object]]:
-    """The model without memory for its weights, and the options that leave out a pooler, which no loss reaches."""
+def _one_line(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error))
+
+
+def _build(config: PretrainedConfig, refusal: Refusal) -> tuple[Any, dict[str, object]]:
+    """Build the model without memory for its weights; return it, and the options that leave out a pooler."""
     try:
         with torch.device("meta"):
             model = AutoModel.from_config(config, trust_remote_code=False)
@@ -144,25 +149,36 @@ def _build(config: PretrainedConfig, missing: Any) -> tuple[Any, dict[str, objec
             if not options.keys() & inspect.signature(type(model).__init__).parameters.keys():
                 return model, {}
             return AutoModel.from_config(config, trust_remote_code=False, **options), options
-    except Exception as error:  # whatever a model of another kind stumbles over
-        reason = re.sub(r"\s+", " ", str(error))
-        raise missing(f"transformers cannot build a plain model of it ({reason})") from error
+    except Exception as error:  # whatever the code of an unknown model raises
+        raise refusal(f"transformers cannot build a plain model of it ({_one_line(error)})") from error
 
 
-def _output_width(body: Any, width: int, missing: Any) -> int | None:
-    """How wide the last hidden states are; nothing is computed, so None where that needs numbers."""
+def _find_blocks(body: nn.Module, depth: int | None, refusal: Refusal) -> str:
+    """Return the path of the one list of modules that is as long as the config says the model is deep."""
+    lists = [
+        path for path, module in body.named_modules() if isinstance(module, nn.ModuleList) and len(module) == depth
+    ]
+    if not lists:
+        raise refusal(f"it has no list of {depth} blocks, as many as its config says")
+    blocks = min(lists, key=lambda path: path.count("."))
+    if sum(path.rpartition(".")[0] == blocks.rpartition(".")[0] for path in lists) > 1:
+        raise refusal(f"its blocks are spread over several lists ({', '.join(lists[:3])})")
+    return blocks
+
+
+def _output_width(body: Any, width: int, refusal: Refusal) -> int | None:
+    """Return how wide the last hidden states are, from shapes alone; None where the model needs numbers to tell."""
     try:
         with torch.device("meta"):
             return body.eval()(inputs_embeds=torch.zeros(1, 2, width)).last_hidden_state.shape[2]
-    except Exception as error:  # whatever a model of another kind stumbles over
+    except Exception as error:  # whatever the code of an unknown model raises
         if "meta tensors" in str(error):
             return None
-        reason = re.sub(r"\s+", " ", str(error))
-        raise missing(f"it cannot read embedded sequences ({reason})") from error
+        raise refusal(f"it cannot read embedded sequences ({_one_line(error)})") from error
 
 
 def _groups(body: nn.Module, blocks: str) -> dict[str, str]:
-    """Each group with the pattern that finds its parameters, which lists their names."""
+    """Return each group with the pattern that matches its parameters: a list of their names."""
     members: dict[str, list[str]] = {}
     for path, module in body.named_modules():
         for name, _ in module.named_parameters(path, recurse=False):
@@ -180,12 +196,12 @@ def _group_of(module: nn.Module, name: str, in_block: bool) -> str:
     return "attention" if re.search(r"attn|attention", name, re.IGNORECASE) else "feedforward"
 
 
-def _longest(body: nn.Module, blocks: str) -> Any:
-    """How many positions a table of them has; a limit in the config where there is none, as with rotary positions."""
+def _positions(body: nn.Module, blocks: str) -> str | Callable[[Any], int | None] | None:
+    """Return the adapter's `positions`: the size of the position embeddings, or where there are none a config key."""
     for path, module in body.named_modules():
         if isinstance(module, nn.Embedding) and not path.startswith(f"{blocks}.") and re.search("position|wpe", path):
-            kept = getattr(module, "offset", 0) or (0 if module.padding_idx is None else module.padding_idx + 1)
-            limit = module.num_embeddings - kept
+            reserved = getattr(module, "offset", 0) or (0 if module.padding_idx is None else module.padding_idx + 1)
+            limit = module.num_embeddings - reserved
             return lambda config: limit
     return "max_position_embeddings" if hasattr(body.config, "max_position_embeddings") else None
 

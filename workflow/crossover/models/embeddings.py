@@ -1,4 +1,4 @@
-"""How sequences enter a body: through a new layer, or through token embeddings of the checkpoint's size."""
+"""Input layers: a new one, or token embeddings of the checkpoint's size."""
 
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,24 @@ from crossover.encodings.tokenizer import read_tokenizer, unknown_id
 from crossover.errors import UserError
 from crossover.files import sha256
 
-Settings = str | dict[str, Any]
-
 # Gain of the orthogonal initialisation of linear input layers in Lu et al.'s code (fpt.py, `orth_gain`).
 ORTHOGONAL_GAIN = 1.41
-OFFSET = 1000  # of Kao & Lee's table: it keeps clear of the first tokens, which are special or unused
+OFFSET = 1000  # of the tokens of Kao & Lee's table: the first ones are special or unused
 
 
 class TokenTable(nn.Module):
-    """The embeddings of a checkpoint's tokens, for the symbols of a task.
+    """Token embeddings of a checkpoint's size, looked up by the symbols of a task.
 
     Attributes:
         table: embeddings [tokens, width].
-        rows: the token of each symbol, int64 [symbols].
+        rows: the token id of each symbol, int64 [symbols].
     """
 
     rows: Tensor
 
     def __init__(self, table: nn.Embedding, rows: np.ndarray) -> None:
         super().__init__()
-        table.padding_idx = None  # which would keep a symbol in its row from learning; padding is masked anyway
+        table.padding_idx = None  # its row may be a symbol's, and must get a gradient; padding is masked anyway
         self.table = table
         self.register_buffer("rows", torch.from_numpy(rows), persistent=False)
 
@@ -41,9 +39,9 @@ class TokenTable(nn.Module):
 
 
 def new_input(encoding: dict[str, Any], width: int) -> nn.Module:
-    """A fresh input layer: a table for symbols, N(0, 1) as in PyTorch; a linear layer for patches.
+    """Return a new input layer: for symbols embeddings, N(0, 1) as in PyTorch; for patches a linear layer.
 
-    The linear layer is orthogonal with Lu et al.'s gain and zero bias, as in their code.
+    The linear layer is orthogonal with Lu et al.'s gain, and has a bias of 0, as in their code.
     """
     if encoding["vocabulary"] is not None:
         return nn.Embedding(len(encoding["vocabulary"]), width)
@@ -53,24 +51,26 @@ def new_input(encoding: dict[str, Any], width: int) -> nn.Module:
     return layer
 
 
-def tokens_of_symbols(settings: Settings, encoding: dict[str, Any], tokens: int, tokenizer: Path) -> np.ndarray:
-    """The token of the checkpoint that each symbol of a task becomes, all different.
+def symbol_to_token_ids(
+    settings: str | dict[str, Any], encoding: dict[str, Any], tokens: int, tokenizer: Path
+) -> np.ndarray:
+    """Return the token id of the checkpoint that each symbol of a task is treated as, all different.
 
-    - `pretrained`: a subword is the token that it is; any other symbol becomes the token with its spelling;
-    - `re-embedded`: symbols become tokens in their order, since no embedding means anything yet;
-    - a map: symbols become tokens in their order, and these the ones that the map says.
+    - `pretrained`: a subword is the token that it is; any other symbol is the token that is spelled like it;
+    - `re-embedded`: symbol i is token i, since no embedding means anything yet;
+    - a map: symbol i is treated as token i, then mapped.
 
     Args:
         settings: the condition's input.
         encoding: the encoding.json of the task's tokens.
-        tokens: of the checkpoint.
+        tokens: number of tokens of the checkpoint.
         tokenizer: the checkpoint's tokenizer.json.
 
     Returns:
         int64 [symbols].
 
     Raises:
-        UserError: the task has no symbols or too many, or they are not, or have no, tokens of the checkpoint.
+        UserError: the task has no symbols or too many, or they have no tokens in the checkpoint.
     """
     symbols, subwords = encoding["vocabulary"], encoding.get("tokenizer")
     if symbols is None:
@@ -89,17 +89,17 @@ def tokens_of_symbols(settings: Settings, encoding: dict[str, Any], tokens: int,
     return token_map(settings, tokens)[: len(symbols)]
 
 
-def token_map(settings: Settings, size: int) -> np.ndarray:
-    """A bijection of the tokens 0 to size - 1, special ones included, as Kao & Lee (2021) in their code.
+def token_map(settings: str | dict[str, Any], size: int) -> np.ndarray:
+    """Return a bijection of the token ids 0 to size - 1, special ones included, as in the code of Kao & Lee (2021).
 
-    - `shift`: (token + by) mod size;
+    - `shift`: (id + by) mod size;
     - `permutation`: drawn with the seed;
     - `table`: the first size - 1000 tokens become those from 1000 on in an order drawn with the seed, the last 1000
       become 0 to 999. So no token that is in use becomes a special or an unused one;
-    - any other: tokens stay.
+    - any other: the identity.
 
     Returns:
-        The new token of each token, int64 [size].
+        The new id of each token, int64 [size].
 
     Raises:
         UserError: the vocabulary is too small for the table.
@@ -125,7 +125,7 @@ def _digest(tokenizer: Path) -> str | None:
 
 
 def _spelled(symbols: list[str], path: Path) -> np.ndarray:
-    """The tokens that are spelled as the symbols, int64 [symbols].
+    """Return the ids of the tokens that are spelled like the symbols, int64 [symbols].
 
     Raises:
         UserError: there is no tokenizer, or a symbol has no token of its own.

@@ -1,4 +1,4 @@
-"""Checkpoints in Hugging Face form, read from a folder."""
+"""Load checkpoints in Hugging Face form from a folder."""
 
 import re
 from pathlib import Path
@@ -9,24 +9,23 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from crossover.errors import UserError
-from crossover.models import lstm  # noqa: F401  (which makes it known to transformers)
-from crossover.models.architecture import check_type
-from crossover.models.derive import check_reading, view_of
+from crossover.models.derive import adapter_for, check_forward_contract
+from crossover.models.registry import ADAPTERS, check_model_type
 
 
 def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
-    """Load a checkpoint's weights, from safetensors only.
+    """Load a checkpoint's body, from safetensors only.
 
     Args:
         folder: holds model.safetensors.
-        config: the checkpoint's config, whose dropout may have been changed.
+        config: the checkpoint's, whose dropout may have been changed.
 
     Raises:
         UserError: the file is missing or damaged, or has too few tensors, too many, or of other shapes.
     """
     disable_progress_bar()
     set_verbosity_error()  # what matters of the loading report is said below
-    architecture = view_of(config)
+    adapter = adapter_for(config)
     try:
         model, report = AutoModel.from_pretrained(
             folder,
@@ -36,27 +35,27 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # reported below, by name
             output_loading_info=True,
-            **architecture.options,
+            **adapter.load_options,
         )
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         reason = re.sub(r"\s+", " ", str(error))
         raise UserError(
             f"{folder}/model.safetensors cannot be loaded ({reason}); fetch or make the checkpoint again."
         ) from error
-    body = architecture.body_of(model)
+    body = adapter.body_of(model)
     tensors = model.state_dict(keep_vars=True)
-    # A decoder that is not read may be missing, as it is from the file of an encoder alone.
-    read = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
-    missing = sorted(key for key in report["missing_keys"] if key not in tensors or id(tensors[key]) in read)
+    # A decoder, which is not used, may be missing: some files hold an encoder alone.
+    used = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
+    missing = sorted(key for key in report["missing_keys"] if key not in tensors or id(tensors[key]) in used)
     if missing:
         raise UserError(
             f"{folder}/model.safetensors lacks {', '.join(missing[:5])}; it is not a checkpoint of this architecture."
         )
-    own = {name for name, _ in model.named_children()}  # what is beside them is a head or a pooler of a task
-    strange = [key for key in sorted(report["unexpected_keys"]) if _without_prefix(key, model).split(".")[0] in own]
-    if strange:
+    own = {name for name, _ in model.named_children()}  # anything else is the head or pooler of a task
+    unexpected = [key for key in sorted(report["unexpected_keys"]) if _without_prefix(key, model).split(".")[0] in own]
+    if unexpected:
         raise UserError(
-            f"{folder}/model.safetensors has {', '.join(strange[:5])}, which {folder}/config.json does not describe; fetch or "
+            f"{folder}/model.safetensors has {', '.join(unexpected[:5])}, which {folder}/config.json does not describe; fetch or "
             "make the checkpoint again."
         )
     for name, stored, expected in sorted(report["mismatched_keys"]):
@@ -65,21 +64,21 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             f"{list(expected)}; fetch or make the checkpoint again."
         )
     for tensor in (*body.parameters(), *body.buffers()):
-        tensor.data = tensor.data.clone()  # else it lies in the file, and whoever writes that anew changes it
-    check_reading(body, architecture)
+        tensor.data = tensor.data.clone()  # else it is mapped from the file, and changes when that is overwritten
+    check_forward_contract(body, adapter)
     return body
 
 
 def _without_prefix(key: str, model: PreTrainedModel) -> str:
-    """The name of a tensor in a file that holds a task's model, as the model without its head has it."""
+    """Return the name in the plain model of a tensor from a file that holds a model with a head."""
     return key.removeprefix(f"{model.base_model_prefix}.")
 
 
 def load_config(folder: Path) -> PretrainedConfig:
-    """The config of a checkpoint whose architecture crossover has a view of.
+    """Load a checkpoint's config.
 
     Raises:
-        UserError: it is missing or damaged, or there is no view.
+        UserError: it is missing or damaged, or its model type is unknown.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -87,7 +86,10 @@ def load_config(folder: Path) -> PretrainedConfig:
     try:
         settings, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
         # Before transformers sees it: for a type that it does not know, it would offer to run code from the folder.
-        check_type(settings.get("model_type") if isinstance(settings, dict) else None)
+        model_type = settings.get("model_type") if isinstance(settings, dict) else None
+        check_model_type(model_type)
+        if model_type in ADAPTERS:
+            ADAPTERS[model_type].register()
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, StrictDataclassError) as error:
         reason = re.sub(r"\s+", " ", str(error))

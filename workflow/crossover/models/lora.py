@@ -1,4 +1,4 @@
-"""Low-rank changes of linear layers (LoRA, Hu et al. 2022), made by the peft library."""
+"""LoRA adapters of linear layers (Hu et al. 2022), made by the peft library."""
 
 from typing import Any
 
@@ -7,54 +7,57 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from crossover.errors import UserError
-from crossover.models.architecture import Architecture, group_of
-from crossover.models.surgery import block_of, blocks_of, chosen_blocks
+from crossover.models.adapter import Adapter
+from crossover.models.surgery import blocks_of, select_blocks
 
-BESIDE = ".lora_"  # in the names of the parameters that are added
-WITHIN = ".base_layer"  # in the names of those that were there
+ADDED = ".lora_"  # in the names of the parameters of LoRA adapters
+WRAPPED = ".base_layer"  # in the names of the parameters that they are added to
 
 
-def add_lora(body: nn.Module, architecture: Architecture, part: dict[str, Any], seed: int) -> None:
-    """Add to linear layers the product of two narrow matrices, of which the second begins at 0: at first nothing changes.
+def add_lora(body: nn.Module, adapter: Adapter, part: dict[str, Any], seed: int) -> None:
+    """Add LoRA adapters to linear layers: products of two narrow matrices, of which the second starts at 0.
 
     Args:
-        body: the model, changed in place; its own parameters get `base_layer` into their names.
-        architecture: the view of it.
-        part: `groups`, `blocks` (None for all), and `lora` with `rank` and `alpha`; the product is weighted by alpha / rank.
+        body: the model, changed in place; the names of the layers' own parameters get `base_layer` in them.
+        adapter: the body's.
+        part: `groups`, `blocks` (None for all), and `lora` with `rank` and `alpha`; products are scaled by alpha / rank.
         seed: of the first matrices.
 
     Raises:
-        UserError: there are no such blocks, or no linear layers in them that have no such changes yet.
+        UserError: the body does not have these blocks, or no linear layers in them without LoRA adapters.
     """
     from peft import LoraConfig, inject_adapter_in_model  # takes two seconds, which other runs do without
 
-    depth = len(blocks_of(body, architecture))
-    blocks = chosen_blocks(part["blocks"], depth, "trained") if part["blocks"] else None
+    depth = len(blocks_of(body, adapter))
+    blocks = select_blocks(part["blocks"], depth, "trained") if part["blocks"] else None
     layers = [
         name
         for name, module in body.named_modules()
         if isinstance(module, nn.Linear | Conv1D)
-        and not (BESIDE in name or WITHIN in name)
-        and group_of(architecture, f"{name}.weight") in part["groups"]
-        and (blocks is None or block_of(name, architecture) in blocks)
+        and not (ADDED in name or WRAPPED in name)
+        and adapter.group_of(f"{name}.weight") in part["groups"]
+        and (blocks is None or adapter.block_of(f"{name}.weight") in blocks)
     ]
     if not layers:
         raise UserError(
             f"the model has no linear layers in {' and '.join(part['groups'])} that lora could change; choose other groups."
         )
-    by_input = isinstance(body.get_submodule(layers[0]), Conv1D)  # whose weights are [in, out]
+    transposed = isinstance(body.get_submodule(layers[0]), Conv1D)  # whose weights are [in, out]
     torch.manual_seed(seed)
     config = LoraConfig(
         r=part["lora"]["rank"],
         lora_alpha=part["lora"]["alpha"],
         target_modules=layers,
         bias="none",
-        fan_in_fan_out=by_input,
+        fan_in_fan_out=transposed,
     )
     inject_adapter_in_model(config, body)
 
 
-def layer_of(parameter: str) -> tuple[str, bool]:
-    """The name that a parameter has, or its layer's weights have, without such changes; and whether it is one of them."""
-    layer, added, _ = parameter.partition(BESIDE)
-    return (f"{layer}.weight" if added else parameter.replace(WITHIN, "")), bool(added)
+def original_name(parameter: str) -> tuple[str, bool]:
+    """Return the name of a parameter without LoRA adapters, and whether it is one of theirs.
+
+    A parameter of a LoRA adapter has the name of the weights that it is added to.
+    """
+    layer, added, _ = parameter.partition(ADDED)
+    return (f"{layer}.weight" if added else parameter.replace(WRAPPED, "")), bool(added)

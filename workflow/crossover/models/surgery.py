@@ -1,10 +1,9 @@
-"""Bodies that are made from a checkpoint's weights by changing them.
+"""Change the weights and blocks of a checkpoint's body.
 
-All changes act on tensors by their names, so that they mean the same in every architecture. ALBERT has one block, which it
+All changes are by the names of parameters, so that they mean the same in every architecture. ALBERT has one block, which it
 applies several times: what changes in it changes at every depth.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,21 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from crossover.errors import UserError
-from crossover.models.architecture import Architecture, group_of
+from crossover.models.adapter import Adapter
 
-Settings = dict[str, Any]
-DEVIATION = 0.02  # of the initial weights of BERT and GPT-2
+STD = 0.02  # standard deviation of the initial weights of BERT and GPT-2
 # The code of Tamkin et al. (2020) calls scipy.stats.truncnorm(-2 * s, 2 * s, scale=s), whose limits are in units of the
-# deviation: weights lie within 2 * s * s and are all but uniform there.
-LIMITS = {"truncated-normal": 2 * DEVIATION, "tamkin2020": 2 * DEVIATION * DEVIATION}
+# standard deviation: weights lie within 2 * s * s and are all but uniform there.
+LIMITS = {"truncated-normal": 2 * STD, "tamkin2020": 2 * STD * STD}
 
 
-def change_body(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
-    """Change the weights or the blocks of a body.
+def change_body(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+    """Change the weights or the blocks of a body in place.
 
     Args:
-        body: the model, changed in place.
-        architecture: the view of it.
+        body: the model.
+        adapter: the body's.
         settings: `kind`, and what `config.bodies` says of that kind.
         generator: where random draws come from.
 
@@ -35,26 +33,27 @@ def change_body(body: nn.Module, architecture: Architecture, settings: Settings,
         UserError: the settings name blocks that the body does not have.
     """
     with torch.no_grad():
-        CHANGES[settings["kind"]](body, architecture, settings, generator)
+        CHANGES[settings["kind"]](body, adapter, settings, generator)
 
 
-def _statistics(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
-    """Each tensor drawn anew with its own mean and deviation (Lu et al. 2021, section 4.8)."""
+def _statistics(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+    """Redraw each tensor from a normal distribution with its own mean and standard deviation (Lu et al. 2021, 4.8)."""
     for parameter in body.parameters():
-        deviation = parameter.std(unbiased=False)
-        parameter.copy_(parameter.mean() + deviation * _normal(parameter, generator))
+        std = parameter.std(unbiased=False)
+        parameter.copy_(parameter.mean() + std * _normal(parameter, generator))
 
 
-def _reinit(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
-    """Chosen blocks drawn anew (Tamkin et al. 2020, section 3).
+def _reinit(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+    """Reinitialise chosen blocks (Tamkin et al. 2020, section 3).
 
-    Their code draws the weights of linear layers, sets norms to 1 and 0, and keeps biases.
+    As in their code, the weights of linear layers are drawn, norms are set to 1 and 0, and biases are kept; the settings
+    may keep norms or redraw biases.
     """
-    chosen = chosen_blocks(settings["blocks"], len(blocks_of(body, architecture)), "body reinit")
+    chosen = select_blocks(settings["blocks"], len(blocks_of(body, adapter)), "body reinit")
     limit = LIMITS[settings["weights"]]
     for name, parameter in body.named_parameters():
-        group = group_of(architecture, name)
-        if block_of(name, architecture) not in chosen or group == "positions":
+        group = adapter.group_of(name)
+        if adapter.block_of(name) not in chosen or group == "positions":
             continue
         if group == "norms":
             if settings["norms"] == "redrawn":
@@ -63,23 +62,25 @@ def _reinit(body: nn.Module, architecture: Architecture, settings: Settings, gen
             if settings["biases"] == "redrawn":
                 parameter.zero_()
         else:
-            nn.init.trunc_normal_(parameter, 0.0, DEVIATION, -limit, limit, generator=generator)
+            nn.init.trunc_normal_(parameter, 0.0, STD, -limit, limit, generator=generator)
 
 
-def _permuted(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
-    """The blocks in another order (Tamkin et al. 2020, section 5), drawn from the setting's own seed."""
-    order = permutation(len(blocks_of(body, architecture)), settings["seed"])
-    move_blocks(body, architecture, order)
+def _permuted(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+    """Permute the blocks (Tamkin et al. 2020, section 5) with the setting's own seed."""
+    reorder_blocks(body, adapter, block_order(len(blocks_of(body, adapter)), settings["seed"]))
 
 
-def permutation(blocks: int, seed: int) -> list[int]:
-    """A seeded order of blocks: which block stands at each place. It is the one that Tamkin et al.'s code draws."""
+def block_order(blocks: int, seed: int) -> list[int]:
+    """Draw a permutation: the block at each place. It is the one that Tamkin et al.'s code draws."""
     return np.random.RandomState(seed).permutation(blocks).tolist()
 
 
-def move_blocks(body: nn.Module, architecture: Architecture, order: list[int]) -> None:
-    """Put the weights of block `order[i]` in the place of block i; what only one block has stays (T5's relative positions)."""
-    blocks = blocks_of(body, architecture)
+def reorder_blocks(body: nn.Module, adapter: Adapter, order: list[int]) -> None:
+    """Copy the weights of block `order[i]` into block i.
+
+    A parameter that only one block has stays there, such as T5's relative positions.
+    """
+    blocks = blocks_of(body, adapter)
     before = [{name: tensor.clone() for name, tensor in block.named_parameters()} for block in blocks]
     with torch.no_grad():
         for block, source in zip(blocks, order, strict=True):
@@ -88,29 +89,29 @@ def move_blocks(body: nn.Module, architecture: Architecture, order: list[int]) -
                     parameter.copy_(before[source][name])
 
 
-def _truncated(body: nn.Module, architecture: Architecture, settings: Settings, generator: torch.Generator) -> None:
-    """The first blocks alone (Tamkin et al. 2020, section 4: probing; Lu et al. 2021, section 4.10: depth)."""
-    blocks = blocks_of(body, architecture)
-    depth = getattr(body.config, architecture.depth)
+def _truncated(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+    """Keep the first blocks only (Tamkin et al. 2020, section 4: probing; Lu et al. 2021, section 4.10: depth)."""
+    blocks = blocks_of(body, adapter)
+    depth = getattr(body.config, adapter.depth)
     if settings["blocks"] > depth:
         raise UserError(f"body truncated asks for {settings['blocks']} blocks, but the checkpoint has {depth}.")
     if len(blocks) == depth:  # else one block is applied several times
-        body.set_submodule(architecture.blocks, nn.ModuleList(list(blocks)[: settings["blocks"]]))
+        body.set_submodule(adapter.blocks, nn.ModuleList(list(blocks)[: settings["blocks"]]))
     for name, value in list(vars(body.config).items()):
-        if isinstance(value, list) and len(value) == depth:  # what is set for each block, such as Longformer's windows
+        if isinstance(value, list) and len(value) == depth:  # one value for each block, such as Longformer's windows
             setattr(body.config, name, value[: settings["blocks"]])
-    setattr(body.config, architecture.depth, settings["blocks"])
+    setattr(body.config, adapter.depth, settings["blocks"])
 
 
-def keep_groups(body: nn.Module, source: nn.Module, groups: list[str], architecture: Architecture) -> None:
+def copy_groups(body: nn.Module, source: nn.Module, groups: list[str], adapter: Adapter) -> None:
     """Copy the parameters of some groups from one body into another (Kao & Lee 2021, `pretrain_embed`)."""
     with torch.no_grad():
         for (name, parameter), kept in zip(body.named_parameters(), source.parameters(), strict=True):
-            if group_of(architecture, name) in groups:
+            if adapter.group_of(name) in groups:
                 parameter.copy_(kept)
 
 
-CHANGES: dict[str, Callable[[nn.Module, Architecture, Settings, torch.Generator], None]] = {
+CHANGES: dict[str, Callable[[nn.Module, Adapter, dict[str, Any], torch.Generator], None]] = {
     "statistics": _statistics,
     "reinit": _reinit,
     "permuted": _permuted,
@@ -118,16 +119,16 @@ CHANGES: dict[str, Callable[[nn.Module, Architecture, Settings, torch.Generator]
 }
 
 
-def chosen_blocks(settings: Settings, blocks: int, what: str) -> set[int]:
-    """The numbers of the blocks that are meant, counted from 0.
+def select_blocks(settings: dict[str, Any], blocks: int, what: str) -> set[int]:
+    """Return the numbers of the chosen blocks, counted from 0.
 
     Args:
         settings: `which`, `count` and `start`.
-        blocks: how many there are.
-        what: names them, for an error.
+        blocks: number of blocks of the body.
+        what: the setting's name, for an error.
 
     Raises:
-        UserError: there are not as many.
+        UserError: the body does not have as many.
     """
     count, start = settings["count"], settings["start"]
     if start + count > blocks:
@@ -143,15 +144,9 @@ def chosen_blocks(settings: Settings, blocks: int, what: str) -> set[int]:
     return set(every) - set(every[start : start + count])
 
 
-def blocks_of(body: nn.Module, architecture: Architecture) -> nn.ModuleList:
-    """The transformer blocks of a body."""
-    return cast(nn.ModuleList, body.get_submodule(architecture.blocks))
-
-
-def block_of(parameter: str, architecture: Architecture) -> int | None:
-    """The number of the block that has a parameter of a body, by its name; None outside of the blocks."""
-    found = re.match(rf"{re.escape(architecture.blocks)}\.(\d+)\.", parameter)
-    return int(found[1]) if found else None
+def blocks_of(body: nn.Module, adapter: Adapter) -> nn.ModuleList:
+    """Return the transformer blocks of a body."""
+    return cast(nn.ModuleList, body.get_submodule(adapter.blocks))
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:

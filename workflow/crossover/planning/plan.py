@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,7 +34,8 @@ from crossover.config.tasks import Task
 from crossover.encodings.registry import AUGMENTATIONS, ENCODERS
 from crossover.errors import UserError
 from crossover.files import read_json, sealed
-from crossover.models.architecture import stored_size
+from crossover.models.registry import adapter_modules
+from crossover.planning.architectures import check_pretraining, model_type_of, stored_size
 from crossover.specs.identity import code_digests, named, remembered_digest, remembered_tree_digest
 from crossover.tasks.registry import CLUSTERING, READERS
 
@@ -93,6 +94,7 @@ def make_plan(study_name: str) -> Plan:
         for checkpoint in checkpoints:
             _check_length(task, tasks[task], checkpoint, checkpoints[checkpoint])
             own = Path(weights[checkpoint]["folder"], "tokenizer.json")
+            architecture = adapter_modules(model_type_of(weights[checkpoint], specs))
             for condition in conditions:
                 _check_input(task, specs[tokens[task, checkpoint]], condition, conditions[condition], checkpoint, own)
                 stem = f"{task}.{checkpoint}.{condition}"
@@ -102,6 +104,7 @@ def make_plan(study_name: str) -> Plan:
                     conditions[condition],
                     study.training_of(task),
                     getattr(tasks[task].encoding, "augment", None),
+                    architecture,
                 )
                 cells.append(
                     {"task": task, "checkpoint": checkpoint, "condition": condition} | _add_runs(stem, base, study, add)
@@ -246,9 +249,11 @@ def _add_checkpoint(name: str, checkpoint: Checkpoint, add: Any) -> Spec:
         files = add(dataset_spec(DownloadDataset(kind="download", name=name, files=checkpoint.files)))["name"]
         folder = PurePosixPath("resources/downloads", files)
         return {"name": files, "folder": str(folder / checkpoint.folder), "receipt": str(folder / "dataset.json")}
+    check_pretraining(name, checkpoint)
     corpus = _add_corpus(name, checkpoint.corpus, add)
     settings = checkpoint.model_dump(exclude={"title", "description", "licence", "corpus", "kind"})
-    identity = {"kind": "checkpoint", "corpus": corpus, **settings, "code": _code("crossover.pretraining.pretrain")}
+    code = _code("crossover.pretraining.pretrain", *adapter_modules(checkpoint.architecture))
+    identity = {"kind": "checkpoint", "corpus": corpus, **settings, "code": code}
     made = add(named(name, identity))["name"]
     return {"name": made, "folder": f"results/checkpoints/{made}"}
 
@@ -313,7 +318,9 @@ def _origin(checkpoint: Checkpoint) -> str | None:
 # --- runs -------------------------------------------------------------------------------------------------
 
 
-def _run_identity(tokens: str, checkpoint: Spec, condition: Condition, training: Any, augment: str | None) -> Spec:
+def _run_identity(
+    tokens: str, checkpoint: Spec, condition: Condition, training: Any, augment: str | None, architecture: list[str]
+) -> Spec:
     return {
         "kind": "run",
         "tokens": tokens,
@@ -321,7 +328,7 @@ def _run_identity(tokens: str, checkpoint: Spec, condition: Condition, training:
         **condition.model_dump(include={"body", "input"}),
         "trained": condition.trained_parts,
         "training": training.model_dump(),
-        "code": _code("crossover.training.finetune", *([AUGMENTATIONS[augment]] if augment else [])),
+        "code": _code("crossover.training.finetune", *architecture, *([AUGMENTATIONS[augment]] if augment else [])),
     }
 
 
@@ -376,7 +383,7 @@ def _add_analyses(
                 "subset": _subset(specs, _add_task(task, settings, add)),
             }
             for group in groups:
-                made = _add_analysis(where, analysis.kind, task, group, add)
+                made = _add_analysis(where, analysis.kind, task, group, specs, add)
                 entries[made] = {"name": made, **facts, "models": [words for words, _ in group]}
     return list(entries.values())
 
@@ -409,7 +416,9 @@ def _models(
     return models
 
 
-def _add_analysis(where: str, kind: str, task: str, group: tuple[tuple[Spec, Spec], ...], add: Any) -> str:
+def _add_analysis(
+    where: str, kind: str, task: str, group: tuple[tuple[Spec, Spec], ...], specs: Mapping[str, Spec], add: Any
+) -> str:
     """Add the spec of an analysis of one model, or of two; return its name.
 
     Raises:
@@ -423,7 +432,8 @@ def _add_analysis(where: str, kind: str, task: str, group: tuple[tuple[Spec, Spe
             "analysis other tasks, or checkpoints with one tokenizer."
         )
     names = [f"{words['checkpoint']}-{body_kind(model['body']).replace(' ', '-')}" for words, model in group]
-    code = _code("crossover.analyses.stage", ANALYSES[kind].module)
+    architectures = [adapter_modules(model_type_of(model["checkpoint"], specs)) for model in models]
+    code = _code("crossover.analyses.stage", ANALYSES[kind].module, *chain.from_iterable(architectures))
     identity = {"kind": "analysis", "analysis": kind, "models": models, "code": code}
     return add(named(".".join([kind, task, *names]), identity))["name"]
 

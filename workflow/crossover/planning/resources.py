@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crossover.files import read_json
-from crossover.models.architecture import stored_size
+from crossover.planning.architectures import stored_size
 
 Spec = dict[str, Any]
 

@@ -25,8 +25,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from crossover.errors import UserError
 from crossover.files import replacing, sha256, write_parquet, write_sealed_json
-from crossover.models.architecture import ARCHITECTURES, Architecture
-from crossover.models.build import derived_seed
+from crossover.models.adapter import Adapter
+from crossover.models.registry import ADAPTERS
 from crossover.pretraining.corpus import read_corpus
 from crossover.pretraining.objectives import (
     NOTHING,
@@ -40,6 +40,7 @@ from crossover.pretraining.objectives import (
 )
 from crossover.pretraining.tokens import END, MASK, PAD, SPECIAL, Tokens, ngram_losses, tokenize
 from crossover.runs.provenance import Recorder
+from crossover.seeds import derived_seed
 from crossover.training.loop import Settings, train
 from crossover.training.state import StateStore
 
@@ -72,8 +73,8 @@ def pretrain_checkpoint(
     training = spec["training"]
     context, seed = training["context"], training["seed"]
     recorder = Recorder(device, spec["code"], command)
-    architecture = ARCHITECTURES[spec["architecture"]]
-    objective = str(architecture.objective)
+    adapter = ADAPTERS[spec["architecture"]]
+    objective = str(adapter.objective)
     tokenizer, tokens = tokenize(
         read_corpus(corpus), spec["vocabulary"], SPECIAL[objective], training["held_out"], seed
     )
@@ -83,7 +84,7 @@ def pretrain_checkpoint(
         )
     ask = _asking(objective, tokenizer)
     torch.manual_seed(derived_seed(seed, "body"))
-    whole, model = language_model(objective, model_config(spec, architecture, tokenizer))
+    whole, model = language_model(objective, model_config(spec, adapter, tokenizer))
     model.to(device)
     torch.manual_seed(derived_seed(seed, "dropout"))
 
@@ -164,16 +165,17 @@ def _asking(objective: str, tokenizer: Tokenizer) -> Ask:
     return masked(special.index(MASK), len(special), tokenizer.get_vocab_size())
 
 
-def model_config(spec: dict[str, Any], architecture: Architecture, tokenizer: Tokenizer) -> PretrainedConfig:
+def model_config(spec: dict[str, Any], adapter: Adapter, tokenizer: Tokenizer) -> PretrainedConfig:
     """The config of a model that is made here; what the spec does not say is as the architecture has it."""
+    adapter.register()
     end = tokenizer.token_to_id(END)
     return AutoConfig.for_model(
-        spec["architecture"],
+        adapter.model_type,
         vocab_size=tokenizer.get_vocab_size(),
         bos_token_id=end,
         eos_token_id=end,
         pad_token_id=tokenizer.token_to_id(PAD),
-        **architecture.config_of(spec["blocks"], spec["width"], spec["heads"], spec["positions"], spec["dropout"]),
+        **adapter.pretraining_config(spec["blocks"], spec["width"], spec["heads"], spec["positions"], spec["dropout"]),
     )
 
 

@@ -15,9 +15,11 @@ from torch import Tensor
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Change, Tokens
 from crossover.files import read_sealed_json, sha256, write_json, write_parquet
-from crossover.models.build import SequenceModel, build_model, derived_seed
+from crossover.models.factory import build_model
+from crossover.models.module import SequenceModel
 from crossover.runs.files import write_provenance
 from crossover.runs.provenance import Recorder
+from crossover.seeds import derived_seed
 from crossover.training.loop import Settings, batches, slices, train
 from crossover.training.reading import check_checkpoint, tensors_of
 from crossover.training.scoring import Scorer, answers_of, loss_of

@@ -8,10 +8,10 @@ from transformers.modeling_outputs import BaseModelOutput
 
 
 class SequenceViT(nn.Module):
-    """The blocks of a ViT with its positions, of which each item of a sequence takes one, row by row.
+    """The blocks and position embeddings of a ViT; the items of a sequence take the positions of patches, row by row.
 
-    The embeddings of patches lie beside them, where a new input takes their place; the class token is not used, as in Lu et
-    al. (2021, section 3.7).
+    The patch embeddings are kept for the input layer to replace; the class token is left out, as in Lu et al. (2021,
+    section 3.7).
     """
 
     def __init__(self, vit: Any) -> None:
@@ -27,26 +27,26 @@ class SequenceViT(nn.Module):
         """Choose how attention is computed, as in Hugging Face models."""
         self.config._attn_implementation = name
 
-    def forward(self, inputs_embeds: Tensor, attention_mask: Tensor, **asked: Any) -> BaseModelOutput:
-        """Read sequences.
+    def forward(self, inputs_embeds: Tensor, attention_mask: Tensor, **options: Any) -> BaseModelOutput:
+        """Compute the hidden states of sequences.
 
         Args:
             inputs_embeds: float32 [batch, longest, width].
             attention_mask: int64 [batch, longest], 0 in the padding.
-            asked: what else Hugging Face models can be asked for: `output_hidden_states`, and `output_attentions` of the
-                implementation `eager`.
+            options: as those of Hugging Face models: `output_hidden_states`, and `output_attentions` where attention is
+                computed by the implementation `eager`.
 
         Returns:
-            `last_hidden_state`, float32 [batch, longest, width], and when asked for the states before each block and the
-            last, and the attention maps of each block [batch, heads, longest, longest].
+            `last_hidden_state`, float32 [batch, longest, width], and as the options say the states before each block and
+            the last, and the attention maps of each block [batch, heads, longest, longest].
         """
         hidden = self.dropout(inputs_embeds + self.position_embeddings[:, : inputs_embeds.shape[1]])
         mask = create_bidirectional_mask(config=self.config, inputs_embeds=hidden, attention_mask=attention_mask)
         states: tuple[Tensor, ...] = (hidden,)
         maps: list[Tensor] = []
-        listened = self.layers if asked.get("output_attentions") else ()  # to layers that keep their maps to themselves
+        observed = self.layers if options.get("output_attentions") else ()  # layers do not return their maps
         hooks = [
-            layer.attention.register_forward_hook(lambda _, __, found: maps.append(found[1])) for layer in listened
+            layer.attention.register_forward_hook(lambda _, __, output: maps.append(output[1])) for layer in observed
         ]
         for layer in self.layers:
             states += (layer(states[-1], mask),)
@@ -55,6 +55,6 @@ class SequenceViT(nn.Module):
         last = self.layernorm(states[-1])
         return BaseModelOutput(
             last_hidden_state=last,
-            hidden_states=(*states[:-1], last) if asked.get("output_hidden_states") else None,
+            hidden_states=(*states[:-1], last) if options.get("output_hidden_states") else None,
             attentions=tuple(maps) or None,
         )

@@ -1,4 +1,4 @@
-"""An LSTM in the form of a Hugging Face model, so that it is saved, loaded, pretrained and fine-tuned as all others are."""
+"""An LSTM as a Hugging Face model, so that it is saved, loaded, pretrained and fine-tuned like all others."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class LSTMConfig(PretrainedConfig):
 
 
 class LSTMBlock(nn.Module):
-    """One layer, with a norm behind it."""
+    """One layer, followed by a LayerNorm and dropout."""
 
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
@@ -35,13 +35,13 @@ class LSTMBlock(nn.Module):
 
 
 class LSTMPreTrained(PreTrainedModel):
-    """What Hugging Face's library needs to know."""
+    """Initialisation, and what transformers needs to know."""
 
     config_class = LSTMConfig
     base_model_prefix = "model"
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Tables N(0, 0.02) as in transformers; PyTorch's own initialisation for everything else."""
+        """Initialise embeddings with N(0, 0.02) as transformers does, and everything else as PyTorch does."""
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
         elif isinstance(module, (nn.LSTM, nn.LayerNorm)):
@@ -49,10 +49,10 @@ class LSTMPreTrained(PreTrainedModel):
 
 
 class LSTMModel(LSTMPreTrained):
-    """Lu et al.'s LSTM: no positions, no residual connections, each layer with a norm.
+    """Lu et al.'s LSTM: no positions, no residual connections, a LayerNorm behind each layer.
 
-    Theirs begins each sequence in a random state, at evaluation too, so that its answers change from call to call; here a
-    sequence begins in zeros.
+    In their code a sequence starts from a random state, in evaluation too, so that predictions change from call to call;
+    here it starts from zeros.
     """
 
     def __init__(self, config: LSTMConfig) -> None:
@@ -62,31 +62,31 @@ class LSTMModel(LSTMPreTrained):
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
-        """The table of tokens."""
+        """Return the token embeddings."""
         return self.embed_tokens
 
     def forward(
-        self, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, **asked: Any
+        self, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, **options: Any
     ) -> BaseModelOutput:
-        """Read token ids, int64 [batch, longest], or what is embedded already, float32 [batch, longest, width]."""
+        """Compute the hidden states of token ids, int64 [batch, longest], or of embeddings, float32 [batch, longest, width]."""
         states: tuple[Tensor, ...] = (self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds,)
         for layer in self.layers:
             states += (layer(states[-1]),)
         return BaseModelOutput(
-            last_hidden_state=states[-1], hidden_states=states if asked.get("output_hidden_states") else None
+            last_hidden_state=states[-1], hidden_states=states if options.get("output_hidden_states") else None
         )
 
 
 class LSTMForCausalLM(LSTMPreTrained):
-    """The LSTM with its table of tokens as the output layer."""
+    """The LSTM with its token embeddings as the output layer."""
 
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__(config)
         self.model = LSTMModel(config)
         self.post_init()
 
-    def forward(self, input_ids: Tensor, **asked: Any) -> CausalLMOutput:
-        """Logits of each next token, float32 [batch, longest, tokens]."""
+    def forward(self, input_ids: Tensor, **options: Any) -> CausalLMOutput:
+        """Compute the logits of each next token, float32 [batch, longest, tokens]."""
         hidden = self.model(input_ids=input_ids).last_hidden_state
         return CausalLMOutput(logits=functional.linear(hidden, self.model.embed_tokens.weight))
 

@@ -1,0 +1,20 @@
+"""ALBERT (Lan et al. 2020): one block, applied several times, so what changes in it changes at every depth."""
+
+from dataclasses import replace
+
+from crossover.models.architectures import bert
+
+ADAPTER = replace(
+    bert.ADAPTER,
+    model_type="albert",
+    groups={
+        "embeddings": r"embeddings\.(word|token_type)_embeddings\.|encoder\.embedding_hidden_mapping_in\.",
+        "positions": r"embeddings\.position_embeddings\.",
+        "norms": r"embeddings\.LayerNorm\.|.*\.(attention\.LayerNorm|full_layer_layer_norm)\.",
+        "attention": r".*\.attention\.(query|key|value|dense)\.",
+        "feedforward": r".*\.(ffn|ffn_output)\.",
+    },
+    blocks="encoder.albert_layer_groups",
+    input_width="embedding_size",
+)
+TINY = bert.TINY | {"embedding_size": 8}

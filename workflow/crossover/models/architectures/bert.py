@@ -1,0 +1,28 @@
+"""BERT (Devlin et al. 2019)."""
+
+from crossover.models.adapter import Adapter
+
+ADAPTER = Adapter(
+    model_type="bert",
+    groups={
+        "embeddings": r"embeddings\.(word|token_type)_embeddings\.",
+        "positions": r"embeddings\.position_embeddings\.",
+        "norms": r"embeddings\.LayerNorm\.|encoder\.layer\.\d+\.(attention\.)?output\.LayerNorm\.",
+        "attention": r"encoder\.layer\.\d+\.attention\.(self|output\.dense)\.",
+        "feedforward": r"encoder\.layer\.\d+\.(intermediate|output)\.dense\.",
+    },
+    blocks="encoder.layer",
+    token_table="embeddings.word_embeddings",
+    dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    segments="type_vocab_size",
+    load_options={"add_pooling_layer": False},
+    objective="masked",
+)
+TINY = {
+    "vocab_size": 30,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 24,
+}

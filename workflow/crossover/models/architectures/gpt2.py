@@ -1,0 +1,33 @@
+"""GPT-2 (Radford et al. 2019)."""
+
+from crossover.models.adapter import Adapter
+
+ADAPTER = Adapter(
+    model_type="gpt2",
+    groups={
+        "embeddings": r"wte\.",
+        "positions": r"wpe\.",
+        "norms": r"h\.\d+\.ln_[12]\.|ln_f\.",
+        "attention": r"h\.\d+\.attn\.",
+        "feedforward": r"h\.\d+\.mlp\.",
+    },
+    blocks="h",
+    token_table="wte",
+    dropouts=("embd_pdrop", "attn_pdrop", "resid_pdrop"),
+    positions="n_positions",
+    width="n_embd",
+    depth="n_layer",
+    heads="n_head",
+    feedforward_width=None,
+    objective="causal",
+    pretraining_settings={"activation_function": "gelu_pytorch_tanh"},  # GPT-2's GELU as one kernel instead of eight
+)
+TINY = {
+    "vocab_size": 30,
+    "n_positions": 24,
+    "n_embd": 16,
+    "n_layer": 2,
+    "n_head": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}

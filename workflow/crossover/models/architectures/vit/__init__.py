@@ -1,0 +1,46 @@
+"""ViT (Dosovitskiy et al. 2021), reading sequences of patches instead of images."""
+
+from typing import Any
+
+from crossover.models.adapter import Adapter
+
+
+def _body(model: Any) -> Any:
+    """Return the model as one of sequences."""
+    from crossover.models.architectures.vit.module import SequenceViT
+
+    return SequenceViT(model)
+
+
+def _patches(config: Any) -> int | None:
+    """Return how many patches an image has; the config says their sizes in pixels, or in rows and columns of them."""
+    sizes = [getattr(config, name, None) for name in ("image_size", "patch_size")]
+    image, patch = ([size, size] if isinstance(size, int) else size for size in sizes)
+    return (image[0] // patch[0]) * (image[1] // patch[1]) if image and patch else None
+
+
+ADAPTER = Adapter(
+    model_type="vit",
+    groups={
+        "embeddings": r"patch_embeddings\.",
+        "positions": r"position_embeddings",
+        "norms": r"layernorm\.|layers\.\d+\.layernorm_(before|after)\.",
+        "attention": r"layers\.\d+\.attention\.",
+        "feedforward": r"layers\.\d+\.mlp\.",
+    },
+    blocks="layers",
+    token_table="patch_embeddings",
+    dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    positions=_patches,
+    load_options={"add_pooling_layer": False},
+    body_of=_body,
+)
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "image_size": (8, 12),
+    "patch_size": 2,
+    "num_channels": 1,
+}

@@ -1,0 +1,153 @@
+"""Build the model of a run: body, input layer and head as its condition says."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+
+from crossover.errors import UserError
+from crossover.models.adapter import Adapter
+from crossover.models.derive import adapter_for, check_forward_contract
+from crossover.models.embeddings import TokenTable, new_input, symbol_to_token_ids
+from crossover.models.load import load_body, load_config
+from crossover.models.lora import add_lora
+from crossover.models.module import SequenceModel
+from crossover.models.surgery import change_body, copy_groups
+from crossover.models.trainable import trained_rates
+from crossover.seeds import derived_seed
+
+
+def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> SequenceModel:
+    """Build the model of a run, with the parameters that are trained set.
+
+    Body, input layer and head draw from generators of their own, so that two conditions with one seed share what they have
+    in common.
+
+    Args:
+        spec: the run's spec, of which `tokens`, `checkpoint`, `body`, `input`, `trained`, `training.dropout` and
+            `training.precision` are read.
+        encoding: the encoding.json of the run's tokens.
+        seed: the run's seed.
+
+    Raises:
+        UserError: the checkpoint cannot be loaded, its maximum length is too short for the sequences, or the condition names
+            blocks or tokens that it does not have.
+    """
+    checkpoint, training = spec["checkpoint"], spec["training"]
+    body_settings, input_settings, trained = spec["body"], spec["input"], spec["trained"]
+    folder = Path(checkpoint["folder"])
+    config = load_config(folder)
+    adapter = adapter_for(config)
+    if training["dropout"] is not None:
+        for name in adapter.dropouts:
+            setattr(config, name, training["dropout"])
+    max_length = adapter.max_length(config)
+    if max_length is not None and encoding["longest"] > max_length:
+        raise UserError(
+            f"results/tokens/{spec['tokens']} has sequences of {encoding['longest']} positions, but checkpoint "
+            f"{checkpoint['name']} has only {max_length}; shorten the task's encoding or take another checkpoint."
+        )
+
+    own_tokens = input_settings not in ("new", "re-embedded")
+    pretrained = load_body(folder, config) if own_tokens or body_settings != "random" else None
+    table = detach_token_embedding(pretrained, adapter) if pretrained else None
+    body = build_body(body_settings, pretrained, config, seed)
+
+    torch.manual_seed(derived_seed(seed, "input"))
+    if input_settings == "new":
+        input_layer = new_input(encoding, adapter.widths(config)[0])
+    else:
+        embedding = _require_embedding(table if own_tokens else random_token_embedding(config), config)
+        ids = symbol_to_token_ids(input_settings, encoding, embedding.num_embeddings, folder / "tokenizer.json")
+        input_layer = TokenTable(embedding, ids)
+
+    torch.manual_seed(derived_seed(seed, "head"))
+    model = SequenceModel(body, input_layer, encoding, adapter)
+    for number, part in enumerate(trained):
+        if part["lora"]:
+            add_lora(body, adapter, part, derived_seed(seed, f"lora {number}"))
+    model.mixed = training["precision"] == "bf16"
+    model.rates = trained_rates(model, trained, adapter, "embeddings" if own_tokens else "input")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in model.rates
+    return model
+
+
+def build_body(
+    settings: str | dict[str, Any], pretrained: PreTrainedModel | None, config: PretrainedConfig, seed: int
+) -> PreTrainedModel:
+    """Build the body of a condition, without token embeddings: sequences enter through the input layer.
+
+    Args:
+        settings: the condition's body.
+        pretrained: the checkpoint's body without its token embeddings, which may be changed; None for a random body.
+        config: the checkpoint's.
+        seed: the run's seed.
+
+    Raises:
+        UserError: the settings name blocks that the body does not have.
+    """
+    adapter = adapter_for(config)
+    changes = {} if isinstance(settings, str) else settings
+    body = pretrained
+    if "random" in (settings, changes.get("kind"), changes.get("of")):
+        torch.manual_seed(derived_seed(seed, "body"))
+        body = random_body(config)
+        detach_token_embedding(body, adapter)
+    assert body is not None
+    if "kept" in changes:
+        assert pretrained is not None
+        copy_groups(body, pretrained, changes["kept"], adapter)
+    elif changes:
+        change_body(body, adapter, changes, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
+    return body
+
+
+def random_body(config: PretrainedConfig) -> PreTrainedModel:
+    """Return a body with the architecture's own initialisation, drawn from torch's global generator."""
+    adapter = adapter_for(config)
+    body = adapter.body_of(AutoModel.from_config(config, **adapter.load_options))
+    check_forward_contract(body, adapter)
+    return body
+
+
+def random_token_embedding(config: PretrainedConfig) -> nn.Module:
+    """Return token embeddings with the architecture's own initialisation (Kao & Lee 2021, `rand_embed`)."""
+    without_padding = deepcopy(config)
+    without_padding.pad_token_id = None  # whose row would be 0
+    return detach_token_embedding(random_body(without_padding), adapter_for(config))
+
+
+class ZeroEmbedding(nn.Module):
+    """A placeholder for token embeddings that returns zeros: Longformer embeds ids with them to pad its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return zeros, float32 [..., width], for token ids of any shape."""
+        return torch.zeros(*tokens.shape, self.width, device=tokens.device)
+
+
+def detach_token_embedding(body: PreTrainedModel, adapter: Adapter) -> nn.Module:
+    """Take the token embeddings (of a ViT, the patch embeddings) out of a body; return them, as the body scales them."""
+    table = body.get_submodule(adapter.token_table)
+    scale = adapter.token_scale(body.config)
+    if scale != 1:
+        with torch.no_grad():
+            table.weight *= scale
+    body.set_submodule(adapter.token_table, ZeroEmbedding(adapter.widths(body.config)[0]))
+    return table
+
+
+def _require_embedding(table: nn.Module | None, config: PretrainedConfig) -> nn.Embedding:
+    if not isinstance(table, nn.Embedding):
+        raise UserError(
+            f"checkpoints of the architecture {config.model_type} have no token embeddings, which the condition's input asks "
+            "for; choose input new."
+        )
+    return table

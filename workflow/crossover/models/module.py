@@ -1,0 +1,91 @@
+"""The module that a run trains: an input layer, a transformer body, and a head."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from crossover.models.adapter import Adapter
+
+
+class SequenceModel(nn.Module):
+    """A model from sequences to the logits of a target.
+
+    The head reads the hidden states of the last real positions of each sequence, never of padding: the last position for a
+    class or a number, the last `positions` ones for bits (Lu et al. 2021, section 2.2).
+
+    Attributes:
+        separator: the symbol that ends the first segment of a sequence; None where the body has no segments.
+        rates: the trained parameters by name, each with its multiple of the learning rate.
+        mixed: whether matrix products are computed in bf16.
+    """
+
+    def __init__(
+        self, body: PreTrainedModel, input_layer: nn.Module, encoding: dict[str, Any], adapter: Adapter
+    ) -> None:
+        super().__init__()
+        target = encoding["target"]
+        self.input = input_layer
+        self.body = body
+        self.separator = encoding.get("separator") if adapter.has_segments(body.config) else None
+        self.positions = target.get("positions", 1)
+        self.shape = _output_shape(target)
+        self.head = nn.Linear(adapter.widths(body.config)[1], int(np.prod(self.shape)))
+        self.rates: dict[str, float] = {}
+        self.mixed = False
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Compute logits.
+
+        Args:
+            values: symbols as int64 [batch, longest], or patches as float32 [batch, longest, width]; right padded.
+            lengths: int64 [batch], the real positions of each sequence.
+
+        Returns:
+            Logits, float32 [batch, classes] or [batch, positions, bits, 2]; for a number, the prediction [batch, 1].
+        """
+        with torch.autocast(values.device.type, torch.bfloat16, enabled=self.mixed):
+            states = self.read(values, lengths).last_hidden_state
+            logits = self.head(self.read_out(states, lengths)).float().unflatten(-1, self.shape)
+        return logits[:, 0] if len(self.shape) == 1 else logits
+
+    def read(self, values: Tensor, lengths: Tensor, **options: Any) -> Any:
+        """Pass sequences through the input layer and the body.
+
+        Args:
+            values: as in `forward`.
+            lengths: as in `forward`.
+            options: further arguments of the body, such as `output_hidden_states=True`.
+
+        Returns:
+            The body's output; its `last_hidden_state` is float32 [batch, longest, width].
+        """
+        mask = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
+        arguments = {"inputs_embeds": self.input(values), "attention_mask": mask.long()}
+        if self.separator is not None:
+            arguments["token_type_ids"] = segment_ids(values, self.separator)
+        return self.body(**arguments, **options)
+
+    def read_out(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Select from states [batch, longest, width] the positions that the head reads, [batch, positions, width]."""
+        back = torch.arange(-self.positions, 0, device=states.device)
+        places = lengths[:, None] + back
+        return states.gather(1, places[:, :, None].expand(-1, -1, states.shape[2]))
+
+
+def segment_ids(symbols: Tensor, separator: int) -> Tensor:
+    """Return the segment of each position, int64 [batch, longest]: 0 up to the first separator and 1 after it."""
+    ends = (symbols == separator).long()
+    return (ends.cumsum(1) - ends).clamp(max=1)
+
+
+def _output_shape(target: dict[str, Any]) -> tuple[int, ...]:
+    """Return the shape of the logits at one position: [classes], [bits, 2], or [1] for a number."""
+    match target["kind"]:
+        case "class":
+            return (len(target["classes"]),)
+        case "bits":
+            return (target["bits"], 2)
+    return (1,)

@@ -1,0 +1,47 @@
+"""Which parameters of a model are trained, and at what learning rate."""
+
+from typing import Any
+
+from crossover.errors import UserError
+from crossover.models.adapter import Adapter
+from crossover.models.lora import original_name
+from crossover.models.module import SequenceModel
+from crossover.models.surgery import blocks_of, select_blocks
+
+
+def trained_rates(
+    model: SequenceModel, trained: list[dict[str, Any]], adapter: Adapter, input_group: str
+) -> dict[str, float]:
+    """Return the trained parameters by name, each with its multiple of the learning rate.
+
+    Args:
+        model: body, input layer and head.
+        trained: parts of the model (`groups`, `blocks` or None, `rate`, `lora` or None for the weights themselves); later
+            parts override earlier ones.
+        adapter: the body's.
+        input_group: `input` for an input layer that is new, `embeddings` for the checkpoint's own.
+
+    Raises:
+        UserError: a part names blocks that the body does not have, or nothing is trained.
+    """
+    places: dict[str, tuple[str, int | None, bool]] = {}  # group, block, and whether it is a LoRA adapter's
+    for name, _ in model.named_parameters():
+        (place, inside), is_lora = name.split(".", 1), False
+        group, block = {"input": input_group, "head": "head"}.get(place, ""), None
+        if place == "body":
+            inside, is_lora = original_name(inside)
+            group, block = adapter.group_of(inside), adapter.block_of(inside)
+        places[name] = group, block, is_lora
+    depth = len(blocks_of(model.body, adapter))
+    rates = {}
+    for part in trained:
+        blocks = select_blocks(part["blocks"], depth, "trained") if part["blocks"] else None
+        for name, (group, block, is_lora) in places.items():
+            if group in part["groups"] and (blocks is None or block in blocks) and is_lora == bool(part["lora"]):
+                rates[name] = part["rate"]
+    if not rates:
+        names = ", ".join(group for part in trained for group in part["groups"])
+        raise UserError(
+            f"the model has no parameters of the groups that are to be trained ({names}); add head to them."
+        )
+    return rates

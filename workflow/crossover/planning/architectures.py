@@ -1,0 +1,69 @@
+"""What planning needs to know of a checkpoint's architecture before anything is loaded."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from crossover.config.checkpoints import PretrainedHere
+from crossover.errors import UserError, nearest
+from crossover.files import read_json
+from crossover.models.adapter import Adapter
+from crossover.models.registry import ADAPTERS
+
+BYTES_AND_SPECIAL = 259  # the smallest vocabulary of a masked model: 256 bytes, and three special tokens
+USUAL = Adapter("", groups={}, blocks="", token_table="", dropouts=())  # the config keys that most architectures use
+
+
+def check_pretraining(name: str, checkpoint: PretrainedHere) -> None:
+    """Raise unless a model of this architecture and size can be pretrained.
+
+    Args:
+        name: of the file in config/checkpoints/.
+        checkpoint: its content.
+
+    Raises:
+        UserError: the architecture is unknown or has no objective, or a setting does not fit it.
+    """
+    where, architecture = f"config/checkpoints/{name}.yaml", checkpoint.architecture
+    known = sorted(model_type for model_type, adapter in ADAPTERS.items() if adapter.objective)
+    if architecture not in known:
+        hint = nearest(architecture, known)
+        every = "" if hint.startswith("known") else f" Known: {', '.join(known)}."
+        raise UserError(f"{where}: unknown architecture {architecture}; {hint}{every}")
+    adapter = ADAPTERS[architecture]
+    if checkpoint.positions % adapter.window:
+        raise UserError(
+            f"{where}: positions must be a multiple of {adapter.window}, the window of {architecture}'s attention."
+        )
+    if adapter.objective == "masked" and checkpoint.vocabulary < BYTES_AND_SPECIAL:
+        raise UserError(
+            f"{where}: vocabulary must be at least {BYTES_AND_SPECIAL}, for the bytes and the three special tokens of masked "
+            "models."
+        )
+
+
+def model_type_of(checkpoint: Mapping[str, Any], specs: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the model type of a checkpoint, or None for one that may not have been fetched yet.
+
+    Args:
+        checkpoint: how a run refers to it: `name` and `folder`.
+        specs: of all checkpoints and datasets that are made or fetched; a user's own folder is not among them.
+    """
+    spec = specs.get(checkpoint["name"])
+    if spec is not None:
+        return spec["architecture"] if spec["kind"] == "checkpoint" else None
+    config = read_json(Path(checkpoint["folder"]) / "config.json")
+    return config.get("model_type")
+
+
+def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "positions"]) -> int | None:
+    """Return one of the sizes of a model, from the content of its config.json.
+
+    Returns:
+        The size; None where the architecture has no such limit, and where the file leaves it to the architecture.
+    """
+    adapter = ADAPTERS.get(str(config.get("model_type")), USUAL)
+    if size == "positions":
+        return adapter.max_length(SimpleNamespace(**config))
+    return config.get(getattr(adapter, size))
