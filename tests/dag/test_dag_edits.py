@@ -12,6 +12,7 @@ from workflow_copy import CELLS, REPORT, WorkflowCopy, final_runs, runs, write_t
 TUNES = [cell for cell in CELLS if cell.startswith("tunes.")]
 XOR = [cell for cell in CELLS if cell.startswith("tiny-xor.")]
 FINETUNE = "workflow/crossover/training/finetune.py"
+ARCHITECTURES = "workflow/crossover/models/architectures"
 
 
 # --- edits that change no result ----------------------------------------------------------------------------
@@ -39,12 +40,20 @@ HARMLESS = {
         "workflow/crossover/runs/provenance.py", "X = 1\n"
     ),
     "a reader of no task": lambda copy: copy.append("workflow/crossover/tasks/generators/listops.py", "\nX = 1\n"),
+    "an architecture of no checkpoint": lambda copy: copy.append(f"{ARCHITECTURES}/bert.py", "X = 1\n"),
+    "an added architecture": lambda copy: _add_architecture(copy),
     "threads": lambda copy: copy.edit("tiny.yaml", "threads: 1", "threads: 2\n  memory_mb: 9000\n  minutes: 9"),
     "a GPU": lambda copy: copy.edit("tiny.yaml", "gpu: 0", "gpu: 1"),
     "a raw file touched": lambda copy: os.utime(copy.root / "data/tunes/low/0.mid"),
     "a hidden file beside raw files": lambda copy: (copy.root / "data/tunes/.DS_Store").write_text("x"),
     "all files touched, as by git": lambda copy: [os.utime(path) for path in (copy.root / "workflow").rglob("*")],
 }
+
+
+def _add_architecture(copy: WorkflowCopy) -> None:
+    folder = copy.root / ARCHITECTURES
+    text = (folder / "bert.py").read_text()
+    (folder / "newbert.py").write_text(text.replace('model_type="bert"', 'model_type="newbert"'))
 
 
 def _rotate_conditions(copy: WorkflowCopy) -> None:
@@ -203,6 +212,11 @@ def test_a_raw_file_changed_back_plans_nothing(finished):
 def test_a_statement_of_the_training_code_plans_every_run(finished):
     finished.edit(FINETUNE, "EVALUATION_ITEMS = 256", "EVALUATION_ITEMS = 128")
     assert finished.plan() == runs(CELLS) | REPORT
+
+
+def test_editing_an_architecture_reruns_its_checkpoints_and_their_runs(finished):
+    finished.append(f"{ARCHITECTURES}/gpt2.py", "X = 1\n")
+    assert finished.plan() == {("pretrain_checkpoint", "tiny")} | runs(CELLS) | REPORT
 
 
 def test_a_statement_of_the_selection_plans_it_and_the_final_runs(finished):

@@ -18,9 +18,10 @@ from crossover.config.conditions import TRAINED_PRESETS, Condition
 from crossover.config.load import parse, read_yaml
 from crossover.errors import UserError
 from crossover.files import sha256
-from crossover.models.architecture import ARCHITECTURES
-from crossover.models.build import SequenceModel, build_model, trained_rates
-from crossover.models.surgery import block_of
+from crossover.models.factory import build_model
+from crossover.models.module import SequenceModel
+from crossover.models.registry import ADAPTERS
+from crossover.models.trainable import trained_rates
 from crossover.training.loop import Interrupted, Settings, train
 from crossover.training.state import StateStore
 
@@ -51,8 +52,8 @@ CLASSES = torch.tensor([0, 1, 2, 0, 1, 2])
 
 
 def entry_of(model: str, condition: str) -> Any:
-    """The input of a condition; a ViT has no tokens, so for it all are new."""
-    return "new" if model == "vit" else CONDITIONS[condition][1]
+    """The input of a condition; for a model without tokens all are new."""
+    return CONDITIONS[condition][1] if "vocab_size" in SIZES[model] else "new"
 
 
 def build(tiny, model: str, condition: str, dropout: float = 0.0) -> SequenceModel:
@@ -114,7 +115,7 @@ def expected_rates(sequence: SequenceModel, model: str, condition: str) -> dict[
     rates = {name: 1.0 for name, group in groups.items() if group in trained}
     for part in trained:
         if isinstance(part, dict):
-            block = f"body.{ARCHITECTURES[model].blocks}.0."
+            block = f"body.{ADAPTERS[model].blocks}.0."
             chosen = [name for name, group in groups.items() if group in part["groups"] and name.startswith(block)]
             assert chosen
             rates |= dict.fromkeys(chosen, part["rate"])
@@ -171,8 +172,8 @@ def test_lu_et_al_count_the_positions_in_use_and_no_biases(width, blocks, heads,
     encoding = {"target": {"kind": "class", "classes": list(range(10))}}
     with torch.device("meta"):
         body = GPT2Model(GPT2Config(n_embd=width, n_layer=blocks, n_head=heads))
-        model = SequenceModel(body, nn.Linear(16, width), encoding, ARCHITECTURES["gpt2"])
-    rates = trained_rates(model, parts(list(TRAINED_PRESETS["frozen"])), ARCHITECTURES["gpt2"], "input")
+        model = SequenceModel(body, nn.Linear(16, width), encoding, ADAPTERS["gpt2"])
+    rates = trained_rates(model, parts(list(TRAINED_PRESETS["frozen"])), ADAPTERS["gpt2"], "input")
     sizes = {name: parameter.shape for name, parameter in model.named_parameters() if name in rates}
     assert sum(size.numel() for size in sizes.values()) == really
     in_blocks = [size for name, size in sizes.items() if name.startswith("body.h.")]
@@ -184,13 +185,13 @@ def test_the_later_of_two_parts_counts(tiny):
     body = {"groups": ["head", "attention", "norms"], "blocks": None, "rate": 1.0, "lora": None}
     last = {"groups": ["attention"], "blocks": LAST, "rate": 5.0, "lora": None}
     sequence = build(tiny, "bert", "full")
-    rates = trained_rates(sequence, [body, last], ARCHITECTURES["bert"], "input")
+    rates = trained_rates(sequence, [body, last], ADAPTERS["bert"], "input")
     for name, rate in rates.items():
         inside = name.removeprefix("body.")
         assert rate == (
-            5 if ".attention." in name and "Norm" not in name and block_of(inside, ARCHITECTURES["bert"]) == 1 else 1
+            5 if ".attention." in name and "Norm" not in name and ADAPTERS["bert"].block_of(inside) == 1 else 1
         )
-    assert set(trained_rates(sequence, [last, body], ARCHITECTURES["bert"], "input").values()) == {1.0}
+    assert set(trained_rates(sequence, [last, body], ADAPTERS["bert"], "input").values()) == {1.0}
 
 
 def test_a_rate_of_its_own_is_that_multiple_at_every_step(tiny, tmp_path):
@@ -206,13 +207,13 @@ def test_a_rate_of_its_own_is_that_multiple_at_every_step(tiny, tmp_path):
 
 def test_nothing_to_train_is_refused(tiny):
     with pytest.raises(UserError, match=r"no parameters of the groups that are to be trained \(positions\); add head"):
-        trained_rates(build(tiny, "llama", "full"), parts(["positions"]), ARCHITECTURES["llama"], "input")
+        trained_rates(build(tiny, "llama", "full"), parts(["positions"]), ADAPTERS["llama"], "input")
 
 
 def test_blocks_that_are_not_there_cannot_be_trained(tiny):
     part = {"groups": ["norms"], "blocks": {"which": "last", "count": 3, "start": 0}, "rate": 1.0}
     with pytest.raises(UserError, match="trained names blocks 0 to 2, but the checkpoint has 2"):
-        trained_rates(build(tiny, "gpt2", "full"), [part], ARCHITECTURES["gpt2"], "input")
+        trained_rates(build(tiny, "gpt2", "full"), [part], ADAPTERS["gpt2"], "input")
 
 
 # --- config/conditions.yaml ---------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ def committed() -> dict[str, Condition]:
 
 
 def test_every_family_of_committed_conditions_can_be_built(committed, tiny, tmp_path):
-    checkpoint = write_checkpoint(tmp_path, "bert", num_hidden_layers=12, vocabulary=1100)
+    checkpoint = write_checkpoint(tmp_path, "bert", num_hidden_layers=12, vocab_size=1100)
     (tmp_path / "tokenizer.json").write_text("{}")
     encoding = {
         "vocabulary": [f"t{index}" for index in range(1100)],

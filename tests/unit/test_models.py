@@ -1,7 +1,7 @@
+import inspect
 import json
 import re
 import shutil
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +9,22 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_models import plain_model
 from safetensors.torch import load_file, save_file
-from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY
+from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline
 from torch import nn
 from torch.nn import functional
-from transformers import (
-    AlbertModel,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    BartModel,
-    BertModel,
-    EsmModel,
-    GPT2Model,
-    LlamaModel,
-    LongformerModel,
-    RobertaModel,
-    T5EncoderModel,
-    ViTModel,
-)
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Model
 
 from crossover.commands.view import describe_checkpoint
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, tree_digest
-from crossover.models.architecture import ARCHITECTURES, group_of
-from crossover.models.build import build_model, derived_seed
 from crossover.models.embeddings import ORTHOGONAL_GAIN
+from crossover.models.factory import build_model
 from crossover.models.load import load_body, load_config
+from crossover.models.registry import ADAPTERS
+from crossover.seeds import derived_seed
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train
 from crossover.training.state import StateStore
@@ -45,75 +32,6 @@ from crossover.training.state import StateStore
 EACH = pytest.mark.parametrize("model", SIZES)
 
 
-class PlainViT(nn.Module):
-    """The plain model, whose embeddings of images are told what to give."""
-
-    def __init__(self, vit):
-        super().__init__()
-        self.vit = vit
-
-    def forward(self, inputs_embeds, attention_mask=None):
-        positions = self.vit.embeddings.position_embeddings[:, 1 : 1 + inputs_embeds.shape[1]]
-        given = partial(torch.add, positions)
-        self.vit.embeddings.forward = lambda pixel_values, **_: given(pixel_values)
-        return self.vit(pixel_values=inputs_embeds, attention_mask=attention_mask)
-
-
-class PlainESM(nn.Module):
-    """The plain model, whose table of tokens is told what to give: embeddings that are given to itself it neither norms nor
-    numbers."""
-
-    def __init__(self, esm):
-        super().__init__()
-        self.esm = esm
-
-    def forward(self, inputs_embeds=None, attention_mask=None, input_ids=None):
-        if inputs_embeds is not None:
-            self.esm.embeddings.token_dropout = False
-            self.esm.embeddings.word_embeddings.forward = lambda ids: inputs_embeds
-            input_ids = torch.full(inputs_embeds.shape[:2], 5)
-        return self.esm(input_ids=input_ids, attention_mask=attention_mask)
-
-
-class PlainLSTM(nn.Module):
-    """Lu et al.'s LSTM from its equations, one position after another."""
-
-    def __init__(self, stored):
-        super().__init__()
-        self.stored = stored
-
-    def forward(self, inputs_embeds=None, attention_mask=None, input_ids=None):
-        hidden = self.stored["embed_tokens.weight"][input_ids] if inputs_embeds is None else inputs_embeds
-        for layer in range(2):
-            own = {name.rpartition(".")[2] if "lstm" in name else name.split(f"{layer}.")[1]: tensor
-                   for name, tensor in self.stored.items() if f"layers.{layer}." in name}  # fmt: skip
-            state = cell = torch.zeros(len(hidden), hidden.shape[2])
-            out = []
-            for place in range(hidden.shape[1]):
-                gates = hidden[:, place] @ own["weight_ih_l0"].T + own["bias_ih_l0"]
-                gates = gates + state @ own["weight_hh_l0"].T + own["bias_hh_l0"]
-                enter, forget, new, leave = gates.chunk(4, dim=1)
-                cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
-                state = leave.sigmoid() * cell.tanh()
-                out.append(functional.layer_norm(state, state.shape[1:], own["norm.weight"], own["norm.bias"]))
-            hidden = torch.stack(out, dim=1)
-        return BaseModelOutput(last_hidden_state=hidden)
-
-
-WITHOUT_POOLER = {"add_pooling_layer": False}
-PLAIN = {
-    "gpt2": GPT2Model.from_pretrained,
-    "bert": partial(BertModel.from_pretrained, **WITHOUT_POOLER),
-    "roberta": partial(RobertaModel.from_pretrained, **WITHOUT_POOLER),
-    "albert": partial(AlbertModel.from_pretrained, **WITHOUT_POOLER),
-    "t5": lambda folder: T5EncoderModel.from_pretrained(folder).encoder,
-    "bart": lambda folder: BartModel.from_pretrained(folder).encoder,
-    "llama": LlamaModel.from_pretrained,
-    "longformer": partial(LongformerModel.from_pretrained, **WITHOUT_POOLER),
-    "esm": lambda folder: PlainESM(EsmModel.from_pretrained(folder, **WITHOUT_POOLER)),
-    "vit": lambda folder: PlainViT(ViTModel.from_pretrained(folder, **WITHOUT_POOLER)),
-    "lstm": lambda folder: PlainLSTM(load_file(f"{folder}/model.safetensors")),
-}
 ALL = list(TRAINED_PRESETS["all"])
 
 
@@ -158,14 +76,17 @@ def test_groups_are_disjoint_and_complete(model, tiny):
     folder = Path(tiny.checkpoints[model]["folder"])
     body = load_body(folder, load_config(folder))
     expected = group_by_type(body)
-    assert {name: group_of(ARCHITECTURES[model], name) for name, _ in body.named_parameters()} == expected
-    without = {"llama": {"positions"}, "lstm": {"positions"}}.get(model, set())  # computed, or needed by none
-    assert set(expected.values()) == set(ALL) - {"head", "input"} - without
+    adapter = ADAPTERS[model]
+    assert {name: adapter.group_of(name) for name, _ in body.named_parameters()} == expected
+    assert set(expected.values()) == set(adapter.groups)
+    assert set(ALL) - {"head", "input", "positions"} <= set(adapter.groups)  # positions may have no parameters
 
 
 def test_a_parameter_without_a_group_is_refused():
-    with pytest.raises(UserError, match=r"^parameter h\.0\.crossattention\.q\.weight belongs to no group; it must "):
-        group_of(ARCHITECTURES["gpt2"], "h.0.crossattention.q.weight")
+    with pytest.raises(
+        UserError, match=r"^parameter h\.0\.crossattention\.q\.weight of \S+ \S+ gpt2 belongs to no group"
+    ):
+        ADAPTERS["gpt2"].group_of("h.0.crossattention.q.weight")
 
 
 @EACH
@@ -222,19 +143,25 @@ def test_neither_padding_nor_company_changes_a_prediction(model, task, _tiny, da
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=0)
 
 
-# BART and ViT number positions by themselves, and what an LSTM reads first changes all that follows.
-@pytest.mark.parametrize("model", sorted(set(SIZES) - {"bart", "vit", "lstm"}))
+def can_start_anywhere(model):
+    """Some number positions by themselves, and what a recurrent model reads first changes all that follows."""
+    adapter = ADAPTERS[model]
+    numbered = "position_ids" in inspect.signature(outline(model).forward).parameters
+    return adapter.heads and (adapter.positions is None or numbered)
+
+
+@pytest.mark.parametrize("model", [*filter(can_start_anywhere, SIZES)])
 @given(length=st.integers(1, 10), padding=st.integers(1, 8), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=10)
 def test_padding_on_the_left_is_padding_on_the_right(model, length, padding, seed, _tiny):
     body = build(_tiny, model).body
     generator = torch.Generator().manual_seed(seed)
-    width = SIZES[model].get("embedding_size", 16)
+    width = ADAPTERS[model].widths(body.config)[0]
     items, noise = (torch.randn(2, size, width, generator=generator) for size in (length, padding))
     real, hidden = torch.ones(2, length), torch.zeros(2, padding)
-    first = ARCHITECTURES[model].reserved
+    first = ADAPTERS[model].reserved_positions
     places = torch.cat([torch.full((padding,), first), torch.arange(length) + first]).expand(2, -1)
-    numbered = {} if model == "t5" else {"position_ids": places}  # T5's positions are relative
+    numbered = {"position_ids": places} if ADAPTERS[model].positions else {}  # else they are relative
     with torch.inference_mode():
         right = body(inputs_embeds=torch.cat([items, noise], 1), attention_mask=torch.cat([real, hidden], 1))
         left = body(inputs_embeds=torch.cat([noise, items], 1), attention_mask=torch.cat([hidden, real], 1), **numbered)
@@ -255,7 +182,7 @@ def test_the_last_real_positions_are_read_and_no_padding(model, task, read_out, 
         logits = sequence(values, torch.tensor(lengths))
         for item, length in enumerate(lengths):
             embedded = sequence.input(values[item : item + 1, :length])
-            hidden = PLAIN[model](tiny.checkpoints[model]["folder"]).eval()(inputs_embeds=embedded).last_hidden_state
+            hidden = plain_model(tiny.checkpoints[model]["folder"])(inputs_embeds=embedded).last_hidden_state
             read = hidden[0, length - read_out :] @ sequence.head.weight.T + sequence.head.bias
             torch.testing.assert_close(logits[item].flatten(), read.flatten(), atol=1e-5, rtol=0)
     encoding = read_json(tiny.tokens[task] / "encoding.json")["target"]
@@ -268,10 +195,11 @@ def test_the_last_real_positions_are_read_and_no_padding(model, task, read_out, 
 @EACH
 def test_a_pretrained_body_computes_what_the_plain_model_computes(model, tiny):
     folder = tiny.checkpoints[model]["folder"]
-    embedded = torch.randn(3, 9, SIZES[model].get("embedding_size", 16), generator=torch.Generator().manual_seed(1))
+    width = ADAPTERS[model].widths(load_config(Path(folder)))[0]
+    embedded = torch.randn(3, 9, width, generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[1] * 9, [1] * 4 + [0] * 5, [1] + [0] * 8])
     with torch.inference_mode():
-        plain = PLAIN[model](folder).eval()(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+        plain = plain_model(folder)(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         ours = build(tiny, model).body(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
     torch.testing.assert_close(ours[mask.bool()], plain[mask.bool()], atol=1e-6, rtol=0)
 
@@ -290,21 +218,16 @@ def test_equal_seeds_give_equal_inputs_and_heads_under_all_bodies(model, tiny):
 
 @EACH
 def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
-    found = weights(build(tiny, model, body="random"))
-    deviations = [
-        tensor.std().item() for name, tensor in found.items() if name.startswith("body.") and tensor.dim() == 2
-    ]
-    if model not in ("t5", "lstm"):  # which scale by the width of each layer
-        assert min(deviations) > 0.008  # N(0, 0.02); GPT-2 divides that of residual projections by sqrt(2 * blocks)
-        assert max(deviations) < 0.024
-    for name, tensor in found.items():
-        if name.startswith("body.") and tensor.dim() == 1:
-            if "lstm" in name:  # U(-1, 1) over the root of the width, biases too
-                assert tensor.abs().max() <= 16**-0.5
-                continue
-            assert (
-                tensor == (1 if re.search(r"(ln_\w+|LayerNorm|norm|layernorm_\w+|layer_norm\w*)\.weight", name) else 0)
-            ).all(), name
+    body = build(tiny, model, body="random").body
+    std = getattr(body.config, "initializer_range", None)  # T5 has none: it scales by the width of each layer
+    for module in body.modules():
+        for name, tensor in module.named_parameters(recurse=False):
+            if isinstance(module, nn.LSTM):  # U(-1, 1) over the root of the width, biases too
+                assert 0.1 < tensor.abs().max() <= 16**-0.5
+            elif tensor.dim() == 1:
+                assert (tensor == ("norm" in type(module).__name__.lower() and name == "weight")).all(), (module, name)
+            elif tensor.dim() == 2 and std:  # GPT-2 divides that of residual projections by sqrt(2 * blocks)
+                assert 0.4 * std < tensor.std() < 1.2 * std, (module, name)
 
 
 def test_seeds_for_different_purposes_are_different():
@@ -322,11 +245,12 @@ def test_a_new_layer_for_patches_is_orthogonal_with_the_published_gain(tiny):
 def test_dropout_is_the_checkpoints_own_unless_set(model, tiny):
     def found(dropout):
         body = build(tiny, model, training={"dropout": dropout}).body
-        config = {getattr(body.config, name) for name in ARCHITECTURES[model].dropouts}
+        config = {getattr(body.config, name) for name in ADAPTERS[model].dropouts}
         assert {module.p for module in body.modules() if isinstance(module, nn.Dropout)} <= config
         return config
 
-    assert found(None) == {"albert": {0.0}, "llama": {0.0}, "vit": {0.0}, "bart": {0.0, 0.1}}.get(model, {0.1})
+    stored = read_json(Path(tiny.checkpoints[model]["folder"]) / "config.json")
+    assert found(None) == {stored[name] for name in ADAPTERS[model].dropouts}
     assert found(0.35) == {0.35}
 
 
@@ -475,7 +399,7 @@ def test_a_missing_checkpoint_is_refused(tiny, tmp_path):
     assert refusal(tiny, tmp_path / "nowhere").startswith(f"{tmp_path}/nowhere/config.json is missing; ")
 
 
-@pytest.mark.parametrize("model", sorted(set(SIZES) - {"t5", "lstm"}))  # whose positions have no limit
+@pytest.mark.parametrize("model", [model for model in SIZES if ADAPTERS[model].positions])  # else there is no maximum
 def test_sequences_longer_than_the_positions_are_refused(model, tiny):
     encoding = read_json(tiny.tokens["listops"] / "encoding.json")
     assert build_model(tiny.spec(model=model), encoding | {"longest": POSITIONS}, 0)
@@ -505,7 +429,7 @@ def test_checkpoints_trained_on_books_load_and_run(model, name, tiny, mirrored, 
     assert read_json(tmp_path / "metrics.json")["steps"] == 6
 
 
-def test_the_view_of_a_checkpoint_counts_its_parameters(mirrored):
+def test_the_command_view_counts_the_parameters_of_a_checkpoint(mirrored):
     text = describe_checkpoint(str(mirrored("models/stories260K")))
     assert "llama, 5 blocks, 64 wide, 512 positions" in text
     assert text.splitlines()[-3].split() == ["all", "704", "61,440", "165,120", "32,768", "260,032"]

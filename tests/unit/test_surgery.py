@@ -7,30 +7,27 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_runs import SIZES, write_checkpoint
+from tiny_runs import SIZES, outline, write_checkpoint
 
 from crossover.config.bodies import PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
-from crossover.models.architecture import ARCHITECTURES, group_of
-from crossover.models.build import build_body, take_tokens
+from crossover.models.factory import build_body, detach_token_embedding
 from crossover.models.load import load_body, load_config
-from crossover.models.surgery import change_body, move_blocks, permutation
+from crossover.models.registry import ADAPTERS
+from crossover.models.surgery import block_order, blocks_of, change_body, reorder_blocks
 
 BLOCKS = 4
-DEEPER = {
-    "gpt2": {"n_layer": BLOCKS},
-    "t5": {"num_layers": BLOCKS},
-    "bart": {"encoder_layers": BLOCKS},
-}
 EACH = pytest.mark.parametrize("model", SIZES)
-SEPARATE = pytest.mark.parametrize("model", sorted(set(SIZES) - {"albert"}))  # which has one block for all
+SEPARATE = pytest.mark.parametrize(  # whose blocks are not one block that is applied several times
+    "model", [model for model in SIZES if len(blocks_of(outline(model), ADAPTERS[model])) > 1]
+)
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("deep")
     for model in SIZES:
-        write_checkpoint(root / model, model, **DEEPER.get(model, {"num_hidden_layers": BLOCKS}))
+        write_checkpoint(root / model, model, **{ADAPTERS[model].depth: BLOCKS})
     return root
 
 
@@ -46,13 +43,13 @@ def changed(folders, model, body, seed=0):
     """The tensors before and after a change."""
     loaded = load(folders, model)
     before = tensors(loaded)
-    change_body(loaded, ARCHITECTURES[model], body.model_dump(), torch.Generator().manual_seed(seed))
+    change_body(loaded, ADAPTERS[model], body.model_dump(), torch.Generator().manual_seed(seed))
     return before, tensors(loaded), loaded
 
 
 def block_of(model, name):
-    found = re.match(rf"{re.escape(ARCHITECTURES[model].blocks)}\.(\d+)\.", name)
-    return int(found[1]) if found else None
+    match = re.match(rf"{re.escape(ADAPTERS[model].blocks)}\.(\d+)\.", name)
+    return int(match[1]) if match else None
 
 
 def output(body, hidden):
@@ -61,8 +58,8 @@ def output(body, hidden):
         return body(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
 
 
-def random_input(model):
-    width = SIZES[model].get("embedding_size", 16)
+def random_input(body, model):
+    width = ADAPTERS[model].widths(body.config)[0]
     return torch.randn(2, 7, width, generator=torch.Generator().manual_seed(3))
 
 
@@ -97,7 +94,7 @@ def test_statistics_keep_the_moments_of_every_tensor_and_nothing_else(model, fol
 def test_reinit_touches_the_named_blocks_and_nothing_else(model, which, expected, norms, biases, folders):
     before, after, _ = changed(folders, model, ReinitBody(kind="reinit", blocks=which, norms=norms, biases=biases))
     for name, old in before.items():
-        group, new = group_of(ARCHITECTURES[model], name), after[name]
+        group, new = ADAPTERS[model].group_of(name), after[name]
         touched = block_of(model, name) in expected and group != "positions"
         if group == "norms":
             touched &= norms == "redrawn"
@@ -132,34 +129,38 @@ def test_the_two_scales_of_reinit_are_those_of_the_paper_and_of_its_code(folders
 @given(seed=st.integers(0, 10_000))
 def test_a_permutation_moves_whole_blocks_and_its_inverse_restores_the_model(model, seed, folders):
     before, after, body = changed(folders, model, PermutedBody(kind="permuted", seed=seed))
-    order = permutation(BLOCKS, seed)
+    order = block_order(BLOCKS, seed)
     assert sorted(order) == list(range(BLOCKS))
-    prefix = ARCHITECTURES[model].blocks
+    prefix = ADAPTERS[model].blocks
     for name, tensor in after.items():
         place = block_of(model, name)
-        if place is None or group_of(ARCHITECTURES[model], name) == "positions":
+        if place is None or ADAPTERS[model].group_of(name) == "positions":
             assert torch.equal(tensor, before[name]), name
         else:
             source = name.replace(f"{prefix}.{place}.", f"{prefix}.{order[place]}.", 1)
             assert torch.equal(tensor, before[source]), name
-    move_blocks(body, ARCHITECTURES[model], np.argsort(order).tolist())
+    reorder_blocks(body, ADAPTERS[model], np.argsort(order).tolist())
     assert all(torch.equal(tensor, before[name]) for name, tensor in body.named_parameters())
 
 
 @EACH
 @pytest.mark.parametrize("depth", [1, 2, BLOCKS])
-def test_truncated_is_what_the_whole_model_has_after_its_first_blocks(model, depth, folders):
+def test_truncated_is_the_whole_model_without_what_its_last_blocks_do(model, depth, folders):
     _, _, body = changed(folders, model, TruncatedBody(kind="truncated", blocks=depth))
-    whole, hidden = load(folders, model), random_input(model)
-    with torch.inference_mode():
-        mask = torch.ones(hidden.shape[:2], dtype=torch.long)
-        states = whole(inputs_embeds=hidden, attention_mask=mask, output_hidden_states=True).hidden_states
-    norms = {"gpt2": "ln_f", "llama": "norm", "t5": "final_layer_norm", "vit": "layernorm"}
-    last = (norms | {"esm": "encoder.emb_layer_norm_after"}).get(model)
-    expected = states[depth]
-    if last and depth < BLOCKS:  # the last of the states has passed the final norm already
-        with torch.inference_mode():
-            expected = whole.get_submodule(last)(expected)
+    whole = load(folders, model)
+    hidden, calls = random_input(whole, model), iter(range(BLOCKS))
+
+    def skip(_, positional, named, output):
+        """A block hands on what it was given."""
+        given = positional[0] if positional else named["hidden_states"]
+        if next(calls) < depth:
+            return output
+        return given if isinstance(output, torch.Tensor) else (given, *output[1:])
+
+    for block in blocks_of(whole, ADAPTERS[model]):
+        block.register_forward_hook(skip, with_kwargs=True)
+    expected = output(whole, hidden)
+    assert next(calls, None) is None
     torch.testing.assert_close(output(body, hidden), expected, atol=1e-6, rtol=0)
 
 
@@ -169,13 +170,13 @@ def test_a_random_body_keeps_the_groups_that_it_is_told_to(model, folders):
 
     def body(settings):
         pretrained = load(folders, model)
-        take_tokens(pretrained, ARCHITECTURES[model])
+        detach_token_embedding(pretrained, ADAPTERS[model])
         return tensors(pretrained), tensors(build_body(settings, pretrained, config, 0))
 
     pretrained, found = body({"kind": "random", "kept": kept})
     _, random = body("random")
     for name, tensor in found.items():
-        source = pretrained if group_of(ARCHITECTURES[model], name) in kept else random
+        source = pretrained if ADAPTERS[model].group_of(name) in kept else random
         assert torch.equal(tensor, source[name]), name
         assert not torch.equal(pretrained[name], random[name]), name
 
@@ -193,7 +194,7 @@ def test_a_short_random_body_is_the_first_blocks_of_the_whole_one(model, folders
 
 def test_permutations_are_those_of_the_published_code():
     """np.random.RandomState(1).permutation(12), as Tamkin et al.'s run for seed 1."""
-    assert permutation(12, 1) == [2, 3, 4, 10, 1, 6, 0, 7, 11, 9, 8, 5]
+    assert block_order(12, 1) == [2, 3, 4, 10, 1, 6, 0, 7, 11, 9, 8, 5]
 
 
 @EACH

@@ -25,9 +25,10 @@ from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet, write_sealed_json
-from crossover.models.build import build_model, derived_seed
+from crossover.models.factory import build_model
 from crossover.runs.files import write_provenance
 from crossover.runs.lock import describe_owner, exclusive, is_held, read_owner
+from crossover.seeds import derived_seed
 from crossover.training import finetune as stage
 from crossover.training.finetune import evaluate, finetune_run
 from crossover.training.loop import Interrupted, Settings, batches, slices, train

@@ -47,7 +47,7 @@ class PretrainedHere(Described):
     corpus: Corpus
     """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
     architecture: str
-    """Model type with a file in workflow/crossover/models/architectures/, which says whether it learns to predict next or masked tokens."""
+    """Model type of a file in workflow/crossover/models/architectures/ that has an objective: causal (predict the next token) or masked (predict masked tokens)."""
     vocabulary: Annotated[int, Field(ge=257)]
     """Size of the byte-level BPE vocabulary, trained on the same corpus."""
     blocks: PositiveInt

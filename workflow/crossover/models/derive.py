@@ -114,7 +114,8 @@ def check_forward_contract(body: PreTrainedModel, adapter: Adapter) -> None:
         """Return the states of the real positions; those after them are masked as padding."""
         [values] = inputs.values()
         mask = (torch.arange(values.shape[1]) < real).long()[None]
-        return body(attention_mask=mask, **inputs).last_hidden_state[:, :real]
+        last: Tensor = body(attention_mask=mask, **inputs).last_hidden_state
+        return last[:, :real]
 
     try:
         body.eval()
@@ -160,7 +161,7 @@ def _find_blocks(body: nn.Module, depth: int | None, refusal: Refusal) -> str:
     ]
     if not lists:
         raise refusal(f"it has no list of {depth} blocks, as many as its config says")
-    blocks = min(lists, key=lambda path: path.count("."))
+    blocks: str = min(lists, key=lambda path: path.count("."))
     if sum(path.rpartition(".")[0] == blocks.rpartition(".")[0] for path in lists) > 1:
         raise refusal(f"its blocks are spread over several lists ({', '.join(lists[:3])})")
     return blocks
@@ -170,7 +171,8 @@ def _output_width(body: Any, width: int, refusal: Refusal) -> int | None:
     """Return how wide the last hidden states are, from shapes alone; None where the model needs numbers to tell."""
     try:
         with torch.device("meta"):
-            return body.eval()(inputs_embeds=torch.zeros(1, 2, width)).last_hidden_state.shape[2]
+            states: Tensor = body.eval()(inputs_embeds=torch.zeros(1, 2, width)).last_hidden_state
+            return states.shape[2]
     except Exception as error:  # whatever the code of an unknown model raises
         if "meta tensors" in str(error):
             return None

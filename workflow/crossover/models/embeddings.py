@@ -35,7 +35,8 @@ class TokenTable(nn.Module):
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Embed symbols, int64 [batch, longest], as float32 [batch, longest, width]."""
-        return self.table(self.rows[symbols])
+        embedded: Tensor = self.table(self.rows[symbols])
+        return embedded
 
 
 def new_input(encoding: dict[str, Any], width: int) -> nn.Module:
@@ -104,11 +105,12 @@ def token_map(settings: str | dict[str, Any], size: int) -> np.ndarray:
     Raises:
         UserError: the vocabulary is too small for the table.
     """
-    tokens = np.arange(size)
+    tokens: np.ndarray = np.arange(size)
     if isinstance(settings, str):
         return tokens
     if settings["kind"] == "shift":
-        return (tokens + settings["by"]) % size
+        shifted: np.ndarray = (tokens + settings["by"]) % size
+        return shifted
     rng = np.random.Generator(np.random.PCG64(settings["seed"]))
     if settings["kind"] == "permutation":
         return rng.permutation(size)

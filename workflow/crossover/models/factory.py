@@ -135,11 +135,11 @@ class ZeroEmbedding(nn.Module):
 
 def detach_token_embedding(body: PreTrainedModel, adapter: Adapter) -> nn.Module:
     """Take the token embeddings (of a ViT, the patch embeddings) out of a body; return them, as the body scales them."""
-    table = body.get_submodule(adapter.token_table)
+    table: nn.Module = body.get_submodule(adapter.token_table)
     scale = adapter.token_scale(body.config)
     if scale != 1:
         with torch.no_grad():
-            table.weight *= scale
+            table.get_parameter("weight").mul_(scale)
     body.set_submodule(adapter.token_table, ZeroEmbedding(adapter.widths(body.config)[0]))
     return table
 

@@ -48,7 +48,7 @@ class SequenceModel(nn.Module):
         """
         with torch.autocast(values.device.type, torch.bfloat16, enabled=self.mixed):
             states = self.read(values, lengths).last_hidden_state
-            logits = self.head(self.read_out(states, lengths)).float().unflatten(-1, self.shape)
+            logits: Tensor = self.head(self.read_out(states, lengths)).float().unflatten(-1, self.shape)
         return logits[:, 0] if len(self.shape) == 1 else logits
 
     def read(self, values: Tensor, lengths: Tensor, **options: Any) -> Any:
@@ -57,7 +57,7 @@ class SequenceModel(nn.Module):
         Args:
             values: as in `forward`.
             lengths: as in `forward`.
-            options: further arguments of the body, such as `output_hidden_states=True`.
+            options: further or other arguments of the body, such as `output_hidden_states=True`.
 
         Returns:
             The body's output; its `last_hidden_state` is float32 [batch, longest, width].
@@ -66,7 +66,7 @@ class SequenceModel(nn.Module):
         arguments = {"inputs_embeds": self.input(values), "attention_mask": mask.long()}
         if self.separator is not None:
             arguments["token_type_ids"] = segment_ids(values, self.separator)
-        return self.body(**arguments, **options)
+        return self.body(**arguments | options)
 
     def read_out(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Select from states [batch, longest, width] the positions that the head reads, [batch, positions, width]."""

@@ -10,10 +10,19 @@ from crossover.models.adapter import Adapter
 
 
 def _discover() -> dict[str, ModuleType]:
-    """Import every architecture; return its module by model type."""
-    names = [entry.name for entry in pkgutil.iter_modules(architectures.__path__, f"{architectures.__name__}.")]
-    modules = map(importlib.import_module, names)
-    return {module.ADAPTER.model_type: module for module in modules}
+    """Import the modules of architectures; return them by model type.
+
+    Raises:
+        UserError: a module is not named after its model type.
+    """
+    modules = {}
+    for entry in pkgutil.iter_modules(architectures.__path__):
+        module = importlib.import_module(f"{architectures.__name__}.{entry.name}")
+        model_type = module.ADAPTER.model_type
+        if entry.name != model_type.replace("-", "_"):
+            raise UserError(f"{module.__file__}: model_type is {model_type}; name the file after it.")
+        modules[model_type] = module
+    return modules
 
 
 _MODULES = _discover()

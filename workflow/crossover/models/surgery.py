@@ -72,7 +72,8 @@ def _permuted(body: nn.Module, adapter: Adapter, settings: dict[str, Any], gener
 
 def block_order(blocks: int, seed: int) -> list[int]:
     """Draw a permutation: the block at each place. It is the one that Tamkin et al.'s code draws."""
-    return np.random.RandomState(seed).permutation(blocks).tolist()
+    order: list[int] = np.random.RandomState(seed).permutation(blocks).tolist()
+    return order
 
 
 def reorder_blocks(body: nn.Module, adapter: Adapter, order: list[int]) -> None:

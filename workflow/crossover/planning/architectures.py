@@ -53,8 +53,8 @@ def model_type_of(checkpoint: Mapping[str, Any], specs: Mapping[str, Mapping[str
     spec = specs.get(checkpoint["name"])
     if spec is not None:
         return spec["architecture"] if spec["kind"] == "checkpoint" else None
-    config = read_json(Path(checkpoint["folder"]) / "config.json")
-    return config.get("model_type")
+    model_type: str | None = read_json(Path(checkpoint["folder"]) / "config.json").get("model_type")
+    return model_type
 
 
 def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "positions"]) -> int | None:

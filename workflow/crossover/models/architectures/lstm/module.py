@@ -31,7 +31,8 @@ class LSTMBlock(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Read [batch, longest, width] from left to right, starting from zeros; so padding on the right changes nothing."""
-        return self.dropout(self.norm(self.lstm(hidden)[0]))
+        states: Tensor = self.dropout(self.norm(self.lstm(hidden)[0]))
+        return states
 
 
 class LSTMPreTrained(PreTrainedModel):
