@@ -311,9 +311,9 @@ def test_a_person_sees_a_bar_and_a_log_does_not(web):
     ("files", "words"),
     [
         ([{"url": "https://a.org/"}], "url"),
-        ([{"url": "https://a.org/x?/"}, {"url": "https://b.org/x"}], "two files would be kept as x"),
-        ([{"url": "https://a.org/dataset.json"}], "two files would be kept as dataset.json"),
-        ([{"url": "https://a.org/..%2F..%2Fx/.hidden"}], "give the file a name"),
+        ([{"url": "https://a.org/x?/"}, {"url": "https://b.org/x"}], "two files would be stored as x"),
+        ([{"url": "https://a.org/dataset.json"}], "two files would be stored as dataset.json"),
+        ([{"url": "https://a.org/..%2F..%2Fx/.hidden"}], "does not end in a plain file name; set name"),
         ([{"url": "https://a.org/x", "name": "../x"}], "name"),
         ([{"url": "file:///etc/passwd"}], "url"),
         ([{"url": "https://a.org/x", "only": ["*.tsv"]}], "set unpack: true"),
