@@ -1,4 +1,4 @@
-"""A user's own files, read in place: only the receipt is written."""
+"""Use a user's own files in place; only the receipt is written."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from crossover.files import sha256, tree_digest, visible_files
 
 
 def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
-    """List the visible files below `path`, or the one that it is; they must still be those that were planned with.
+    """List the visible files in the folder `path`, or the single file `path`.
 
     Raises:
-        UserError: the files have changed.
+        UserError: the files have changed since planning.
     """
     root, digest = Path(settings["path"]), settings["sha256"]
     facts = {"origin": settings["path"], "version": digest}

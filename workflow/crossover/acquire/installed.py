@@ -1,4 +1,4 @@
-"""Single files that installed packages bring: scikit-learn's digits and Python's documentation topics."""
+"""Copy single files of installed packages: scikit-learn's digits and Python's documentation topics."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
     """Copy `digits.csv.gz` of scikit-learn, or `topics.py` of Python, into `folder`.
 
     Raises:
-        UserError: the file is missing, or is not the one that was planned with.
+        UserError: the file is missing, or has changed since planning.
     """
     if settings["kind"] == "sklearn-digits":
         require_version("scikit-learn", settings["version"])
@@ -26,7 +26,7 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
             raise UserError(f"{source} has changed since this was planned; run snakemake again.")
         facts = {"origin": "Python, pydoc_data.topics", "version": settings["sha256"]}
     if not source.is_file():
-        raise UserError(f"{source} is missing, which the dataset consists of; install the environment again.")
+        raise UserError(f"{source}, the file of this dataset, is missing; reinstall the environment.")
     with replacing(folder / source.name) as temporary:
         shutil.copyfile(source, temporary)
     return Acquired(folder, [source.name], facts)

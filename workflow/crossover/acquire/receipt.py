@@ -1,4 +1,4 @@
-"""The receipt of a dataset: which raw files were acquired, from where, and their digests."""
+"""Receipts of datasets: which raw files were acquired, from where, and their SHA-256."""
 
 import hashlib
 import json
@@ -9,20 +9,20 @@ from typing import Any
 from crossover.errors import UserError
 from crossover.files import read_sealed_json, sha256, write_sealed_json
 
-LISTED = 20  # files that a card lists one by one; of more it has the number and one digest
+LISTED = 20  # a card lists up to this many files; of more it has only their number and a common digest
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """Raw files of one dataset.
+    """The acquired raw files of a dataset.
 
     Attributes:
         name: the dataset's name.
-        root: the folder in which the files lie.
-        files: their paths relative to `root`, in the order of names.
+        root: the folder of the files.
+        files: their paths relative to `root`, sorted.
         skipped: inputs that could not be acquired, each with `input` and `reason`.
-        subset: what part of its origin's data the dataset holds, in words, or None when it is whole.
-        origin: what a task's card says of all this: name, kind, origin, version, subset and files.
+        subset: a description of the part of the published data that the dataset has; None if it is complete.
+        origin: the facts for a task's card: name, kind, origin, version, subset and files.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Receipt:
 
 
 def write_receipt(path: Path, root: Path, files: list[str], facts: dict[str, Any]) -> None:
-    """Write the receipt of `files` under `root`, with further facts such as name, kind, origin and version."""
+    """Write the receipt of `files` in `root`, with facts such as name, kind, origin and version."""
     entries = [
         {"path": name, "bytes": (root / name).stat().st_size, "sha256": sha256(root / name)} for name in sorted(files)
     ]
@@ -42,10 +42,10 @@ def write_receipt(path: Path, root: Path, files: list[str], facts: dict[str, Any
 
 
 def read_receipt(path: Path) -> Receipt:
-    """Read a receipt, and check size and SHA-256 of each of its files before anything else opens them.
+    """Read a receipt, and verify the size and SHA-256 of all its files.
 
     Raises:
-        UserError: a file is missing or is not the one that was acquired, or the receipt is not as it was written.
+        UserError: a file is missing or has changed, or the receipt itself has changed.
     """
     content = read_sealed_json(path)
     root = Path(content["root"])
@@ -69,17 +69,17 @@ def read_receipt(path: Path) -> Receipt:
 
 
 def recorded_digests(folder: Path, receipt: str | None) -> tuple[Path, dict[str, str]]:
-    """What a checkpoint that was made, fetched or downloaded is checked against.
+    """Read the recorded SHA-256 of a checkpoint's files.
 
     Args:
-        folder: of the checkpoint.
-        receipt: of the download that it lies in, or None for the checkpoint.json beside it.
+        folder: the checkpoint's folder.
+        receipt: the receipt of the download that contains it; None to read the checkpoint.json in the folder.
 
     Returns:
-        The record, and the SHA-256 of each of the checkpoint's files by its name.
+        The path of the record, and the SHA-256 of each file of the checkpoint by file name.
 
     Raises:
-        UserError: the record is missing, or is not as it was written.
+        UserError: the record is missing or has changed.
     """
     record = Path(receipt) if receipt else folder / "checkpoint.json"
     content = read_sealed_json(record)
@@ -90,7 +90,7 @@ def recorded_digests(folder: Path, receipt: str | None) -> tuple[Path, dict[str,
 
 
 def _origin(content: dict[str, Any]) -> dict[str, Any]:
-    """Where the files are from; those of a download are the files that were fetched, before they were unpacked."""
+    """Return the facts for a task's card. The files of a download are listed as downloaded, not as unpacked."""
     files = content.get("sources") or content["files"]
     if len(files) > LISTED:
         files = {"number": len(files), "sha256": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()}

@@ -1,8 +1,8 @@
-"""Which module acquires which kind of dataset, and what it hands over.
+"""Registry of the modules that acquire each kind of dataset.
 
-Adding a kind is one module with `acquire(settings, folder, workers) -> Acquired`, one line here, and one model in
-config/datasets.py. The modules are named rather than imported, so that a dataset depends on the code of its own kind
-alone.
+To add a kind, add a module with `acquire(settings, folder, workers) -> Acquired`, a line here, and a model in
+config/datasets.py. Modules are listed by name and not imported, so that a dataset depends only on the code of its own
+kind.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ ACQUIRERS = {
     "hub": "crossover.acquire.hub",
 }
 
-UNFINISHED = ".unfinished."  # how the temporary folders in a dataset's folder begin
+UNFINISHED = ".unfinished."  # prefix of temporary folders in a dataset's folder
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Acquired:
     """The raw files of a dataset.
 
     Attributes:
-        root: the folder in which they lie.
+        root: their folder.
         files: their paths relative to `root`.
-        facts: what the receipt says beside: `origin`, `version`, `skipped` and whatever else is worth knowing.
+        facts: further entries of the receipt, such as `origin`, `version` and `skipped`.
     """
 
     root: Path
