@@ -14,9 +14,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
-from crossover.acquire.registry import UNFINISHED
+from crossover.acquire.acquired import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written
 
@@ -137,7 +137,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 yield from _tar_members(archive, content)
 
 
-def _zip_members(archive: Path, stream: Any) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_members(archive: Path, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(stream) as content:
         for info in content.infolist():
             if info.filename.endswith("/"):
@@ -150,7 +150,7 @@ def _zip_members(archive: Path, stream: Any) -> Iterator[tuple[str, IO[bytes]]]:
                 yield info.filename, member
 
 
-def _tar_members(archive: Path, stream: Any) -> Iterator[tuple[str, IO[bytes]]]:
+def _tar_members(archive: Path, stream: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[str, IO[bytes]]]:
     guarded = _GuardedTarStream(stream)
     with tarfile.open(fileobj=guarded, mode="r:") as content:  # type: ignore[call-overload]
         for info in content:
@@ -169,7 +169,7 @@ class _GuardedTarStream:
     tarfile reads a header of any length at once, and treats a damaged header as the end of the archive.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
         self._stream, self._last = stream, b""
         self.seek, self.tell = stream.seek, stream.tell
 

@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import BaseModel
@@ -33,7 +33,7 @@ class ManifestEntry(BaseModel):
     bytes: int
     sha256: str
     status: Literal["complete", "subset"] = "complete"
-    rows: Any = None
+    rows: object = None
     note: str = ""
 
     @property
@@ -112,14 +112,14 @@ def read_mirror() -> Mirror | None:
     return Mirror(root, parse(list[ManifestEntry], files, str(path)))
 
 
-def _read_manifest(path: Path) -> Any:
+def _read_manifest(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); correct it, or unset {VARIABLE}.") from error
 
 
-def _fetch_manifest(root: str) -> Any:
+def _fetch_manifest(root: str) -> object:
     from urllib.error import HTTPError
     from urllib.request import urlopen
 

@@ -1,34 +1,38 @@
 """Convert scores of music21's corpus to MIDI, with music21 itself."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crossover.acquire.acquired import Acquired
 from crossover.acquire.packages import package_folder, require_version
-from crossover.acquire.registry import Acquired
+from crossover.config.datasets import Music21Dataset
 from crossover.errors import UserError
 from crossover.files import replacing
+from crossover.specs.datasets import DatasetSpec
+from crossover.specs.descriptions import SkippedInput
 
-Map = Callable[..., Any]  # with the signature of the built-in map
+if TYPE_CHECKING:  # music21 takes seconds to import
+    from music21.stream import Score
 
-SCORES = (
-    ".abc",
-    ".krn",
-    ".mxl",
-    ".xml",
-)  # not .rntxt: harmonic analyses of pieces that are also in the corpus as scores
+Ngrams = frozenset[tuple[int, ...]]
+Converter = Callable[[Path, Path], tuple[Ngrams, str]]
+Map = Callable[[Converter, Iterable[Path], Iterable[Path]], Iterable[tuple[Ngrams, str]]]
+
+# Not .rntxt: harmonic analyses of pieces that are also in the corpus as scores.
+SCORES = (".abc", ".krn", ".mxl", ".xml")
 NGRAM = 8  # intervals; unrelated pieces of one style share shorter n-grams
 SAME_PIECE = 1 / 3  # fraction of common n-grams; unrelated pieces of one class in the corpus hardly reach 1/4
 
 
-def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
+def acquire(dataset: Music21Dataset, spec: DatasetSpec, folder: Path, workers: int) -> Acquired:
     """Write `pieces` scores of each class as MIDI, to `<label>/<piece>.mid`.
 
     A class is a folder of the corpus, not necessarily a composer: `trecento` is 14th-century Italian music, and
@@ -38,15 +42,15 @@ def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
     Raises:
         UserError: the corpus lacks the folder or that many scores, or another version of it is installed than planned.
     """
-    require_version("music21", settings["version"])
-    files, skipped = [], []
+    require_version("music21", spec.version)
+    files: list[str] = []
+    skipped: list[SkippedInput] = []
     with _parallel_map(workers) as map_:
-        for label, source in settings["classes"].items():
-            stems, left_out = _convert_class(label, source, settings, folder, map_)
+        for label in dataset.classes:
+            stems, left_out = _convert_class(label, dataset, folder, map_)
             files += [f"{label}/{stem}.mid" for stem in stems]
             skipped += left_out
-    facts = {"origin": "music21, core corpus", "version": settings["version"], "skipped": skipped}
-    return Acquired(folder, files, facts)
+    return Acquired(folder, files, "music21, core corpus", spec.version, skipped=tuple(skipped))
 
 
 @contextmanager
@@ -59,14 +63,15 @@ def _parallel_map(workers: int) -> Iterator[Map]:
 
 
 def _convert_class(
-    label: str, source: str, settings: dict[str, Any], folder: Path, map_: Map
-) -> tuple[list[str], list[dict[str, str]]]:
+    label: str, dataset: Music21Dataset, folder: Path, map_: Map
+) -> tuple[list[str], list[SkippedInput]]:
     """Convert scores in random order until there are enough; return the stems kept, and the skipped scores with reasons."""
-    scores = _seeded_scores(source, [settings["seed"], *label.encode()])
-    kept: dict[str, frozenset] = {}
+    source = dataset.classes[label]
+    scores = _seeded_scores(source, [dataset.seed, *label.encode()])
+    kept: dict[str, Ngrams] = {}
     skipped = []
-    while len(kept) < settings["pieces"]:
-        batch = list(islice(scores, settings["pieces"] - len(kept)))
+    while len(kept) < dataset.pieces:
+        batch = list(islice(scores, dataset.pieces - len(kept)))
         if not batch:
             raise UserError(
                 f"music21's corpus folder {source!r} has only {len(kept)} different scores that can be converted to MIDI; "
@@ -77,7 +82,7 @@ def _convert_class(
             problem = problem or _other_version(ngrams, kept)
             if problem:
                 target.unlink(missing_ok=True)
-                skipped.append({"input": f"{label}/{target.stem}", "reason": problem})
+                skipped.append(SkippedInput(input=f"{label}/{target.stem}", reason=problem))
             else:
                 kept[target.stem] = ngrams
     return list(kept), skipped
@@ -94,7 +99,7 @@ def _seeded_scores(source: str, seed: list[int]) -> Iterator[Path]:
     return iter([scores[index] for index in order])
 
 
-def _convert(source: Path, target: Path) -> tuple[frozenset, str]:
+def _convert(source: Path, target: Path) -> tuple[Ngrams, str]:
     """Convert one score to MIDI; return the n-grams of its melodic intervals, and the problem (empty if none)."""
     from music21 import converter
 
@@ -114,7 +119,7 @@ def _convert(source: Path, target: Path) -> tuple[frozenset, str]:
         gc.enable()
 
 
-def _interval_ngrams(score: Any) -> frozenset:
+def _interval_ngrams(score: "Score") -> Ngrams:
     """Return the n-grams of melodic intervals, in semitones, of all parts; they do not change with transposition."""
     ngrams: set[tuple[int, ...]] = set()
     for part in score.parts:
@@ -124,7 +129,7 @@ def _interval_ngrams(score: Any) -> frozenset:
     return frozenset(ngrams)
 
 
-def _other_version(ngrams: frozenset, kept: dict[str, frozenset]) -> str:
+def _other_version(ngrams: Ngrams, kept: dict[str, Ngrams]) -> str:
     """Say which kept score is another version of this one; return an empty text if none is.
 
     The corpus contains some pieces twice, under other names, keys or catalogue numbers (BWV 274 is BWV 62.6). With one

@@ -19,7 +19,7 @@ def package_folder(package: str) -> Path:
     return Path(found.origin).parent
 
 
-def require_version(distribution: str, expected: str) -> None:
+def require_version(distribution: str, expected: str | None) -> None:
     """Raise unless the installed version of a package is the planned one.
 
     Raises:

@@ -71,10 +71,10 @@ class Condition(TitledModel):
     earlier ones, and parts override presets and groups. The preset `frozen` trains head, input, positions and norms."""
 
     @property
-    def trained_parts(self) -> list[dict[str, object]]:
+    def trained_parts(self) -> tuple[TrainedPart, ...]:
         """Return the trained parts with presets resolved: whole groups first, in a fixed order, then parts as listed."""
         entries = [self.trained] if isinstance(self.trained, str) else self.trained
         named = {group for entry in entries if isinstance(entry, str) for group in TRAINED_PRESETS.get(entry, (entry,))}
         whole = [group for group in TRAINED_PRESETS["all"] if group in named]
-        parts = [entry.model_dump() for entry in entries if isinstance(entry, TrainedPart)]
-        return ([TrainedPart(groups=whole).model_dump()] if whole else []) + parts
+        parts = [entry for entry in entries if isinstance(entry, TrainedPart)]
+        return tuple(([TrainedPart(groups=whole)] if whole else []) + parts)

@@ -26,6 +26,11 @@ class SplitSizes(ConfigModel):
     test: PositiveInt
     """Test items."""
 
+    @property
+    def total(self) -> int:
+        """Return the number of items in all splits."""
+        return self.train + self.validation + self.test
+
 
 class DigitsReader(ConfigModel):
     """scikit-learn's handwritten digits: 8 x 8 pixels, ten classes."""

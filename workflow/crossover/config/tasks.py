@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, model_validator
 
 from crossover.config.base import ConfigModel, Fraction, TitledModel
 from crossover.config.datasets import Dataset
@@ -32,10 +32,10 @@ class Split(ConfigModel):
     """Random seed of the split."""
 
     @model_validator(mode="after")
-    def settings_fit_method(self) -> "Split":
+    def settings_fit_method(self, info: ValidationInfo) -> "Split":
         """Raise if a setting has no effect with this way of splitting."""
         unused = {"given": ["identity", "test", "tool"], "similarity": []}.get(self.by, ["identity", "tool"])
-        if wrongly_set := sorted(set(unused) & self.model_fields_set):
+        if not info.context and (wrongly_set := sorted(set(unused) & self.model_fields_set)):
             raise ValueError(f"{wrongly_set[0]} has no effect with by: {self.by}; remove it")
         return self
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from crossover.acquire.registry import UNFINISHED
+from crossover.acquire.acquired import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written, read_json, sha256, write_json
 
