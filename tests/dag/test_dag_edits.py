@@ -36,9 +36,7 @@ HARMLESS = {
     "a comment in the training code": lambda copy: copy.append(FINETUNE, "\n# a remark\n"),
     "the layout of the training code": lambda copy: _reformat(copy, FINETUNE),
     "a docstring of the training code": lambda copy: copy.edit(FINETUNE, '"""Fine-tune one run', '"""Train one run'),
-    "the code that records provenance": lambda copy: copy.append(
-        "workflow/crossover/runs/provenance.py", "X = 1\n"
-    ),
+    "the code that records provenance": lambda copy: copy.append("workflow/crossover/runs/provenance.py", "X = 1\n"),
     "a reader of no task": lambda copy: copy.append("workflow/crossover/tasks/generators/listops.py", "\nX = 1\n"),
     "an architecture of no checkpoint": lambda copy: copy.append(f"{ARCHITECTURES}/bert.py", "X = 1\n"),
     "an added architecture": lambda copy: _add_architecture(copy),

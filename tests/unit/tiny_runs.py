@@ -1,25 +1,23 @@
 """Tokens, checkpoints and runs so small that training takes a second; made by the workflow's own stages."""
 
-import importlib
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-
-from crossover.config.encodings import Encoding
-from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
-from crossover.models.registry import ADAPTERS, adapter_modules
-from crossover.specs.identity import code_digests, named
+from crossover.specs.base import Spec
+from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.identity import code_digests
+from crossover.specs.runs import RunSpec
+from crossover.specs.tasks import TaskSpec, TokensSpec
 from crossover.tasks.prepare.stage import prepare_task
 
+S = TypeVar("S", bound=Spec)
 ROOT = Path(__file__).parents[2]
 POSITIONS = 24
 VOCABULARY = 30  # of the checkpoints; no task's vocabulary has this size
@@ -40,59 +38,69 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
+_PLAIN = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+_STACK = {"layers": 2, "attention_heads": 2, "ffn_dim": 24}
 SIZES: dict[str, dict[str, Any]] = {  # of the checkpoint of each architecture
-    model_type: importlib.import_module(*adapter_modules(model_type)).TINY for model_type in ADAPTERS
+    "gpt2": {"n_positions": POSITIONS, "n_embd": 16, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0},
+    "bert": _PLAIN | {"max_position_embeddings": POSITIONS},
+    "roberta": _PLAIN | {"max_position_embeddings": POSITIONS + 2},
+    "albert": _PLAIN | {"max_position_embeddings": POSITIONS, "embedding_size": 8},
+    "t5": {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2},
+    "bart": {
+        **{f"{part}_{name}": size for part in ("encoder", "decoder") for name, size in _STACK.items()},
+        **{"d_model": 16, "max_position_embeddings": POSITIONS, "bos_token_id": 0, "eos_token_id": 2},
+    },
+    "llama": _PLAIN | {"max_position_embeddings": POSITIONS, "num_key_value_heads": 1},
+    "longformer": _PLAIN | {"max_position_embeddings": POSITIONS + 2, "attention_window": 4},
+    "esm": {
+        **_PLAIN,
+        **{"max_position_embeddings": POSITIONS + 2, "emb_layer_norm_before": True},
+        **{"token_dropout": True, "pad_token_id": 1, "mask_token_id": 2},
+    },
+    "vit": _PLAIN | {"image_size": (8, 12), "patch_size": 2, "num_channels": 1},
+    "lstm": {"hidden_size": 16, "num_hidden_layers": 2, "dropout": 0.1},
 }
 
 
 def write_tokens(root: Path, task: str) -> str:
     """Prepare and tokenize one of TASKS below `root`; return the name of the tokens."""
     settings = TASKS[task]
-    prepared = {
-        "task": task,
-        "reader": settings["reader"] | {"sizes": settings["sizes"], "seed": 0},
-        "split": None,
-        "target": Target(kind=settings["target"]).model_dump(),
-        "simulated": False,
-    }
-    prepare_task(prepared, None, root / "results/tasks" / task)
     name = f"{task}-tokens"
-    encoding = TypeAdapter(Encoding).validate_python(settings["encoding"]).model_dump()
-    tokenize_task({"encoding": encoding}, root / "results/tasks" / task, root / "results/tokens" / name)
+    reader = settings["reader"] | {"sizes": settings["sizes"], "seed": 0}
+    prepared = TaskSpec(
+        **{
+            "name": task,
+            "task": task,
+            "dataset": None,
+            "reader": reader,
+            "split": None,
+            "policy": None,
+            "letters": None,
+        },
+        **{"target": {"kind": settings["target"]}, "simulated": False, "licence": "none", "code": {}},
+    )
+    prepare_task(prepared, None, root / "results/tasks" / task)
+    tokens = TokensSpec(name=name, task=task, encoding=settings["encoding"], code={})
+    tokenize_task(tokens, root / "results/tasks" / task, root / "results/tokens" / name)
     return name
 
 
-def tiny_config(model_type: str, **changes: Any) -> Any:
-    """The config of the tiny checkpoint of an architecture."""
-    from transformers import AutoConfig
-
-    ADAPTERS[model_type].register()
-    return AutoConfig.for_model(model_type, **SIZES[model_type] | changes)
-
-
-@cache
-def outline(model_type: str) -> Any:
-    """The body of a tiny checkpoint without memory for its weights: its modules, and what it takes."""
-    import torch
-    from transformers import AutoModel
-
-    with torch.device("meta"):
-        return ADAPTERS[model_type].body_of(AutoModel.from_config(tiny_config(model_type)))
-
-
-def write_checkpoint(folder: Path, model_type: str, **changes: Any) -> dict[str, str]:
+def write_checkpoint(folder: Path, model_type: str, vocabulary: int = VOCABULARY, **changes: Any) -> CheckpointFiles:
     """Save a random model in Hugging Face form; return how a run's spec refers to it."""
     import torch
-    from transformers import AutoModel
+    from transformers import AutoConfig, AutoModel
     from transformers.utils.logging import disable_progress_bar
+
+    from crossover.models import lstm  # noqa: F401  (which makes it known to transformers)
 
     disable_progress_bar()
     torch.manual_seed(7)
-    model = AutoModel.from_config(tiny_config(model_type, **changes))
+    config = AutoConfig.for_model(model_type, vocab_size=vocabulary, **SIZES[model_type] | changes)
+    model = AutoModel.from_config(config)
     for parameter in model.parameters():  # away from the initialisation: biases that are not 0, norms that are not 1
         parameter.data += 0.1 * torch.randn_like(parameter)
     model.save_pretrained(folder)
-    return {"name": f"tiny-{model_type}", "folder": str(folder), "sha256": tree_digest(folder)}
+    return CheckpointFiles(name=f"tiny-{model_type}", folder=str(folder), sha256=tree_digest(folder))
 
 
 def parts(trained: list) -> list[dict[str, Any]]:
@@ -107,9 +115,9 @@ class Tiny:
     """A working directory with the tokens of TASKS and a checkpoint of each architecture."""
 
     root: Path
-    checkpoints: dict[str, dict[str, str]]
+    checkpoints: dict[str, CheckpointFiles]
 
-    def spec(self, task: str = "listops", model: str = "gpt2", **changes: Any) -> dict[str, Any]:
+    def spec(self, task: str = "listops", model: str = "gpt2", **changes: Any) -> RunSpec:
         """The spec of a run; `training` is merged, everything else is replaced. `trained` may be names of groups."""
         training = {
             "batch_size": 8,
@@ -122,8 +130,8 @@ class Tiny:
             "gradient_clip": 1.0,
             "dropout": 0.0,
         }
-        identity = {
-            "kind": "run",
+        fields = {
+            "cell": {"task": task, "checkpoint": f"tiny-{model}", "condition": "tried"},
             "tokens": f"{task}-tokens",
             "checkpoint": self.checkpoints[model],
             "body": "pretrained",
@@ -131,11 +139,11 @@ class Tiny:
             "trained": parts(["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]),
             "learning_rate": 3e-3,
             "score_test": True,
-            "code": code_digests("crossover.training.finetune", *adapter_modules(model)),
+            "code": code_digests("crossover.training.finetune"),
             **changes | ({"trained": parts(changes["trained"])} if "trained" in changes else {}),
             "training": training | changes.get("training", {}),
         }
-        return named(f"{task}.tiny-{model}.tried", identity)
+        return RunSpec.named(f"{task}.tiny-{model}.tried", **fields)
 
     @property
     def tokens(self) -> dict[str, Path]:
@@ -151,10 +159,10 @@ def make_tiny(root: Path) -> Tiny:
     return Tiny(root, {model: write_checkpoint(folder / model, model) for model in SIZES})
 
 
-def renamed(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
+def renamed(spec: S, **changes: Any) -> S:
     """A spec with other settings, and the name that belongs to them."""
-    identity = {key: value for key, value in spec.items() if key != "name"} | changes
-    return named(spec["name"].rsplit("-", 1)[0], identity)
+    fields = {key: value for key, value in spec if key != "name"}
+    return type(spec).named(spec.stem, **fields | changes)
 
 
 # --- commands ---------------------------------------------------------------------------------------------

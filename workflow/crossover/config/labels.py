@@ -1,4 +1,7 @@
-"""The choices of a condition in a few words, different for different choices."""
+"""Short labels for the bodies, inputs and trained parameters of conditions; different choices have different labels.
+
+Labels stand in tables and in the report, and never in a hash.
+"""
 
 from typing import Any
 
@@ -6,7 +9,7 @@ Choice = str | dict[str, Any]
 
 
 def body_kind(body: Choice) -> str:
-    """Which of the kinds of bodies it is."""
+    """Return the kind of a body, such as `permuted`; bodies that differ only in their settings share it."""
     if isinstance(body, str):
         return body
     if body["kind"] == "random":
@@ -15,7 +18,7 @@ def body_kind(body: Choice) -> str:
 
 
 def body_name(body: Choice) -> str:
-    """The weights inside."""
+    """Return the label of a body, with its settings."""
     if isinstance(body, str):
         return body
     match body["kind"]:
@@ -33,17 +36,17 @@ def body_name(body: Choice) -> str:
 
 
 def input_kind(entry: Choice) -> str:
-    """Which of the kinds of inputs it is."""
+    """Return the kind of an input, such as `shift`; inputs that differ only in their settings share it."""
     return entry if isinstance(entry, str) else entry["kind"]
 
 
 def input_name(entry: Choice) -> str:
-    """How sequences enter."""
+    """Return the label of an input, with its settings."""
     return entry if isinstance(entry, str) else f"{entry['kind']} {entry.get('by', entry.get('seed'))}"
 
 
 def trained_name(trained: str | list[Choice]) -> str:
-    """What is trained: the preset, or the groups joined."""
+    """Return the label of the trained parameters: the preset, or the groups joined by +."""
     return trained if isinstance(trained, str) else "+".join(map(_part_name, trained))
 
 
@@ -58,11 +61,11 @@ def _part_name(part: Choice) -> str:
 
 
 def blocks_name(blocks: dict[str, Any]) -> str:
-    """Which blocks are meant, counted from 0."""
+    """Return the label of a selection of blocks, counted from 0, such as `window 3-5`."""
     which, count, start = (blocks[key] for key in ("which", "count", "start"))
     return f"{which} {count}" if which in ("first", "last") else f"{which} {start}-{start + count - 1}"
 
 
 def model_name(model: dict[str, str]) -> str:
-    """A model before it is fine-tuned, from its entry in a study's analyses."""
+    """Return the label of a model before fine-tuning, from its entry in a study's analyses."""
     return f"{model['checkpoint']}, {model['body']} body, {model['input']} input"
