@@ -72,7 +72,7 @@ def test_every_shipped_file_loads(name, config):
 def test_every_shipped_study_can_be_planned(monkeypatch):
     monkeypatch.chdir(ROOT)
     for name in load.known_names("studies"):
-        assert make_plan(name).runs
+        assert make_plan(name).study.runs
 
 
 # --- unknown keys -----------------------------------------------------------------------------------------------
@@ -308,8 +308,8 @@ def test_frozen_is_the_set_of_lu_et_al(config):
     """Section 2.2: the output layer, the input layer, the layer norms and the positions are trained."""
     conditions = load.load_conditions(["pretrained-frozen", "random-all"], "s")
     [frozen], [everything] = (conditions[name].trained_parts for name in ("pretrained-frozen", "random-all"))
-    assert set(frozen["groups"]) == {"head", "input", "norms", "positions"}
-    assert set(everything["groups"]) == set(TRAINED_PRESETS["all"])
+    assert set(frozen.groups) == {"head", "input", "norms", "positions"}
+    assert set(everything.groups) == set(TRAINED_PRESETS["all"])
 
 
 # --- names ------------------------------------------------------------------------------------------------------
@@ -346,8 +346,8 @@ def test_a_study_can_lie_anywhere(suffix, config, tmp_path):
     path.parent.mkdir()
     shutil.copy(config / "studies/demo.yaml", path)
     elsewhere, demo = make_plan(str(path)), make_plan("demo")
-    assert elsewhere.study == "mine"
-    assert elsewhere.runs == demo.runs
+    assert elsewhere.name == "mine"
+    assert elsewhere.study.runs == demo.study.runs
     edit(path, "seds", value=[1])
     assert sentence(make_plan, str(path)) == f"{path}: unknown key seds; did you mean seeds?"
 
@@ -366,7 +366,7 @@ def test_a_sequence_longer_than_the_checkpoint_is_refused_before_anything_runs(l
     edit(config / "checkpoints/topics-gpt2.yaml", "positions", value=128)
     edit(config / "tasks/listops.yaml", "encoding", "max_length", value=length)
     if fits:
-        assert make_plan("demo").runs
+        assert make_plan("demo").study.runs
     else:
         assert sentence(make_plan, "demo") == (
             "config/tasks/listops.yaml: encoding.max_length is 129, but checkpoint topics-gpt2 has only 128 positions; "
@@ -409,7 +409,7 @@ def tokens_of(task: str) -> dict[str, str]:
     """The tokens that the runs of a task read, by checkpoint."""
     plan = make_plan("demo")
     return {
-        cell["checkpoint"]: plan.specs[cell["run"]]["tokens"] for cell in plan.cells if cell["task"] == task
+        cell.checkpoint: plan.specs[cell.run].tokens for cell in plan.study.cells if cell.task == task
     }  # fmt: skip
 
 
@@ -418,11 +418,11 @@ def test_subwords_belong_to_the_checkpoint_whose_tokenizer_makes_them(two_checkp
     assert tokens["mine"].startswith("listops-subwords-mine-")
     assert tokens["topics-gpt2"].startswith("listops-subwords-topics-gpt2-")
     assert len(set(tokens_of("composer").values())) == 1
-    tokenizers = {checkpoint: plan.specs[name]["tokenizer"] for checkpoint, name in tokens.items()}
-    assert tokenizers["mine"]["file"] == "weights/tokenizer.json"
-    assert tokenizers["topics-gpt2"].keys() == {"file"}
-    assert re.fullmatch(r"results/checkpoints/topics-gpt2-\w{8}/tokenizer\.json", tokenizers["topics-gpt2"]["file"])
-    encodings = plan.specs["study-demo"]["tasks"]["listops"]["encodings"]
+    tokenizers = {checkpoint: plan.specs[name].tokenizer for checkpoint, name in tokens.items()}
+    assert tokenizers["mine"].file == "weights/tokenizer.json"
+    assert tokenizers["topics-gpt2"].sha256 is None
+    assert re.fullmatch(r"results/checkpoints/topics-gpt2-\w{8}/tokenizer\.json", tokenizers["topics-gpt2"].file)
+    encodings = plan.study.tasks["listops"].encodings
     assert encodings == {name: f"results/tokens/{own}/encoding.json" for name, own in tokens.items()}
     (two_checkpoints / "tokenizer.json").write_text('{"version": "1.0"}')
     changed = tokens_of("listops")
@@ -437,7 +437,7 @@ def test_a_tokenizer_that_is_named_is_that_of_all_checkpoints(two_checkpoints, c
     edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
     assert tokens_of("listops") == {"mine": name}
     plan = make_plan("demo")
-    made = [spec["name"] for spec in plan.specs.values() if spec["kind"] == "checkpoint"]
+    made = [spec.name for spec in plan.specs.values() if spec.kind == "checkpoint"]
     assert [name.startswith("topics-gpt2-") for name in made] == [True] * (tokenizer == "topics-gpt2")
 
 
@@ -486,7 +486,7 @@ def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):
     parts = [{"groups": ["attention"], "blocks": {"which": "last", "count": 1}}, {"groups": ["head"], "rate": 5}]
     add_conditions(config, a={"trained": ["norms", "head", *parts]}, b={"trained": ["head", "norms"]})
     plan = make_plan("demo")
-    found = {cell["condition"]: plan.specs[cell["run"]]["trained"] for cell in plan.cells}
+    found = {cell.condition: plan.specs[cell.run].content()["trained"] for cell in plan.study.cells}
     whole = {"groups": ["head", "norms"], "blocks": None, "rate": 1.0, "lora": None}
     last = {"which": "last", "count": 1, "start": 0}
     assert found["b"] == [whole]

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from crossover.pretraining.tokens import MASK, SPECIAL, ngram_losses, split_documents, train_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import ask_to_end, renamed, start
@@ -26,7 +27,6 @@ from crossover.pretraining import pretrain
 from crossover.pretraining.corpus import read_documents
 from crossover.pretraining.objectives import NOTHING, masked, questions
 from crossover.pretraining.pretrain import pretrain_checkpoint
-from crossover.pretraining.tokens import MASK, SPECIAL, ngram_losses, split_documents, train_tokenizer
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted
 

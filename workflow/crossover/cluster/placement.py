@@ -11,9 +11,9 @@ from crossover.config.load import CONFIG, load_config, read_yaml
 from crossover.errors import UserError, nearest
 from crossover.planning import resources as demand
 from crossover.planning.plan import make_plan
+from crossover.slurm import Partition, Scheduler, ask
 from crossover.specs.checkpoints import PretrainedSpec
 from crossover.specs.runs import RunSpec
-from crossover.slurm import Partition, Scheduler, ask
 
 RUN, OTHER = "finetune_run", "prepare_task"  # a rule that may use a GPU, and one that does not
 ACCOUNT, PARTITION, GPU_PARTITION = "CROSSOVER_ACCOUNT", "CROSSOVER_PARTITION", "CROSSOVER_GPU_PARTITION"
