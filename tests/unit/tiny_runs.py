@@ -12,6 +12,7 @@ from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
 from crossover.specs.base import Spec
 from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.descriptions import EncodingDescription
 from crossover.specs.identity import code_digests
 from crossover.specs.runs import RunSpec
 from crossover.specs.tasks import TaskSpec, TokensSpec
@@ -144,6 +145,15 @@ class Tiny:
             "training": training | changes.get("training", {}),
         }
         return RunSpec.named(f"{task}.tiny-{model}.tried", **fields)
+
+    def encoding(self, task: str) -> EncodingDescription:
+        """What is known of the tokens of a task."""
+        return EncodingDescription.load(self.tokens[task] / "encoding.json")
+
+    def write(self, spec: Spec, path: Path) -> Path:
+        """Write a spec to a file."""
+        path.write_text(spec.text)
+        return path
 
     @property
     def tokens(self) -> dict[str, Path]:
