@@ -505,7 +505,7 @@ def test_a_request_to_end_is_never_answered_without_a_save(tmp_path):
 
 
 def test_the_rate_warms_up_and_decays_to_a_tenth():
-    rates = Settings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1, warm_up=10)
+    rates = LoopSettings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1, warm_up=10)
     assert [rates.rate(step) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 2.0])
     assert rates.rate(10) == pytest.approx(2.0)
     assert rates.rate(60) == pytest.approx(2.0 * 0.55)  # halfway down the cosine
@@ -513,7 +513,7 @@ def test_the_rate_warms_up_and_decays_to_a_tenth():
     assert sorted((rates.rate(step) for step in range(10, 111)), reverse=True) == [
         rates.rate(s) for s in range(10, 111)
     ]
-    constant = Settings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1)
+    constant = LoopSettings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1)
     assert {constant.rate(step) for step in range(110)} == {2.0}
 
 
