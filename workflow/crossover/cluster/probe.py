@@ -168,7 +168,7 @@ def watch(probe: Probe, wait: float, latency_wait: int) -> Watch:
     finally:
         probe.cancel()
     queued = "a time unknown" if job.queued_seconds is None else f"{job.queued_seconds:,.0f} s"
-    text = f"job {probe.job_id} was {queued} in the queue, and ran on {report['node']}"
+    text = f"job {probe.job_id} was {queued} in the queue, and ran on {report.node}"
     return [Finding("ok", "probe job", text), *judge(report, trip, latency_wait, probe.on_gpu)]
 
 
