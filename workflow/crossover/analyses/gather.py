@@ -1,4 +1,4 @@
-"""Gather the analyses of a study into one tidy table for each kind."""
+"""Concatenate the tables of a study's analyses into one tidy table for each kind."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def gather_analyses(spec: dict[str, Any], kind: str, folder: Path) -> None:
 
 
 def _read(entry: dict[str, Any]) -> list[pd.DataFrame]:
-    """The values of one analysis, a table for each seed, with columns that say of what: task, model, other_model, seed."""
+    """Return the table of each seed of one analysis, with the columns task, model, other_model (of a pair) and seed."""
     labels = {"task": entry["task"]} | dict(
         zip(("model", "other_model"), map(model_name, entry["models"]), strict=False)
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from crossover.acquire.checkpoint import address_on_hub
 from crossover.acquire.spec import dataset_spec, subset_of
-from crossover.analyses.registry import ANALYSES
+from crossover.analyses.kinds import measure_module, text_of
 from crossover.config.checkpoints import (
     Checkpoint,
     Corpus,
@@ -361,7 +361,7 @@ def _add_analyses(
                 for checkpoint in analysis.checkpoints or study.checkpoints
                 for model in _models(where, task, settings, checkpoint, conditions, specs, add)
             ]
-            groups = list(combinations(models, 2 if ANALYSES[analysis.kind].paired else 1))
+            groups = list(combinations(models, 2 if text_of(analysis.kind).paired else 1))
             if not groups:
                 raise UserError(
                     f"{where}: the analysis {analysis.kind} compares models, but there is only one on task {task}; name another "
@@ -423,7 +423,7 @@ def _add_analysis(where: str, kind: str, task: str, group: tuple[tuple[Spec, Spe
             "analysis other tasks, or checkpoints with one tokenizer."
         )
     names = [f"{words['checkpoint']}-{body_kind(model['body']).replace(' ', '-')}" for words, model in group]
-    code = _code("crossover.analyses.stage", ANALYSES[kind].module)
+    code = _code("crossover.analyses.stage", measure_module(kind))
     identity = {"kind": "analysis", "analysis": kind, "models": models, "code": code}
     return add(named(".".join([kind, task, *names]), identity))["name"]
 
