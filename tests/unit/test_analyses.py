@@ -1,6 +1,7 @@
 """Analyses of models, against their definitions, other libraries, and models whose result is known."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,9 @@ def states(seed: int, positions: int = 60, width: int = 5) -> tuple[np.ndarray, 
 
 def test_the_config_names_every_kind():
     assert set(AnalysisKind.__args__) == set(analysis_kinds())
+    assert all(re.fullmatch("[a-z]+", kind) for kind in analysis_kinds()), (
+        "as in the wildcard_constraints of common.smk"
+    )
 
 
 def test_planning_facts_need_no_heavy_library():

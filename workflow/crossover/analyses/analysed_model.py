@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from crossover.encodings.tokens import Tokens
@@ -85,7 +86,7 @@ class AnalysedModel:
                 raise self._lacks("hidden states")
             yield part, layers, lengths
 
-    def attention_maps(self, tokens: Tokens, items: np.ndarray) -> Iterator[np.ndarray]:
+    def attention_maps(self, tokens: Tokens, items: np.ndarray) -> Iterator[NDArray[np.float64]]:
         """Compute the attention maps of each item, float64 [layers, heads, length, length]; each row sums to 1.
 
         Raises:

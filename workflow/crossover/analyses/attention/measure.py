@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from crossover.analyses.analysed_model import AnalysedModel, sample_indices
 
@@ -26,7 +27,7 @@ def measure(models: list[AnalysedModel], seed: int) -> pd.DataFrame:
     return tabulate(*(np.mean(part, axis=0) for part in zip(*summaries, strict=True)))
 
 
-def tabulate(distances: np.ndarray, uniform: np.ndarray, maps: np.ndarray) -> pd.DataFrame:
+def tabulate(distances: NDArray[np.float64], uniform: NDArray[np.float64], maps: NDArray[np.float64]) -> pd.DataFrame:
     """Make the table of `measure`.
 
     Args:
@@ -42,7 +43,7 @@ def tabulate(distances: np.ndarray, uniform: np.ndarray, maps: np.ndarray) -> pd
     return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(["head", "query", "key"], "Int64"))
 
 
-def summarise(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def summarise(maps: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Summarise the attention maps of one item, [layers, heads, length, length].
 
     Returns:
@@ -51,7 +52,7 @@ def summarise(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mean_distances(maps), mean_distances(uniform_attention(maps)), bin_maps(maps.mean(axis=1), BINS)
 
 
-def mean_distances(maps: np.ndarray) -> np.ndarray:
+def mean_distances(maps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean attention distance in positions: between queries and their keys, weighted by attention.
 
     Dosovitskiy et al. (2021) show it in figure 7.
@@ -63,10 +64,11 @@ def mean_distances(maps: np.ndarray) -> np.ndarray:
         float64 [...].
     """
     places = np.arange(maps.shape[-1])
-    return (maps * np.abs(places[:, None] - places)).sum(axis=-1).mean(axis=-1)
+    distances: NDArray[np.float64] = (maps * np.abs(places[:, None] - places)).sum(axis=-1).mean(axis=-1)
+    return distances
 
 
-def uniform_attention(maps: np.ndarray) -> np.ndarray:
+def uniform_attention(maps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the map of a head with equal attention to all positions that its layer may attend to.
 
     Args:
@@ -76,10 +78,11 @@ def uniform_attention(maps: np.ndarray) -> np.ndarray:
         float64 [layers, length, length].
     """
     allowed = (maps > 0).any(axis=1)
-    return allowed / allowed.sum(axis=-1, keepdims=True)
+    uniform: NDArray[np.float64] = allowed / allowed.sum(axis=-1, keepdims=True)
+    return uniform
 
 
-def bin_maps(maps: np.ndarray, bins: int) -> np.ndarray:
+def bin_maps(maps: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
     """Resample maps of any length to one grid, so that they can be averaged over items.
 
     Args:
@@ -93,10 +96,11 @@ def bin_maps(maps: np.ndarray, bins: int) -> np.ndarray:
     edges, places = np.arange(bins)[:, None] / bins, np.arange(length) / length
     overlap = np.minimum(edges + 1 / bins, places + 1 / length) - np.maximum(edges, places)
     overlap = np.clip(overlap, 0.0, None)  # [bins, length]
-    return (bins * overlap) @ maps @ (length * overlap).T
+    resampled: NDArray[np.float64] = (bins * overlap) @ maps @ (length * overlap).T
+    return resampled
 
 
-def _table(measure: str, values: np.ndarray, axes: list[str]) -> pd.DataFrame:
+def _table(measure: str, values: NDArray[np.float64], axes: list[str]) -> pd.DataFrame:
     """Return values [layers, ...] as rows with an index for each axis."""
     indices = np.indices(values.shape).reshape(values.ndim, -1)
     rows = dict(zip(["layer", *axes], indices, strict=True)) | {"measure": measure, "value": values.ravel()}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -29,7 +30,7 @@ def measure(models: list[AnalysedModel], seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["layer", "head_a", "head_b", "distance", "chance"])
 
 
-def head_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def head_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the L1 distances of attention maps, from 0 (equal) to 2 (disjoint).
 
     Args:
@@ -39,10 +40,11 @@ def head_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Returns:
         Means over queries, float64 [heads, other heads].
     """
-    return cdist(a.reshape(len(a), -1), b.reshape(len(b), -1), "cityblock") / a.shape[-1]
+    distances: NDArray[np.float64] = cdist(a.reshape(len(a), -1), b.reshape(len(b), -1), "cityblock") / a.shape[-1]
+    return distances
 
 
-def match_heads(distances: np.ndarray) -> list[tuple[int, int]]:
+def match_heads(distances: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Find the matching with the smallest total distance (the Hungarian method: Kuhn 1955).
 
     Args:

@@ -77,7 +77,7 @@ def cosine_similarities(gradients: Tensor) -> Tensor:
 
 def gradient_confusion(gradients: Tensor) -> float:
     """Return the smallest b >= 0 with <g_i, g_j> >= -b for all pairs of gradients (Sankararaman et al. 2020)."""
-    products = (gradients @ gradients.T).tolist()
+    products: list[list[float]] = (gradients @ gradients.T).tolist()
     return max(0.0, *(-products[i][j] for i, j in combinations(range(len(products)), 2)))
 
 

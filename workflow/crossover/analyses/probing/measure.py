@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -84,10 +85,11 @@ class LinearProbe:
     def predict(self, states: np.ndarray) -> np.ndarray:
         """Return predictions in the form of the targets, for states [items, positions, width]."""
         rows = self.scaler.transform(_rows(states))
-        outputs = self.model.predict(rows).reshape(*states.shape[:2], -1)
+        outputs: NDArray[np.float64] = self.model.predict(rows).reshape(*states.shape[:2], -1)
         match self.target["kind"]:
             case "class":
-                return outputs[:, 0].argmax(axis=1)
+                classes: NDArray[np.int64] = outputs[:, 0].argmax(axis=1)
+                return classes
             case "bits":
                 return (outputs > 0).astype(np.int8)
         return outputs[:, 0, 0]

@@ -51,7 +51,7 @@ def sample_states(model: AnalysedModel, seed: int) -> list[np.ndarray]:
 def sample_positions(tokens: Tokens, items: np.ndarray, seed: int) -> np.ndarray:
     """Sample positions of items, padding excluded; return them as a mask, bool [items, longest]."""
     lengths = tokens.lengths[items]
-    mask = np.arange(lengths.max()) < lengths[:, None]
+    mask: np.ndarray = np.arange(lengths.max()) < lengths[:, None]
     sampled = np.zeros(mask.sum(), dtype=bool)
     sampled[sample_indices(len(sampled), POSITIONS, seed)] = True
     mask[mask] = sampled
