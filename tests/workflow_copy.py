@@ -346,6 +346,7 @@ def _label(spec: dict[str, Any]) -> str:
 
 
 def _readable(wildcards: dict[str, str], names: dict[str, str]) -> str:
-    parts = [names.get(value, value) for key, value in wildcards.items() if key != "seed"]
+    values = [value for key, value in wildcards.items() if key != "seed"]
+    parts = [names.get(".".join(values), "/".join(values))] if values else []
     parts += [f"seed-{wildcards['seed']}"] if "seed" in wildcards else []
     return "/".join(parts)

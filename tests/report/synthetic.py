@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crossover.analyses.attention import tabulate
-from crossover.analyses.registry import ANALYSES
+from crossover.analyses.attention.measure import tabulate
+from crossover.analyses.kinds import text_of
 from crossover.config.tasks import Target
 from crossover.files import sha256, write_json, write_parquet, write_sealed_json, write_text
 from crossover.runs.files import write_provenance
@@ -25,6 +25,7 @@ CONDITIONS = {
 }
 RATES = (3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
+ANALYSES = ("similarity", "heads", "probing", "attention", "optimisation")
 SWEEP_SEED = 1000
 MAX_STEPS, EVERY = 600, 20
 
@@ -101,8 +102,8 @@ def _write_analyses(root: Path) -> list[dict[str, Any]]:
     ]
     facts = {"title": TASKS["splice-sim"][0], "simulated": True, "metric": "accuracy", "subset": None}
     entries = []
-    for kind, about in ANALYSES.items():
-        for number, models in enumerate([bodies] if about.paired else [[body] for body in bodies]):
+    for kind in ANALYSES:
+        for number, models in enumerate([bodies] if text_of(kind).paired else [[body] for body in bodies]):
             name = f"{kind}.splice-sim.{number}-00000001"
             entries.append(
                 {"name": name, "kind": kind, "seeds": [0, 1], "task": "splice-sim", **facts, "models": models}

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from crossover.analyses.registry import ANALYSES
+from crossover.analyses.kinds import analysis_kinds, text_of
 from crossover.errors import UserError
 from crossover.files import read_sealed_json
 from crossover.planning.snapshot import PLAN_FOLDER
@@ -152,13 +152,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("select-rate", _select_rate, "choose a run's learning rate by the validation scores of its sweep")
     sub.add_argument("--output", type=Path, required=True, help="results/rates/<run>.json")
 
-    for kind in ANALYSES.values():
-        sub = command(kind.command, _analyse, kind.description)
-        sub.add_argument("--seed", type=int, required=True, help="every random draw follows from it")
-        sub.add_argument(
-            "--output", type=Path, required=True, metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>"
-        )
-        compute(sub)
+    sub = command("analyse", _analyse, "measure a model before it is fine-tuned, or compare two")
+    sub.epilog = "; ".join(f"{kind}: {text_of(kind).summary}" for kind in analysis_kinds())
+    sub.add_argument("--seed", type=int, required=True, help="every random draw follows from it")
+    sub.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>"
+    )
+    compute(sub)
 
     sub = command("gather-analyses", _gather_analyses, "gather a study's analyses of one kind into a table")
     sub.add_argument("--kind", required=True, help="the kind, as the study names it")
@@ -308,9 +308,6 @@ def _analyse(arguments: argparse.Namespace) -> None:
     from crossover.specs.analyses import AnalysisSpec
 
     spec = AnalysisSpec.load(arguments.spec)
-    wanted = ANALYSES[spec["analysis"]].command
-    if wanted != arguments.command:
-        raise UserError(f"{arguments.spec} is for crossover {wanted}, not for crossover {arguments.command}.")
     from threadpoolctl import threadpool_limits
 
     from crossover.analyses.stage import analyse_models

@@ -41,6 +41,11 @@ class Job:
     wildcards: dict[str, str]
     reason: str
 
+    @property
+    def spec(self) -> str:
+        """The name of the spec that it computes, whatever its seed; an analysis is named in two wildcards."""
+        return ".".join(value for name, value in self.wildcards.items() if name != "seed")
+
 
 def explain(study: str | None) -> str:
     """Why each job of a study would run, jobs with one cause on one line.
@@ -61,7 +66,7 @@ def explain(study: str | None) -> str:
         causes[job.rule, _cause(job, plan)].append(job)
     lines = [f"Study {plan.study}: {len(jobs)} jobs would run."]
     for (rule, cause), members in causes.items():
-        example = next(iter(members[0].wildcards.values()), "")
+        example = members[0].spec
         of = f" such as {example}" if len(members) > 1 and example else f" {example}" if example else ""
         lines.append(f"  {rule} x {len(members)}{of}: {cause}")
     return "\n".join(lines)
@@ -99,7 +104,7 @@ def planned_jobs(study: str) -> list[Job]:
 
 
 def _cause(job: Job, plan: Plan) -> str:
-    spec = next((plan.specs[value] for value in job.wildcards.values() if value in plan.specs), None)
+    spec = plan.specs.get(job.spec)
     if spec and "Missing output files" in job.reason:
         seed = Path(f"seed-{job.wildcards['seed']}") if "seed" in job.wildcards else Path()
         if not _made(spec["name"]):
