@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from crossover import PLAN_FOLDER
 from crossover.config.load import chosen_study
 from crossover.config.studies import Study
 from crossover.files import not_written, read_json, sha256, visible_files, write_json
 from crossover.planning.plan import Plan, Spec, make_plan
 from crossover.specs.identity import PACKAGE, hash8
 
-PLAN_FOLDER = "CROSSOVER_PLAN"  # the environment variable that holds the folder's path in jobs
 PLANS = Path("results/plans")
 
 
