@@ -24,10 +24,8 @@ rule compare_representations:
         gpu_mem_mb=gpu_memory_of_training,
         mem_mb=memory_of_training,
         runtime=minutes_of_training,
-    params:
-        command="compare-representations",
     shell:
-        "python -m crossover {params.command:q}"
+        "python -m crossover analyse"
         " --spec {input.spec:q} --seed {wildcards.seed:q}"
         " --output results/analyses/{wildcards.analysis:q}/seed-{wildcards.seed:q}"
         " --gpus {resources.cuda} --threads {threads} --log {log:q}"
@@ -40,8 +38,6 @@ use rule compare_representations as match_heads with:
         "results/benchmarks/match_heads/{analysis}/seed-{seed}.tsv"
     wildcard_constraints:
         analysis=r"heads\.[a-z0-9.-]+",
-    params:
-        command="match-heads",
 
 
 use rule compare_representations as probe_layers with:
@@ -51,8 +47,6 @@ use rule compare_representations as probe_layers with:
         "results/benchmarks/probe_layers/{analysis}/seed-{seed}.tsv"
     wildcard_constraints:
         analysis=r"probing\.[a-z0-9.-]+",
-    params:
-        command="probe-layers",
 
 
 use rule compare_representations as map_attention with:
@@ -62,8 +56,6 @@ use rule compare_representations as map_attention with:
         "results/benchmarks/map_attention/{analysis}/seed-{seed}.tsv"
     wildcard_constraints:
         analysis=r"attention\.[a-z0-9.-]+",
-    params:
-        command="map-attention",
 
 
 use rule compare_representations as measure_optimisation with:
@@ -73,8 +65,6 @@ use rule compare_representations as measure_optimisation with:
         "results/benchmarks/measure_optimisation/{analysis}/seed-{seed}.tsv"
     wildcard_constraints:
         analysis=r"optimisation\.[a-z0-9.-]+",
-    params:
-        command="measure-optimisation",
 
 
 rule gather_analyses:

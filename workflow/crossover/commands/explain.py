@@ -1,20 +1,27 @@
-"""Say in words why the jobs of a study would run."""
+"""Say in words why the jobs of a study would run: `crossover explain`."""
 
+import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from crossover import export_path
+from crossover.commands.output import table, waiting
 from crossover.config.load import chosen_study
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.planning.plan import Plan, make_plan
 from crossover.specs.identity import WITHOUT_IDENTITY
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 SPECS = Path("results/specs")
 NAME_WITH_HASH = re.compile(r"(?P<stem>[a-z0-9.-]+)-[0-9a-f]{8}")
@@ -34,16 +41,79 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedJob:
     """A job that Snakemake plans: its rule, its wildcards, and Snakemake's own reason."""
 
     rule: str
     wildcards: dict[str, str]
     reason: str
 
+    @property
+    def about(self) -> str:
+        """The name of what the job makes, or an empty text."""
+        return next(iter(self.wildcards.values()), "")
 
-def explain(study: str | None) -> str:
-    """Why each job of a study would run, jobs with one cause on one line.
+
+@dataclass(frozen=True)
+class Cause:
+    """The jobs of one rule that would run for one reason.
+
+    Attributes:
+        rule: the rule.
+        reason: why they would run, in words.
+        jobs: the jobs.
+    """
+
+    rule: str
+    reason: str
+    jobs: tuple[PlannedJob, ...]
+
+    def line(self) -> str:
+        """Return the cause in one line, with the name of one job."""
+        example = self.jobs[0].about
+        of = f" such as {example}" if len(self.jobs) > 1 and example else f" {example}" if example else ""
+        return f"  {self.rule} x {len(self.jobs)}{of}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why the jobs of a study would run, jobs with one cause together."""
+
+    study: str
+    causes: tuple[Cause, ...]
+
+    @property
+    def head(self) -> str:
+        """How many jobs would run, in a sentence."""
+        jobs = sum(len(cause.jobs) for cause in self.causes)
+        if not jobs:
+            return f"Nothing would run: study {self.study} is complete and up to date."
+        return f"Study {self.study}: {jobs} jobs would run."
+
+    def text(self) -> str:
+        """Return a line for each cause."""
+        return "\n".join([self.head, *(cause.line() for cause in self.causes)])
+
+    def facts(self) -> dict[str, Any]:
+        """Return each cause with the wildcards of its jobs."""
+        causes = [
+            {"rule": cause.rule, "reason": cause.reason, "jobs": [job.wildcards for job in cause.jobs]}
+            for cause in self.causes
+        ]
+        return {"study": self.study, "causes": causes}
+
+    def page(self) -> "RenderableType":
+        """Return a table of the causes."""
+        from rich.console import Group
+        from rich.text import Text
+
+        rows = [(cause.rule, str(len(cause.jobs)), cause.reason, cause.jobs[0].about) for cause in self.causes]
+        parts = [table(("rule", "jobs", "because", "such as"), rows)] if rows else []
+        return Group(Text(self.head, style="bold"), *parts)
+
+
+def explain(study: str | None) -> Explanation:
+    """Say why each job of a study would run.
 
     Args:
         study: name or path of a study, or None for the one in config/config.yaml.
@@ -52,53 +122,39 @@ def explain(study: str | None) -> str:
         UserError: the study cannot be planned.
     """
     study = chosen_study(study)
-    plan = make_plan(study)
-    jobs = planned_jobs(study)
-    if not jobs:
-        return f"Nothing would run: study {plan.study} is complete and up to date."
-    causes: dict[tuple[str, str], list[Job]] = defaultdict(list)
-    for job in jobs:
-        causes[job.rule, _cause(job, plan)].append(job)
-    lines = [f"Study {plan.study}: {len(jobs)} jobs would run."]
-    for (rule, cause), members in causes.items():
-        example = next(iter(members[0].wildcards.values()), "")
-        of = f" such as {example}" if len(members) > 1 and example else f" {example}" if example else ""
-        lines.append(f"  {rule} x {len(members)}{of}: {cause}")
-    return "\n".join(lines)
+    with waiting(f"planning study {study}"):
+        plan = make_plan(study)
+        causes: dict[tuple[str, str], list[PlannedJob]] = defaultdict(list)
+        for job in planned_jobs(study):
+            causes[job.rule, _cause(job, plan)].append(job)
+    return Explanation(plan.study, tuple(Cause(*key, tuple(jobs)) for key, jobs in causes.items()))
 
 
-def planned_jobs(study: str) -> list[Job]:
-    """The jobs of a dry run, without the target rule and the writing of specs, which cost nothing.
+def planned_jobs(study: str) -> list[PlannedJob]:
+    """List the jobs of a dry run, without the target rule and the writing of specs, which cost nothing.
 
     Raises:
         UserError: Snakemake cannot plan the study.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--dry-run",
-        "--nocolor",
-        "--quiet",
-        "host",
-        "--config",
-        f"study={study}",
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = Path(folder, "jobs.jsonl")
+        logger = ["--logger", "planned-jobs", "--logger-planned-jobs-file", str(jobs)]  # the plugin beside this package
+        command = [sys.executable, "-m", "snakemake", "--dry-run", *logger, "--config", f"study={study}"]
+        export_path()
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            said = (run.stdout + run.stderr).strip().splitlines()
+            raise UserError(f"snakemake cannot plan study {study}: {said[-1] if said else 'it said nothing'}")
+        lines = jobs.read_text(encoding="utf-8").splitlines() if jobs.exists() else []
+    found = [json.loads(line) for line in lines]
+    return [
+        PlannedJob(job["rule"], job["wildcards"], job["reason"])
+        for job in found
+        if job["rule"] not in {"all", "write_spec"}
     ]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    output = run.stdout + run.stderr
-    if run.returncode:
-        raise UserError(f"snakemake cannot plan study {study}: {output.strip().splitlines()[-1]}")
-    jobs = {}
-    for block in re.split(r"\n(?=(?:local)?(?:rule|checkpoint) \w+:\n)", output):
-        if not (rule := re.match(r"(?:local)?(?:rule|checkpoint) (\w+):\n", block)) or rule[1] in {"all", "write_spec"}:
-            continue
-        fields = dict(re.findall(r"^    (\w+): (.*)$", block, flags=re.MULTILINE))
-        wildcards = dict(pair.split("=", 1) for pair in fields.get("wildcards", "").split(", ") if pair)
-        jobs[fields["jobid"]] = Job(rule[1], wildcards, fields.get("reason", ""))
-    return list(jobs.values())
 
 
-def _cause(job: Job, plan: Plan) -> str:
+def _cause(job: PlannedJob, plan: Plan) -> str:
     spec = next((plan.specs[value] for value in job.wildcards.values() if value in plan.specs), None)
     if spec and "Missing output files" in job.reason:
         seed = Path(f"seed-{job.wildcards['seed']}") if "seed" in job.wildcards else Path()
