@@ -123,8 +123,8 @@ class PlanServer:
         """Exit status and output of `snakemake --dry-run ARGUMENTS` in a folder."""
         jobs, terminal = folder / ".planned.jsonl", folder / ".planned.txt"
         jobs.unlink(missing_ok=True)
-        command = [*arguments, "--dry-run", "--logger", "jobs"]
-        request = {"folder": folder, "arguments": command, "jobs": jobs, "terminal": terminal}
+        logger = ["--logger", "planned-jobs", "--logger-planned-jobs-file", jobs]
+        request = {"folder": folder, "arguments": [*arguments, "--dry-run", *logger], "jobs": jobs, "terminal": terminal}
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request, default=str) + "\n")
         self._process.stdin.flush()

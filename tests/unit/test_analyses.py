@@ -14,7 +14,7 @@ from scipy.stats import ortho_group
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
-from tiny_runs import SIZES, start, write_checkpoint
+from tiny_runs import SIZES, write_checkpoint
 from transformers import BertModel
 
 from crossover.analyses import attention, heads, optimisation, probing, similarity
@@ -25,7 +25,7 @@ from crossover.analyses.stage import analyse_models
 from crossover.analyses.subject import Subject, sample
 from crossover.config.studies import AnalysisKind
 from crossover.errors import UserError
-from crossover.files import tree_digest, write_json, write_parquet
+from crossover.files import tree_digest, write_parquet
 from crossover.runs.files import analysis_folder, checked_provenance, write_provenance
 from crossover.specs.identity import code_digests, named
 from crossover.training.scoring import loss_of
@@ -119,14 +119,6 @@ def test_equal_seeds_give_equal_bytes(tiny, tmp_path):
 
 def test_the_config_names_the_kinds_that_there_are():
     assert set(AnalysisKind.__args__) == set(ANALYSES)
-
-
-def test_a_spec_of_another_command_is_refused(tiny, tmp_path):
-    write_json(tmp_path / "spec.json", spec(tiny, "probing", ("gpt2", "random")))
-    process = start("match-heads", "--spec", tmp_path / "spec.json", "--seed", "0", "--output", tmp_path / "out")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert said == f"crossover: {tmp_path}/spec.json is for crossover probe-layers, not for crossover match-heads.\n"
 
 
 def test_gathered_values_are_checked_and_say_of_what_they_are(tiny, tmp_path, monkeypatch):
