@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from crossover.files import read_sealed_json
 from crossover.report.analysis_charts import DRAW, MEASURES, Looks
 from crossover.report.charts import Chart
 from crossover.report.palette import make_models, task_labels
 from crossover.runs.files import analysis_folder
+from crossover.specs.descriptions import Provenance
+from crossover.specs.studies import StudySpec
 from crossover.statistics.records import read_table
 
 
@@ -86,23 +86,23 @@ class Drawn:
     charts: list[Chart]
 
 
-def draw_analyses(spec: dict[str, Any], folder: Path) -> list[Drawn]:
+def draw_analyses(spec: StudySpec, folder: Path) -> list[Drawn]:
     """The charts of every kind of analysis of a study, from the tables in its folder.
 
     Raises:
         UserError: a table is missing or damaged.
     """
     looks = make_models(spec)
-    tasks = {entry["task"]: entry for entry in spec["analyses"]}
-    labels = task_labels({"tasks": tasks})
+    tasks = {entry.task: entry for entry in spec.analyses}
+    labels = task_labels(tasks)
     drawn = []
-    for kind in dict.fromkeys(entry["kind"] for entry in spec["analyses"]):
+    for kind in dict.fromkeys(entry.kind for entry in spec.analyses):
         draw, columns = DRAW[kind]
         table = read_table(folder / "analyses" / f"{kind}.parquet", ["task", "model", "seed", *columns])
         charts = []
         for task, own in table.groupby("task", sort=False):
             drawn_here = draw(str(task), labels[str(task)], own, looks)
-            charts += [replace(chart, simulated=tasks[str(task)]["simulated"]) for chart in drawn_here]
+            charts += [replace(chart, simulated=tasks[str(task)].simulated) for chart in drawn_here]
         used = {name: look for name, look in looks.items() if name in set(table["model"])}
         drawn.append(
             Drawn(kind, WORDS[kind], MEASURES if kind == "similarity" else {} if kind == "heads" else used, charts)
@@ -110,7 +110,7 @@ def draw_analyses(spec: dict[str, Any], folder: Path) -> list[Drawn]:
     return drawn
 
 
-def seconds_of_analyses(spec: dict[str, Any]) -> float:
+def seconds_of_analyses(spec: StudySpec) -> float:
     """What all analyses of a study took together."""
-    places = [analysis_folder(entry["name"], seed) for entry in spec["analyses"] for seed in entry["seeds"]]
-    return float(sum(read_sealed_json(place / "provenance.json")["seconds"] for place in places))
+    places = [analysis_folder(entry.name, seed) for entry in spec.analyses for seed in entry.seeds]
+    return sum(Provenance.load(place / "provenance.json").seconds for place in places)

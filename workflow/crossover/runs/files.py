@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from crossover.errors import UserError
-from crossover.files import check_file, read_sealed_json, sha256, write_sealed_json
+from crossover.files import check_file, read_json, sha256
+from crossover.specs.descriptions import Metrics, Provenance
 
 RUNS = Path("results/runs")
 RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet")
@@ -23,22 +23,33 @@ def analysis_folder(analysis: str, seed: int) -> Path:
     return ANALYSES / analysis / f"seed-{seed}"
 
 
-def write_provenance(folder: Path, provenance: dict[str, Any], results: Sequence[str] = RESULTS) -> None:
+def write_provenance(folder: Path, provenance: Provenance, results: Sequence[str] = RESULTS) -> None:
     """Write a run's provenance.json, the last of its files, with the digests of the others."""
     digests = {name: sha256(folder / name) for name in results}
-    write_sealed_json(folder / "provenance.json", {**provenance, "results": digests})
+    provenance.model_copy(update={"results": digests}).write(folder / "provenance.json")
 
 
-def checked_provenance(folder: Path, results: Sequence[str] = RESULTS) -> dict[str, Any]:
-    """The provenance of a run, once its results have been compared with the digests in it.
+def checked_provenance(folder: Path, results: Sequence[str] = RESULTS) -> Provenance:
+    """Return the provenance of a run, once its results have been compared with the digests in it.
 
     Raises:
         UserError: one of its files is missing, or is not what the run wrote.
     """
-    provenance = read_sealed_json(folder / "provenance.json")
+    provenance = Provenance.load(folder / "provenance.json")
+    digests = provenance.results or {}
     for name in results:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is missing; run snakemake to make it.")
-        check_file(path, provenance["results"].get(name), "the run wrote")
+        check_file(path, digests.get(name), "the run wrote")
     return provenance
+
+
+def read_metrics(folder: Path) -> Metrics:
+    """Return what a run has reached.
+
+    Raises:
+        UserError: its metrics.json is missing or damaged.
+    """
+    path = folder / "metrics.json"
+    return Metrics.parse(read_json(path), path)

@@ -101,6 +101,11 @@ class AnalysedModel(Record):
     body: str
     input: str
 
+    @property
+    def label(self) -> str:
+        """How tables name the model."""
+        return f"{self.checkpoint}, {self.body} body, {self.input} input"
+
 
 class StudyAnalysis(Record):
     """An analysis of a study: its spec's name, its seeds, its task, and the models that it is about."""
