@@ -400,7 +400,7 @@ def _write_checkpoint(root: Path) -> None:
         objective="causal",
         vocabulary=2048,
         corpus=CorpusSize(characters=640_000, tokens=190_000, held_out_tokens=19_000, predicted_tokens=18_999),
-        loss=loss | {"unit": "nats per predicted token"},
+        loss=loss,
         perplexity={name: math.exp(value) for name, value in loss.items()},
         bits_per_character={"model": 1.75, "unigram": 2.5, "trigram": 1.96},
         parameters=560_000,

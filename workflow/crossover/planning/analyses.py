@@ -10,10 +10,10 @@ from crossover.config.labels import body_kind, body_name, input_name
 from crossover.config.studies import Analysis, Study
 from crossover.errors import UserError
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
+from crossover.planning.code import code_of
 from crossover.planning.tasks import PlannedTask, plan_task
 from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
 from crossover.specs.analyses import AnalysisSpec
-from crossover.specs.identity import code_digests
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import ModelSettings
 from crossover.specs.studies import AnalysedModel, StudyAnalysis
@@ -126,6 +126,6 @@ def _spec(where: str, kind: str, task: str, group: tuple[Subject, ...]) -> Analy
             "analysis other tasks, or checkpoints with one tokenizer."
         )
     names = [f"{model.words.checkpoint}-{body_kind(model.settings.body).replace(' ', '-')}" for model in group]
-    code = code_digests("crossover.analyses.stage", ANALYSES[kind].module)
+    code = code_of("crossover.analyses.stage", ANALYSES[kind].module)
     models = tuple(model.settings for model in group)
     return AnalysisSpec.named(".".join([kind, task, *names]), analysis=kind, models=models, code=code)

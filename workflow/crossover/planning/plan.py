@@ -17,7 +17,6 @@ from crossover.planning.study import PlannedStudy
 from crossover.planning.tasks import PlannedTask, plan_task
 from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
 from crossover.specs.load import AnySpec
-from crossover.specs.runs import SeededRun
 from crossover.specs.studies import StudySpec
 
 
@@ -39,13 +38,6 @@ class Plan:
     def name(self) -> str:
         """The study's name."""
         return self.study.study
-
-    @property
-    def runs(self) -> list[SeededRun]:
-        """Every run with one of its seeds: those that select a rate, then the final ones."""
-        members = sorted({member for cell in self.study.cells for member in cell.members})
-        ordered = sorted(members, key=lambda member: member.role == "final")
-        return [SeededRun(run=member.run, seed=member.seed) for member in ordered]
 
 
 def make_plan(requested: str) -> Plan:

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass
+from typing import Protocol
 
 from crossover.config.conditions import Condition
 from crossover.config.load import known_names
@@ -16,6 +17,14 @@ from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
 
 CONFIDENCE = 0.95  # of intervals
 THRESHOLD = 0.9  # convergence is measured at this share of the way from the floor to the best score
+
+
+class Planned(Protocol):
+    """A part of a study that knows the specs that make it."""
+
+    @property
+    def specs(self) -> list[AnySpec]:
+        """The specs of the part, with those that they refer to."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class PlannedStudy:
     @property
     def specs(self) -> dict[str, AnySpec]:
         """The specs of all parts by name."""
-        parts = (*self.checkpoints, *self.tasks, *self.tokens.values(), *self.cells, *self.analyses)
+        parts: list[Planned] = [*self.checkpoints, *self.tasks, *self.tokens.values(), *self.cells, *self.analyses]
         return {spec.name: spec for part in parts for spec in part.specs}
 
     @property

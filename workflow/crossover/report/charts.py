@@ -501,7 +501,7 @@ def draw_pretraining(name: str, title: str, run: PretrainingRun) -> Chart:
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token", tickCount=5))
     base = alt.Chart(data_of(shown)).encode(x=x, y=y, color=alt.Color("split:N", scale=scale, title=None))
     counted = [
-        {"loss": round(float(run.description.loss[baseline]), 4), "text": text} for baseline, text in BASELINES.items()
+        {"loss": round(run.description.loss[baseline], 4), "text": text} for baseline, text in BASELINES.items()
     ]
     line = alt.Chart(alt.InlineData(values=counted)).encode(y="loss:Q")
     chart = alt.layer(

@@ -1,4 +1,4 @@
-"""The files of a run or an analysis: where they lie, and whether they are still what it wrote."""
+"""The files of a run or an analysis: where they lie, and whether they are still those that it wrote."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,21 +6,31 @@ from pathlib import Path
 from crossover.errors import UserError
 from crossover.files import check_file, read_json, sha256
 from crossover.specs.descriptions import Metrics, Provenance
+from crossover.specs.runs import SeededRun
 
-RUNS = Path("results/runs")
 RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet")
 ANALYSES = Path("results/analyses")
 VALUES = ("values.parquet",)
 
 
 def run_folder(run: str, seed: int) -> Path:
-    """Where the files of a run with one of its seeds lie."""
-    return RUNS / run / f"seed-{seed}"
+    """Return the folder of a run with one of its seeds."""
+    return SeededRun(run=run, seed=seed).folder
 
 
 def analysis_folder(analysis: str, seed: int) -> Path:
-    """Where the files of an analysis with one of its seeds lie."""
+    """Return the folder of an analysis with one of its seeds."""
     return ANALYSES / analysis / f"seed-{seed}"
+
+
+def read_metrics(folder: Path) -> Metrics:
+    """Read metrics.json of a run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    path = folder / "metrics.json"
+    return Metrics.parse(read_json(path), path)
 
 
 def write_provenance(folder: Path, provenance: Provenance, results: Sequence[str] = RESULTS) -> None:
@@ -33,23 +43,12 @@ def checked_provenance(folder: Path, results: Sequence[str] = RESULTS) -> Proven
     """Return the provenance of a run, once its results have been compared with the digests in it.
 
     Raises:
-        UserError: one of its files is missing, or is not what the run wrote.
+        UserError: one of its files is missing, or is not the one that the run wrote.
     """
     provenance = Provenance.load(folder / "provenance.json")
-    digests = provenance.results or {}
     for name in results:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is missing; run snakemake to make it.")
-        check_file(path, digests.get(name), "the run wrote")
+        check_file(path, (provenance.results or {}).get(name), "the run wrote")
     return provenance
-
-
-def read_metrics(folder: Path) -> Metrics:
-    """Return what a run has reached.
-
-    Raises:
-        UserError: its metrics.json is missing or damaged.
-    """
-    path = folder / "metrics.json"
-    return Metrics.parse(read_json(path), path)

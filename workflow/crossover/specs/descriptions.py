@@ -173,16 +173,29 @@ class HubDescription(CheckpointDescription):
     origin: str
 
 
-class PretrainedDescription(CheckpointDescription):
-    """Of a checkpoint that was pretrained here: what it has learned.
+class LanguageModelReport(Record):
+    """What a language model has learned.
+
+    Attributes:
+        vocabulary: number of token ids.
+        corpus: its size.
+        loss: held-out loss of the model and of count-based models, in nats per predicted token.
+        perplexity: of the same.
+        bits_per_character: of the same, where the model reads from left to right.
+    """
+
+    vocabulary: int
+    corpus: CorpusSize
+    loss: dict[str, float]
+    perplexity: dict[str, float]
+    bits_per_character: dict[str, float] | None
+
+
+class PretrainedDescription(CheckpointDescription, LanguageModelReport):
+    """checkpoint.json of a checkpoint that is pretrained here.
 
     Attributes:
         objective: `causal` or `masked`.
-        vocabulary: number of token ids.
-        corpus: its size.
-        loss: held-out loss of the model and of count-based baselines, in nats per predicted token.
-        perplexity: of the same.
-        bits_per_character: of the same, where the model reads from left to right.
         parameters: of the model.
         steps: optimizer steps done.
         best_step: the step of the lowest held-out loss, whose weights are kept.
@@ -190,11 +203,6 @@ class PretrainedDescription(CheckpointDescription):
     """
 
     objective: str
-    vocabulary: int
-    corpus: CorpusSize
-    loss: dict[str, float | str]
-    perplexity: dict[str, float]
-    bits_per_character: dict[str, float] | None
     parameters: int
     steps: int
     best_step: int

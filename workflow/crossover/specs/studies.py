@@ -161,6 +161,13 @@ class StudySpec(Record):
             raise UserError(f"{path} is not as it was written: delete it and run snakemake again.")
         return cls.parse(content, path)
 
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """Name and seed of everything that is trained: the runs that select a rate, then the final ones."""
+        members = sorted({member for cell in self.cells for member in cell.members})
+        ordered = sorted(members, key=lambda member: member.role == "final")
+        return [(member.run, member.seed) for member in ordered]
+
     def of_cells(self, cells: tuple[Cell, ...]) -> "StudySpec":
         """Return the study with these cells alone, and the tasks, checkpoints and conditions that occur in them."""
         return self.model_copy(

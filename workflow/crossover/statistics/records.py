@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crossover.errors import UserError
-from crossover.runs.files import RUNS, run_folder
+from crossover.runs.files import run_folder
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read_scores(run: str, seeds: Sequence[int]) -> Scores:
         path = run_folder(run, seed) / "predictions.parquet"
         if not first[["item", "group"]].equals(table[["item", "group"]]):
             raise UserError(
-                f"{path} does not list the items of seed {seeds[0]} in their order; delete {RUNS / run} and run snakemake again."
+                f"{path} does not list the items of seed {seeds[0]} in their order; delete {path.parent.parent} and run snakemake again."
             )
         if not np.isfinite(table["score"].to_numpy(float)).all():
             raise UserError(f"{path} holds a score that is no number; delete {path.parent} and run snakemake again.")
