@@ -30,7 +30,7 @@ def gather_analyses(spec: StudySpec, kind: str, folder: Path) -> None:
 def _read(entry: StudyAnalysis) -> list[pd.DataFrame]:
     """Return the table of each seed of one analysis, with the columns task, model, other_model (of a pair) and seed."""
     labels = {"task": entry.task} | dict(
-        zip(("model", "other_model"), (model.name for model in entry.models), strict=False)
+        zip(("model", "other_model"), (model.label for model in entry.models), strict=False)
     )
     tables = []
     for seed in entry.seeds:

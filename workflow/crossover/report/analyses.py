@@ -41,15 +41,15 @@ def draw_analyses(spec: StudySpec, folder: Path) -> list[AnalysisSection]:
     """
     styles = make_models(spec)
     tasks = {entry.task: entry for entry in spec.analyses}
-    labels = task_labels({"tasks": tasks})
+    labels = task_labels(tasks)
     sections = []
     for kind in dict.fromkeys(entry.kind for entry in spec.analyses):
         drawing = charts_of(kind)
         table = read_table(folder / "analyses" / f"{kind}.parquet", ["task", "model", "seed", *drawing.columns])
         charts = [
-            replace(chart, simulated=tasks[task].simulated)
+            replace(chart, simulated=tasks[str(task)].simulated)
             for task, rows in table.groupby("task", sort=False)
-            for chart in drawing.draw(task, labels[task], rows, styles)
+            for chart in drawing.draw(str(task), labels[str(task)], rows, styles)
         ]
         if drawing.measures is None:
             models = {name: style for name, style in styles.items() if name in set(table["model"])}

@@ -102,8 +102,8 @@ class ModelLabels(Record):
     input: str
 
     @property
-    def name(self) -> str:
-        """The model in a few words."""
+    def label(self) -> str:
+        """How tables name the model."""
         return f"{self.checkpoint}, {self.body} body, {self.input} input"
 
 
