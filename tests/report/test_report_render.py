@@ -14,12 +14,12 @@ import pytest
 from page import Page
 
 from crossover.analyses.kinds import text_of
+from crossover.charts.palette import make_models, make_series, metric_words, task_labels
 from crossover.config.bodies import Blocks, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.config.conditions import Condition, Part
 from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
 from crossover.report import findings, numbers
-from crossover.report.palette import make_models, make_series, metric_words, task_labels
 from crossover.report.render import render_report
 from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study

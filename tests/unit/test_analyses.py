@@ -31,11 +31,11 @@ from crossover.analyses.probing import measure as probing
 from crossover.analyses.similarity import measure as similarity
 from crossover.analyses.similarity.measure import canonical_correlations, decompose, linear_cka, pwcca, svcca
 from crossover.analyses.stage import analyse_models
+from crossover.charts.palette import Series
 from crossover.config.studies import AnalysisKind
 from crossover.errors import UserError
 from crossover.files import tree_digest, write_parquet
 from crossover.report.analyses import charts_of
-from crossover.report.palette import Series
 from crossover.runs.files import analysis_folder, checked_provenance, write_provenance
 from crossover.specs.analyses import AnalysisSpec
 from crossover.specs.identity import code_digests

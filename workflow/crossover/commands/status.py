@@ -57,7 +57,7 @@ def status(study: str | None) -> Status:
     Raises:
         UserError: the study was never started, and cannot be planned.
     """
-    return Status(Overview(plan_of(study)).look())
+    return Status(Overview(plan_of(study).study).look())
 
 
 def _goes_on(run: RunState) -> bool:

@@ -4,10 +4,10 @@ import importlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crossover.analyses.charts import AnalysisCharts, Styles
 from crossover.analyses.kinds import AnalysisText, report_modules, text_of
-from crossover.report.analysis_charts import AnalysisCharts, Styles
-from crossover.report.charts import Chart
-from crossover.report.palette import make_models, task_labels
+from crossover.charts.chart import Chart
+from crossover.charts.palette import make_models, task_labels
 from crossover.runs.files import analysis_folder
 from crossover.specs.descriptions import Provenance
 from crossover.specs.studies import StudySpec

@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from crossover.charts.palette import checkpoint_labels, task_labels
 from crossover.config.bodies import Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.config.inputs import Input
 from crossover.config.labels import body_name, input_name, trained_name
 from crossover.report import numbers
-from crossover.report.palette import checkpoint_labels, task_labels
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
 from crossover.statistics.contrasts import AGAINST_RANDOM, comparable_pairs

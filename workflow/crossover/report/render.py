@@ -11,12 +11,13 @@ import pandas as pd
 import vl_convert
 from markupsafe import Markup
 
+from crossover.charts.chart import VL_VERSION, stamped
+from crossover.charts.palette import Series, checkpoint_labels, css_variables, make_series, metric_words, task_labels
 from crossover.files import write_text
 from crossover.metrics import METRICS
 from crossover.report import facts, findings, numbers
-from crossover.report.analyses import Drawn, draw_analyses, seconds_of_analyses
-from crossover.report.charts import VL_VERSION, ReportCharts, draw_charts, stamped
-from crossover.report.palette import Series, checkpoint_labels, css_variables, make_series, metric_words, task_labels
+from crossover.report.analyses import AnalysisSection, draw_analyses, seconds_of_analyses
+from crossover.report.charts import ReportCharts, draw_charts
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
 from crossover.statistics.partial import Part, complete_part
@@ -29,7 +30,7 @@ ASSETS = files("crossover.report")
 class Analyses:
     """The section about the models before they are fine-tuned: its charts, and number of seeds and seconds behind them."""
 
-    drawn: list[Drawn]
+    drawn: list[AnalysisSection]
     seeds: int
     seconds: float
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
-from crossover.report.analysis_charts import AnalysisCharts, Styles, label_models, layer_axis
-from crossover.report.charts import FOCUS, NARROW, Chart, colour_of, data_of, finish, focused, shape_of, tooltips
-from crossover.report.palette import Series
+from crossover.analyses.charts import AnalysisCharts, Styles, label_models, layer_axis
+from crossover.charts.chart import FOCUS, NARROW, Chart, colour_of, data_of, finish, focused, shape_of, tooltips
+from crossover.charts.palette import Series
 
 MAPS_IN_A_ROW = 4
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
-from crossover.report.analysis_charts import AnalysisCharts, Styles, layer_axis, model_pairs
-from crossover.report.charts import NARROW, Chart, data_of, finish, tooltips
+from crossover.analyses.charts import AnalysisCharts, Styles, layer_axis, model_pairs
+from crossover.charts.chart import NARROW, Chart, data_of, finish, tooltips
 
 
 def draw(task: str, title: str, table: pd.DataFrame, styles: Styles) -> Iterator[Chart]:

@@ -6,8 +6,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from crossover.report.analysis_charts import AnalysisCharts, Styles, label_models
-from crossover.report.charts import (
+from crossover.analyses.charts import AnalysisCharts, Styles, label_models
+from crossover.charts.chart import (
     FOCUS,
     NARROW,
     Chart,
@@ -19,7 +19,7 @@ from crossover.report.charts import (
     shape_of,
     tooltips,
 )
-from crossover.report.palette import Series
+from crossover.charts.palette import Series
 
 LOG_AXIS = alt.Axis(tickCount=6, tickMinStep=1, labelExpr="format(pow(10, datum.value), '~e')")
 RANK_TOLERANCE = 1e-6  # relative to the largest singular value; smaller ones are rounding errors, and not drawn

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
-from crossover.report.analysis_charts import AnalysisCharts, Styles, label_models, layer_axis
-from crossover.report.charts import (
+from crossover.analyses.charts import AnalysisCharts, Styles, label_models, layer_axis
+from crossover.charts.chart import (
     FOCUS,
     NARROW,
     Chart,

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
-from crossover.report.analysis_charts import AnalysisCharts, Styles, layer_axis, model_pairs
-from crossover.report.charts import FOCUS, NARROW, Chart, colour_of, data_of, finish, focused, shape_of, tooltips
-from crossover.report.palette import Series
+from crossover.analyses.charts import AnalysisCharts, Styles, layer_axis, model_pairs
+from crossover.charts.chart import FOCUS, NARROW, Chart, colour_of, data_of, finish, focused, shape_of, tooltips
+from crossover.charts.palette import Series
 
 MEASURES = {
     "cka": Series("CKA", "var(--blue)", "circle", (1, 0)),

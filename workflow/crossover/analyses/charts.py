@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from crossover.report.charts import Chart
-from crossover.report.palette import Series
+from crossover.charts.chart import Chart
+from crossover.charts.palette import Series
 
 MAX_LAYER_LABELS = 12  # on an axis
 
