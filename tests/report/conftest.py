@@ -49,7 +49,7 @@ def study(tmp_path_factory) -> Rendered:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         aggregate_study(rendered.spec, rendered.folder)
-        for kind in {entry["kind"]: None for entry in rendered.spec["analyses"]}:
+        for kind in {entry.kind: None for entry in rendered.spec.analyses}:
             gather_analyses(rendered.spec, kind, rendered.folder / "analyses")
         render_report(rendered.spec, rendered.folder)
     return rendered
