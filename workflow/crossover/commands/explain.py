@@ -227,4 +227,5 @@ def _followed(old: Any, new: Any, plan: Plan) -> tuple[Any, Any] | None:
 def _shown(value: Any) -> str:
     if value is ABSENT:
         return "nothing"
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+    text = str(yaml.safe_dump(value, default_flow_style=True, width=10_000))
+    return text.removesuffix("\n").removesuffix("\n...")
