@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_runs import ROOT, Tiny, environment, make_tiny, serve_forks
+from tiny_runs import ROOT, Tiny, environment, make_tiny, serve_forks, start
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,9 @@ def forked(tmp_path_factory) -> Iterator[dict[str, str]]:
     """The environment of commands that a fork server runs in forks."""
     socket = tmp_path_factory.mktemp("forks") / "socket"
     server = serve_forks(socket)
-    yield environment(CROSSOVER_FORKSERVER=str(socket))
+    variables = environment(CROSSOVER_FORKSERVER=str(socket))
+    start("finetune-run", "--help", env=variables, stdout=subprocess.DEVNULL).wait(300)  # when it has its libraries
+    yield variables
     server.send_signal(signal.SIGTERM)
     server.wait(30)
 

@@ -3,7 +3,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +44,16 @@ def owner_of(lock: Path) -> int:
 
 
 def test_the_results_are_those_of_a_process_of_its_own(spec, tmp_path, forked):
-    """That process finds the socket named but nobody there, and imports for itself."""
-    cold = finetune(spec, tmp_path / "cold", env=environment(CROSSOVER_FORKSERVER=str(tmp_path / "nobody")))
-    forked = finetune(spec, tmp_path / "forked", env=forked)
-    assert (forked.wait(60), cold.wait(60)) == (0, 0)
+    """That process waits for a fork server that is killed before it takes the run, and computes it itself."""
+    dying = serve_forks(tmp_path / "socket")
+    dying.send_signal(signal.SIGSTOP)
+    cold = finetune(spec, tmp_path / "cold", env=environment(CROSSOVER_FORKSERVER=str(tmp_path / "socket")))
+    process = finetune(spec, tmp_path / "forked", env=forked)
+    assert process.wait(60) == 0
+    dying.kill()
+    dying.wait()
+    assert cold.wait(60) == 0
+    assert read_events(tmp_path / "cold")[-1]["pid"] == cold.pid
     assert results(tmp_path / "forked") == results(tmp_path / "cold")
     one, other = (read_sealed_json(tmp_path / name / "provenance.json") for name in ("forked", "cold"))
     for facts in (one, other):
@@ -116,25 +121,6 @@ def test_a_command_that_is_killed_takes_its_run_along(endless, spec, tmp_path, f
     assert finetune(spec, tmp_path / "next", env=forked).wait(60) == 0, "the fork server goes on"
 
 
-def test_a_run_that_comes_before_the_libraries_waits_for_them(spec, tmp_path):
-    server = serve_forks(tmp_path / "socket")
-    process = finetune(spec, tmp_path / "out", env=environment(CROSSOVER_FORKSERVER=str(tmp_path / "socket")))
-    assert process.wait(60) == 0
-    assert read_events(tmp_path / "out")[-1]["pid"] != process.pid
-    server.terminate()
-    server.wait(20)
-
-
-def test_a_run_is_computed_without_the_fork_server_that_dies_while_it_imports(spec, tmp_path):
-    server = serve_forks(tmp_path / "socket")
-    process = finetune(spec, tmp_path / "out", env=environment(CROSSOVER_FORKSERVER=str(tmp_path / "socket")))
-    time.sleep(0.5)  # it waits
-    server.kill()
-    server.wait()
-    assert process.wait(60) == 0
-    assert read_events(tmp_path / "out")[-1]["pid"] == process.pid
-
-
 def test_a_proxy_imports_next_to_nothing(spec, tmp_path, forked):
     command = [sys.executable, "-X", "importtime", "-m", "crossover", "finetune-run", "--help"]
     done = subprocess.run(command, env=forked, capture_output=True, text=True, check=True)
@@ -173,6 +159,7 @@ def own():
 
 
 def test_the_fork_server_ends_after_its_owner_and_the_last_run(own, endless, tmp_path, eventually):
+    """The run comes before the libraries are there, and waits for them instead of importing them itself."""
     owner, socket, server = own(1000)
     hasty, _, too_late = own(1)  # it ends while its fork server still imports
     hasty.wait(20)
@@ -180,6 +167,7 @@ def test_the_fork_server_ends_after_its_owner_and_the_last_run(own, endless, tmp
     process = finetune(endless, tmp_path / "out", "--log", tmp_path / "log", env=environ)
     lock = tmp_path / "out/.lock"
     eventually(lambda: lock.exists() and lock.read_text())
+    assert owner_of(lock) != process.pid
     os.kill(server, signal.SIGINT)  # Ctrl-C is for the runs and for Snakemake
     owner.kill()
     owner.wait()

@@ -35,6 +35,7 @@ class LogHandler(LogHandlerBase):
         """Write one line for a record that says what a job is."""
         if getattr(record, "event", None) != LogEvent.JOB_INFO:
             return
+        assert isinstance(self.settings, LogHandlerSettings) and self.settings.file
         facts = vars(record)
         job = {
             "rule": facts["rule_name"],

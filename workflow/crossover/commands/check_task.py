@@ -104,7 +104,7 @@ def check_task(name: str, checkpoint: str | None = None) -> TaskReport:
 def _receipt(dataset: Any) -> Path | None:
     if dataset is None:
         return None
-    receipt = Path("resources/downloads") / dataset["name"] / "dataset.json"
+    receipt = Path("resources/downloads", dataset["name"], "dataset.json")
     if not receipt.exists():
         acquire_dataset(dataset, receipt.parent)
     return receipt

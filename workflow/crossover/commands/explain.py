@@ -222,4 +222,5 @@ def differences(old: object, new: object, plan: Plan, at: str = "") -> list[str]
 def _shown(value: object) -> str:
     if value is ABSENT:
         return "nothing"
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+    text = str(yaml.safe_dump(value, default_flow_style=True, width=10_000))
+    return text.removesuffix("\n").removesuffix("\n...")
