@@ -500,9 +500,7 @@ def draw_pretraining(name: str, title: str, run: PretrainingRun) -> Chart:
     x = alt.X("step:Q", axis=alt.Axis(title="training step", grid=False, tickCount=5))
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token", tickCount=5))
     base = alt.Chart(data_of(shown)).encode(x=x, y=y, color=alt.Color("split:N", scale=scale, title=None))
-    counted = [
-        {"loss": round(run.description.loss[baseline], 4), "text": text} for baseline, text in BASELINES.items()
-    ]
+    counted = [{"loss": round(run.description.loss[baseline], 4), "text": text} for baseline, text in BASELINES.items()]
     line = alt.Chart(alt.InlineData(values=counted)).encode(y="loss:Q")
     chart = alt.layer(
         line.mark_rule(color="var(--soft)", strokeWidth=1.5),
