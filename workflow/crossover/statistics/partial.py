@@ -82,13 +82,26 @@ def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
             if absence is None:
                 there.add(member)
             else:
-                missing.append(MissingRun(*cell.key, *member, *absence))
+                missing.append(_missing_run(cell, member, *absence))
         seeds = tuple(seed for seed in cell.seeds if Member("final", cell.run, seed) in there)
         sweep = tuple(one for one in cell.sweep if Member("sweep", one.run, one.seed) in there)
         if seeds:
             changes = {"seeds": seeds, "sweep": sweep, "rate": cell.rate if rate else None}
             cells.append(cell.model_copy(update=changes))
     return Part(spec, spec.of_cells(tuple(cells)), missing, _count_runs(spec))
+
+
+def _missing_run(cell: Cell, member: Member, reason: str, log: str) -> MissingRun:
+    return MissingRun(
+        task=cell.task,
+        checkpoint=cell.checkpoint,
+        condition=cell.condition,
+        role=member.role,
+        run=member.run,
+        seed=member.seed,
+        reason=reason,
+        log=log,
+    )
 
 
 def _count_runs(spec: StudySpec) -> int:
