@@ -37,7 +37,7 @@ def digest(content: bytes) -> str:
 def web(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CROSSOVER_MIRROR", raising=False)
-    monkeypatch.setattr(transfer, "PAUSE", 0.01)
+    monkeypatch.setattr(transfer, "RETRY_DELAY", 0.01)
     with serving() as server:
         yield server
 
@@ -90,7 +90,7 @@ def test_a_file_that_is_there_is_not_fetched_again(web):
 
 def test_a_file_put_there_by_hand_will_do(web):
     file = {"url": f"{web.url}/gone", "sha256": digest(CONTENT)}
-    assert "put the right file at" in refusal(file)
+    assert "put the file at" in refusal(file)
     folder = Path("resources/downloads", spec_of(file)["name"])
     (folder / "gone").write_bytes(CONTENT)
     assert read_receipt(acquire(file) / "dataset.json").files == ("gone",)
@@ -115,7 +115,7 @@ def test_a_broken_download_goes_on_where_it_stopped(web):
 def test_the_next_run_goes_on_too(web, monkeypatch):
     monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     file = {"url": web.put("/a", CONTENT, breaks=[2_000_000]), "sha256": digest(CONTENT)}
-    assert "broke off" in refusal(file)
+    assert "was interrupted" in refusal(file)
     assert (acquire(file) / "a").read_bytes() == CONTENT
     assert web.requests[-1].sent == 1_000_000
     assert not list(Path().rglob(".a*")), "no partial file is left"
@@ -173,7 +173,7 @@ def test_more_than_there_is_cannot_be_gone_on_with(web, monkeypatch):
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server_is_asked_again_after_growing_pauses(web, monkeypatch, status):
-    monkeypatch.setattr(transfer, "PAUSE", 0.05)
+    monkeypatch.setattr(transfer, "RETRY_DELAY", 0.05)
     url = web.put("/a", CONTENT, statuses=[status] * 3)
     assert (acquire({"url": url}) / "a").read_bytes() == CONTENT
     moments = [request.moment for request in web.requests]
@@ -204,10 +204,10 @@ def test_when_no_place_has_it_each_says_why(web):
     text = refusal(
         {"url": f"{web.url}/a", "mirrors": ["http://127.0.0.1:9/a", web.put("/b", PAGE)], "sha256": "0" * 64}
     )
-    assert f"{web.url}/a answers 404 Not Found; " in text
+    assert f"{web.url}/a returns 404 Not Found; " in text
     assert "http://127.0.0.1:9/a cannot be reached (" in text
     assert "Connection refused" in text
-    assert f"{web.url}/b gives a web page (HTML) instead of the file. Check the addresses" in text
+    assert f"{web.url}/b returns a web page (HTML) instead of the file. Check the addresses" in text
 
 
 def test_a_file_can_come_by_ftp(web, monkeypatch):
@@ -311,9 +311,9 @@ def test_a_person_sees_a_bar_and_a_log_does_not(web):
     ("files", "words"),
     [
         ([{"url": "https://a.org/"}], "url"),
-        ([{"url": "https://a.org/x?/"}, {"url": "https://b.org/x"}], "two files would be kept as x"),
-        ([{"url": "https://a.org/dataset.json"}], "two files would be kept as dataset.json"),
-        ([{"url": "https://a.org/..%2F..%2Fx/.hidden"}], "give the file a name"),
+        ([{"url": "https://a.org/x?/"}, {"url": "https://b.org/x"}], "two files would be stored as x"),
+        ([{"url": "https://a.org/dataset.json"}], "two files would be stored as dataset.json"),
+        ([{"url": "https://a.org/..%2F..%2Fx/.hidden"}], "does not end in a plain file name; set name"),
         ([{"url": "https://a.org/x", "name": "../x"}], "name"),
         ([{"url": "file:///etc/passwd"}], "url"),
         ([{"url": "https://a.org/x", "only": ["*.tsv"]}], "set unpack: true"),

@@ -60,7 +60,9 @@ def test_another_commit_or_other_files_are_another_dataset():
 
 @pytest.mark.parametrize("changes", [{"splits": {"train": "nonsense"}}, {"config": "nonsense"}])
 def test_what_the_dataset_does_not_have_is_told(changes):
-    with pytest.raises(UserError, match=rf"at commit {COMMIT} could not be had from the Hugging Face hub \(.*nonsense"):
+    with pytest.raises(
+        UserError, match=rf"at commit {COMMIT} could not be downloaded from the Hugging Face hub \(.*nonsense"
+    ):
         acquire_dataset(spec_of(**changes), Path("out"))
     assert list(Path("out").iterdir()) == []
 
@@ -68,7 +70,7 @@ def test_what_the_dataset_does_not_have_is_told(changes):
 def test_code_that_comes_with_a_dataset_is_not_run():
     Path("code").mkdir()
     Path("code/code.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
-    with pytest.raises(UserError, match="could not be had"):
+    with pytest.raises(UserError, match="could not be downloaded"):
         acquire_dataset(spec_of(id="code"), Path("out"))
     assert not Path("ran").exists()
 
@@ -85,7 +87,9 @@ def test_a_hub_out_of_reach_is_told_in_one_sentence(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env=environment(**settings), check=False
     )
-    assert run.stdout.startswith(f"told: split train of nyu-mll/glue, cola at commit {COMMIT} could not be had"), run
+    assert run.stdout.startswith(
+        f"told: split train of nyu-mll/glue, cola at commit {COMMIT} could not be downloaded"
+    ), run
     assert "the network" in run.stdout
     assert run.stdout.count("\n") == 1
 

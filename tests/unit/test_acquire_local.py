@@ -125,7 +125,7 @@ def test_a_card_lists_few_files_and_counts_many(tmp_path, number, listed):
 
 
 def test_versions_that_are_not_installed_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"planned with 1\.2\.3"):
+    with pytest.raises(UserError, match=r"1\.2\.3 was planned"):
         acquire_dataset(music21_spec(version="1.2.3"), tmp_path)
 
 

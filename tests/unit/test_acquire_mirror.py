@@ -27,7 +27,7 @@ URL = "https://data.org/sets/one.csv"
 def elsewhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CROSSOVER_MIRROR", raising=False)
-    monkeypatch.setattr(transfer, "PAUSE", 0.01)
+    monkeypatch.setattr(transfer, "RETRY_DELAY", 0.01)
 
 
 @pytest.fixture
@@ -265,10 +265,10 @@ def test_real_files_come_from_the_mirror(real, files, number, one, subset):
     ("path", "words"),
     [
         ("mnist/train-labels-idx1-ubyte.gz", "has the SHA-256 [0-9a-f]{64}, not 3552"),
-        ("mnist/t10k-labels-idx1-ubyte.gz", "damaged or cut off"),
-        ("glue/CoLA.zip", "damaged, cut off"),
-        ("cifar10/cifar-10-python.tar.gz.subset", "damaged, cut off"),
-        ("remote_homology/remote_homology.tar.gz.subset", "damaged, cut off"),
+        ("mnist/t10k-labels-idx1-ubyte.gz", "damaged or incomplete"),
+        ("glue/CoLA.zip", "damaged, incomplete"),
+        ("cifar10/cifar-10-python.tar.gz.subset", "damaged, incomplete"),
+        ("remote_homology/remote_homology.tar.gz.subset", "damaged, incomplete"),
     ],
 )
 def test_a_real_file_that_was_cut_off_is_refused(mirrored, mirror, path, words):

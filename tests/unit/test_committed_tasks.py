@@ -22,7 +22,7 @@ def test_a_committed_task_says_all_that_a_newcomer_asks(name):
     Policy(**task.get("policy", {}))
     if "dataset" in task:
         split = Split(**task["split"])
-        assert getattr(reader, "gives_split", False) == (split.by == "given")
+        assert getattr(reader, "defines_splits", False) == (split.by == "given")
     else:
         assert reader.sizes
 
@@ -48,7 +48,7 @@ def test_a_new_reader_recomputes_no_task():
     [
         (
             {"kind": "table", "columns": {"sequence": "a", "target": "b"}},
-            "give either file, or files with one for each",
+            "set either file, or files with one file per split",
         ),
         (
             {"kind": "table", "file": "t.csv", "header": False, "columns": {"sequence": "a", "target": 1}},
@@ -57,7 +57,7 @@ def test_a_new_reader_recomputes_no_task():
         ({"kind": "fasta", "file": "f", "label": "x("}, "is not a regular expression"),
         (
             {"kind": "fasta", "file": "f", "label": "x"},
-            "needs one group in parentheses, which is what it finds, but has 0",
+            "must have exactly one group in parentheses, which captures the value, but has 0",
         ),
     ],
 )
@@ -69,8 +69,8 @@ def test_a_reader_that_cannot_work_is_refused(reader, expected):
 @pytest.mark.parametrize(
     ("split", "expected"),
     [
-        ({"by": "given", "test": 0.1}, "test means nothing with by: given; leave it out"),
-        ({"by": "item", "identity": 0.9}, "identity means nothing with by: item"),
+        ({"by": "given", "test": 0.1}, "test has no effect with by: given; remove it"),
+        ({"by": "item", "identity": 0.9}, "identity has no effect with by: item"),
         ({"by": "similarity", "validation": 0.6, "test": 0.5}, "together must be less than 1"),
     ],
 )
@@ -97,12 +97,15 @@ XOR = {"kind": "bit-xor", "bits": 3, "sizes": {"train": 4, "validation": 4, "tes
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"split": {"by": "given"}}, "reader table is told of no splits: choose another split.by, or name files"),
+        (
+            {"split": {"by": "given"}},
+            "reader table defines no splits; choose another split.by, or give the reader files",
+        ),
         (
             {"reader": OWN["reader"] | {"file": None, "files": FILES}},
-            "reader table is told where the splits are: set split.by",
+            "the data of reader table define the splits; set split.by",
         ),
-        ({"reader": XOR, "dataset": None, "split": None, "policy": {}}, "leave out dataset, split and policy"),
+        ({"reader": XOR, "dataset": None, "split": None, "policy": {}}, "remove dataset, split and policy"),
         ({"policy": {"unknown": "ignore"}}, "policy.unknown: input should be 'map', 'drop' or 'error', not 'ignore'"),
     ],
 )

@@ -244,15 +244,20 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
             "tasks/listops.yaml",
             ["split"],
             {},
-            "reader listops generates its items: leave out dataset, split and policy.",
+            "reader listops generates its items; remove dataset, split and policy.",
         ),
         ("tasks/digits.yaml", ["split"], None, "reader digits needs a dataset and a split."),
         ("tasks/digits.yaml", ["split", "test"], 0.9, "validation and test together must be less than 1"),
         ("tasks/digits.yaml", ["encoding", "patch"], [2, 2, 2], "patch: list should have at most 2 items"),
         ("tasks/digits.yaml", ["domain"], "pictures", "domain: input should be 'music', 'images',"),
         ("checkpoints/topics-gpt2.yaml", ["heads"], 5, "width must be a multiple of heads"),
-        ("checkpoints/topics-gpt2.yaml", ["positions"], 32, "training.context must not be longer than positions"),
-        ("checkpoints/minilm.yaml", ["folder"], "model/../..", "folder must lie within the files; leave out .."),
+        ("checkpoints/topics-gpt2.yaml", ["positions"], 32, "training.context must not exceed positions"),
+        (
+            "checkpoints/minilm.yaml",
+            ["folder"],
+            "model/../..",
+            "folder must be inside the downloaded files; remove the ..",
+        ),
         ("checkpoints/topics-gpt2.yaml", ["kind"], "web", "unknown kind web; known: download, folder, hub, pretrain."),
         ("conditions.yaml", ["random-all", "body"], "rnd", "random-all.body: input should be 'pretrained' or 'random'"),
         ("conditions.yaml", ["random-all", "trained"], "al", "random-all.trained: input should be 'all', 'frozen' or"),
@@ -302,7 +307,7 @@ def test_a_longformer_has_whole_windows(config):
     edit(config / "checkpoints/topics-gpt2.yaml", "architecture", value="longformer")
     assert load.load_checkpoint("topics-gpt2", "s").positions == 2 * 64
     edit(config / "checkpoints/topics-gpt2.yaml", "positions", value=100)
-    expected = "positions must be a multiple of 64, the window of longformer's attention"
+    expected = "positions must be a multiple of 64, the attention window of longformer"
     assert expected in sentence(load.load_checkpoint, "topics-gpt2", "s")
 
 
@@ -502,7 +507,7 @@ def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):
 def test_only_what_blocks_have_is_limited_to_some(config):
     part = {"groups": ["attention", "head"], "blocks": {"which": "first", "count": 1}}
     add_conditions(config, a={"trained": [part]})
-    assert "head lies outside of the blocks; name it in an entry without blocks" in sentence(make_plan, "demo")
+    assert "head is not part of the blocks; put it in another entry, without blocks" in sentence(make_plan, "demo")
 
 
 def test_runs_on_changed_images_depend_on_the_code_that_changes_them_and_others_do_not(config):

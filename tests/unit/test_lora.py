@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from crossover.config.conditions import Part
+from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.architecture import ARCHITECTURES, group_of
@@ -17,8 +17,8 @@ from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted
 
 LORA = [
-    Part(groups=["head", "input"]).model_dump(),
-    Part(groups=["attention"], lora={"rank": 3, "alpha": 6}).model_dump(),
+    TrainedPart(groups=["head", "input"]).model_dump(),
+    TrainedPart(groups=["attention"], lora={"rank": 3, "alpha": 6}).model_dump(),
 ]
 SYMBOLS, LENGTHS = torch.arange(20).reshape(2, 10) % 8, torch.tensor([10, 6])
 
@@ -74,7 +74,7 @@ def test_seeds_draw_them(tiny):
 
 
 def test_blocks_and_rates_are_those_of_the_part(tiny):
-    part = Part(groups=["feedforward"], blocks={"which": "last", "count": 1}, rate=5, lora={}).model_dump()
+    part = TrainedPart(groups=["feedforward"], blocks={"which": "last", "count": 1}, rate=5, lora={}).model_dump()
     rates = build(tiny, "gpt2", [part]).rates
     layers = {f"body.h.1.mlp.{layer}.lora_{side}.default.weight" for layer in ("c_fc", "c_proj") for side in "AB"}
     assert rates == dict.fromkeys(layers, 5.0)

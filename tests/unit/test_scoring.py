@@ -110,12 +110,12 @@ def test_one_number_for_all_cannot_be_learned(tmp_path):
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ({"kind": "number"}, "accuracy is no metric of kind number; use spearman"),
-        ({"kind": "bits", "metric": "mcc"}, "mcc is no metric of kind bits; use accuracy"),
+        ({"kind": "number"}, "accuracy is not a metric for kind number; use spearman"),
+        ({"kind": "bits", "metric": "mcc"}, "mcc is not a metric for kind bits; use accuracy"),
         ({"kind": "class", "metric": "f1"}, "f1 needs positive"),
         ({"kind": "class", "positive": "x"}, "f1 needs positive"),
         ({"kind": "class", "also": ["accuracy"]}, "a metric is listed twice"),
-        ({"kind": "bits", "vote": True}, "only classes are voted on"),
+        ({"kind": "bits", "vote": True}, "vote is only for kind class; remove it"),
     ],
 )
 def test_a_metric_that_does_not_fit_is_refused(target, words):

@@ -1,6 +1,13 @@
-"""The letters of DNA and proteins, and last what stands for the rest (IUPAC: any nucleotide, any amino acid)."""
+"""Alphabets of DNA and proteins, and other names that readers and encodings have to agree on.
 
+The last letter of an alphabet stands for all others (IUPAC: any nucleotide, any amino acid).
+"""
+
+from typing import Literal
+
+AlphabetName = Literal["dna", "protein"]
 DNA = "ACGTN"
 PROTEIN = "ACDEFGHIKLMNPQRSTVWYX"
 ALPHABETS = {"dna": DNA, "protein": PROTEIN}
-UNKNOWN = "<unknown>"  # what stands for all that a vocabulary learned from data lacks
+UNKNOWN = "<unknown>"  # symbol for everything that a vocabulary learned from data does not contain
+WHOLE_NOTES = "numbers (four per note)"  # unit of sequences of notes with time, pitch, duration and velocity

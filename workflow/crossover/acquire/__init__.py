@@ -1,1 +1,1 @@
-"""Datasets: raw files from one origin, fetched or made, checked, and vouched for by a receipt."""
+"""Acquire datasets: download or generate raw files, verify them, and record them in a receipt."""

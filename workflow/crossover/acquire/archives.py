@@ -1,7 +1,7 @@
-"""Unpack archives of strangers: zip, tar and tar.gz, told apart by their first bytes.
+"""Unpack untrusted archives: zip, tar and tar.gz, distinguished by their first bytes.
 
-Only plain files are written, only below the dataset's folder, and only as many bytes as the user allows, counted while
-they are unpacked, since headers may lie.
+Only regular files are written, only inside the dataset's folder, and only as many bytes as the user allows. Bytes are
+counted while they are unpacked, since sizes in headers cannot be trusted.
 """
 
 import gzip
@@ -14,102 +14,105 @@ import zlib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
-from crossover.acquire.registry import UNFINISHED
+from crossover.acquire.acquired import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written
 
-MEMBERS = 200_000
-NAME_BYTES, PATH_BYTES = 255, 1000  # the first is what file systems take
+MAX_FILES = 200_000
+NAME_BYTES, PATH_BYTES = 255, 1000  # 255 is the limit of file systems
 CHUNK = 1 << 20
-GZIP = b"\x1f\x8b"  # its first bytes
-ADVICE = "run again to fetch it anew, or get it from elsewhere."
-HEADER_BYTES = 1 << 20  # of a tar: a longer header, such as a name, is meant to fill the memory
-# What the libraries raise for content that is not as it should be.
+GZIP = b"\x1f\x8b"  # magic number
+ADVICE = "run again to download it again, or get it from another source."
+HEADER_BYTES = 1 << 20  # of a tar; a longer header, such as a huge name, could exhaust the memory
+# Exceptions that the libraries raise for invalid content.
 DAMAGED = (
     *(EOFError, ValueError, OverflowError, NotImplementedError, struct.error, zlib.error),
     *(gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile),
 )
 
 
-class Room:
-    """What the archives of one dataset may still unpack to."""
+class UnpackBudget:
+    """Bytes and files that the archives of one dataset may still unpack to."""
 
-    def __init__(self, limit: int) -> None:
-        """Allow `limit` bytes in all."""
-        self.limit, self.left, self.members = limit, limit, MEMBERS
+    def __init__(self, max_bytes: int) -> None:
+        """Allow `max_bytes` bytes in total."""
+        self.max_bytes, self.bytes_left, self.files_left = max_bytes, max_bytes, MAX_FILES
 
-    def take(self, archive: Path, size: int) -> None:
-        """Use up `size` bytes.
+    def spend_bytes(self, archive: Path, count: int) -> None:
+        """Count unpacked bytes.
 
         Raises:
-            UserError: there is not so much left.
+            UserError: the limit is exceeded.
         """
-        self.left -= size
-        if self.left < 0:
+        self.bytes_left -= count
+        if self.bytes_left < 0:
             raise UserError(
-                f"{archive} unpacks to more than {self.limit / 1e6:g} MB; if that is right, set unpacked_mb in the dataset."
+                f"{archive} unpacks to more than {self.max_bytes / 1e6:g} MB; if that is expected, raise unpacked_mb in the "
+                "dataset."
             )
 
-    def enter(self, archive: Path) -> None:
-        """Count one more file.
+    def spend_file(self, archive: Path) -> None:
+        """Count an unpacked file.
 
         Raises:
-            UserError: there are too many.
+            UserError: the limit is exceeded.
         """
-        self.members -= 1
-        if self.members < 0:
-            raise UserError(f"{archive} holds more than {MEMBERS} files; choose among them with only in the dataset.")
+        self.files_left -= 1
+        if self.files_left < 0:
+            raise UserError(
+                f"{archive} contains more than {MAX_FILES} files; select some of them with only in the dataset."
+            )
 
 
-def unpack(archive: Path, folder: Path, room: Room, only: Iterable[str], taken: set[str]) -> list[str]:
-    """Unpack an archive into a folder, all of it or nothing; hidden files are left out.
+def unpack(archive: Path, folder: Path, budget: UnpackBudget, only: Iterable[str], taken: set[str]) -> list[str]:
+    """Unpack an archive into a folder, either completely or not at all. Hidden files are left out.
 
     Args:
         archive: the archive.
-        folder: where its files go, with the paths that they have in it.
-        room: how much may be unpacked.
-        only: patterns of the paths that are wanted, or none for all.
-        taken: paths in the folder that it must not have.
+        folder: where its files go, under their paths in the archive.
+        budget: bytes and files that may still be unpacked.
+        only: patterns of the paths to unpack; empty for all.
+        taken: paths in the folder that the archive must not contain.
 
     Returns:
         The paths of its files, relative to `folder`.
 
     Raises:
-        UserError: it is damaged, too large, encrypted, or has a member that could do harm.
+        UserError: the archive is damaged, too large, encrypted, or has a member that could do harm.
     """
     patterns, names = list(only), set[str]()
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as temporary:
             for member, content in _members(archive):
-                name = _checked(archive, member)
+                name = _safe_name(archive, member)
                 if name in names or name in taken:
-                    raise _refused(archive, name, "is there twice, or has the name of another file of the dataset")
+                    raise _refusal(archive, name, "occurs twice, or has the name of another file of the dataset")
                 if _is_hidden(name) or (patterns and not any(fnmatchcase(name, pattern) for pattern in patterns)):
                     continue
-                room.enter(archive)
-                _write(archive, content, Path(temporary, name), room)
+                budget.spend_file(archive)
+                _write(archive, content, Path(temporary, name), budget)
                 names.add(name)
             for name in names:
                 Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
                 Path(temporary, name).replace(folder / name)
     except DAMAGED as error:
-        raise UserError(f"{archive} is damaged, cut off, or no zip or tar archive ({error}); {ADVICE}") from error
+        raise UserError(f"{archive} is damaged, incomplete, or not a zip or tar archive ({error}); {ADVICE}") from error
     except OSError as error:
         raise not_written(folder, error) from error
     if not names:
         raise UserError(
-            f"{archive} holds no files{f' that match {patterns}' if patterns else ''}; correct the dataset."
+            f"{archive} contains no files{f' that match {patterns}' if patterns else ''}; correct the dataset."
         )
     return sorted(names)
 
 
-def require_whole(path: Path) -> None:
-    """Make sure that a gzip file, which has a checksum of its own, is whole; other files cannot tell.
+def check_gzip(path: Path) -> None:
+    """Raise if a gzip file is damaged, which its built-in checksum shows. Other files are not checked.
 
     Raises:
-        UserError: it is damaged or cut off.
+        UserError: the file is damaged or incomplete.
     """
     with path.open("rb") as stream:
         if stream.read(len(GZIP)) != GZIP:
@@ -120,7 +123,7 @@ def require_whole(path: Path) -> None:
                 while content.read(CHUNK):
                     pass
         except DAMAGED as error:
-            raise UserError(f"{path} is damaged or cut off ({error}); {ADVICE}") from error
+            raise UserError(f"{path} is damaged or incomplete ({error}); {ADVICE}") from error
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -134,39 +137,39 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 yield from _tar_members(archive, content)
 
 
-def _zip_members(archive: Path, stream: Any) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_members(archive: Path, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(stream) as content:
         for info in content.infolist():
             if info.filename.endswith("/"):
                 continue
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-                raise _refused(archive, info.filename, "is a link or a device")
+                raise _refusal(archive, info.filename, "is a link or a device")
             if info.flag_bits & 0x1:
-                raise _refused(archive, info.filename, "is encrypted")
+                raise _refusal(archive, info.filename, "is encrypted")
             with content.open(info) as member:
                 yield info.filename, member
 
 
-def _tar_members(archive: Path, stream: Any) -> Iterator[tuple[str, IO[bytes]]]:
-    guarded = _Guarded(stream)
+def _tar_members(archive: Path, stream: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[str, IO[bytes]]]:
+    guarded = _GuardedTarStream(stream)
     with tarfile.open(fileobj=guarded, mode="r:") as content:  # type: ignore[call-overload]
         for info in content:
             if info.isdir():
                 continue
             member = content.extractfile(info) if info.isreg() else None
             if member is None:
-                raise _refused(archive, info.name, "is a link or a device")
+                raise _refusal(archive, info.name, "is a link or a device")
             yield info.name, member
     guarded.require_end()
 
 
-class _Guarded:
-    """The content of a tar whose headers cannot fill the memory, and whose end is not missed.
+class _GuardedTarStream:
+    """The stream of a tar file, with a limit on headers and a check of the end.
 
-    tarfile reads a header of any length at once, and takes a damaged header for the end of the archive.
+    tarfile reads a header of any length at once, and treats a damaged header as the end of the archive.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
         self._stream, self._last = stream, b""
         self.seek, self.tell = stream.seek, stream.tell
 
@@ -177,23 +180,23 @@ class _Guarded:
         return self._last
 
     def require_end(self) -> None:
-        """Make sure that the archive ends in a block of zeros, and the compressed data as it should."""
+        """Raise unless the archive ends with a block of zeros, and the compressed data end without an error."""
         if self._last != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("it ends in the middle")
+            raise tarfile.ReadError("unexpected end")
         while self._stream.read(CHUNK):
             pass
 
 
-def _checked(archive: Path, member: str) -> str:
-    """The path of a member without dots, if it can do no harm."""
+def _safe_name(archive: Path, member: str) -> str:
+    """Return the normalised path of a member, or raise if it could do harm."""
     path = PurePosixPath(member)
     name = path.as_posix()
     if member.startswith("/") or ".." in path.parts or "\\" in member or not path.parts:
-        raise _refused(archive, member, "leads out of the folder")
+        raise _refusal(archive, member, "leads out of the folder")
     if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
-        raise _refused(archive, member, "has a name that is not plain UTF-8")
+        raise _refusal(archive, member, "has a name that is not plain UTF-8")
     if max(len(part.encode()) for part in path.parts) > NAME_BYTES or len(name.encode()) > PATH_BYTES:
-        raise _refused(archive, member[:60] + "...", "has too long a name")
+        raise _refusal(archive, member[:60] + "...", "has too long a name")
     return name
 
 
@@ -201,17 +204,17 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _write(archive: Path, content: IO[bytes], target: Path, room: Room) -> None:
+def _write(archive: Path, content: IO[bytes], target: Path, budget: UnpackBudget) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         stream = target.open("xb")
     except (FileExistsError, NotADirectoryError) as error:
-        raise _refused(archive, target.name, "is both a file and a folder") from error
+        raise _refusal(archive, target.name, "is both a file and a folder") from error
     with stream:
         while chunk := content.read(CHUNK):
-            room.take(archive, len(chunk))
+            budget.spend_bytes(archive, len(chunk))
             stream.write(chunk)
 
 
-def _refused(archive: Path, member: str, reason: str) -> UserError:
-    return UserError(f"{archive}: {member!a} {reason}, so nothing of the archive is used; get it from elsewhere.")
+def _refusal(archive: Path, member: str, reason: str) -> UserError:
+    return UserError(f"{archive}: {member!a} {reason}, so the archive is not used; get it from another source.")

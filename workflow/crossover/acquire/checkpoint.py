@@ -1,60 +1,57 @@
-"""A checkpoint of the Hugging Face hub at a pinned commit."""
+"""Download a checkpoint of the Hugging Face hub at a pinned commit."""
 
 import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, write_sealed_json
+from crossover.files import read_json, sha256
 from crossover.models.architecture import check_type
+from crossover.specs.checkpoints import HubSpec
+from crossover.specs.descriptions import HubDescription
 
-NEEDED = ("config.json", "model.safetensors")
+REQUIRED = ("config.json", "model.safetensors")
 TOKENIZER = "tokenizer.json"
 
 
-def fetch_checkpoint(spec: dict[str, Any], folder: Path) -> None:
+def fetch_checkpoint(spec: HubSpec, folder: Path) -> None:
     """Write config.json, model.safetensors, tokenizer.json and, last, checkpoint.json with their SHA-256.
 
-    Weights in other forms, which can hold code, are not fetched. Where the hub has no tokenizer.json, as for models of images,
-    that file holds `null`. A download that broke off goes on where it ended.
+    Weights in other formats, which can contain code, are not downloaded. If the commit has no tokenizer.json, as for models of
+    images, that file is written with `null`. Interrupted downloads are resumed.
 
     Args:
-        spec: the checkpoint's spec; `id` and `revision` say what is fetched.
+        spec: the checkpoint's spec.
         folder: where the files go.
 
     Raises:
-        UserError: the hub, the checkpoint, its commit or a file of it is not to be had, or crossover has no view of its
-            architecture.
+        UserError: the hub, the checkpoint, its commit or a file of it is not available, or its architecture is not supported.
     """
-    for name in NEEDED:
-        if absent := _download(spec, name, folder):
-            raise _refusal(spec, name, absent) from absent
-        check_file_of_checkpoint(folder / name)
+    for name in REQUIRED:
+        if missing := _download(spec, name, folder):
+            raise _failure(spec, name, missing) from missing
+        check_file(folder / name)
     if _download(spec, TOKENIZER, folder):
         (folder / TOKENIZER).write_text("null\n")
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the hub's library
-    write_sealed_json(
-        folder / "checkpoint.json",
-        {
-            "name": spec["name"],
-            "origin": address_on_hub(spec["id"], spec["revision"]),
-            "sha256": {name: sha256(folder / name) for name in (*NEEDED, TOKENIZER)},
-        },
-    )
+    HubDescription(
+        name=spec.name,
+        origin=address_on_hub(spec.id, spec.revision),
+        sha256={name: sha256(folder / name) for name in (*REQUIRED, TOKENIZER)},
+    ).write(folder / "checkpoint.json")
 
 
 def address_on_hub(identifier: str, revision: str) -> str:
-    """Where a person finds a checkpoint of the hub."""
+    """Return the web page of a checkpoint on the hub."""
     return f"https://huggingface.co/{identifier}/tree/{revision}"
 
 
-def check_file_of_checkpoint(path: Path) -> None:
-    """Refuse a config whose architecture is unknown, and weights that are not whole, before more is done with them.
+def check_file(path: Path) -> None:
+    """Raise if a config is of an unsupported architecture, or weights are incomplete, before anything else is downloaded.
 
     Raises:
-        UserError: the file is damaged, or there is no view of the architecture.
+        UserError: the file is damaged, or the architecture is not supported.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -66,37 +63,37 @@ def check_file_of_checkpoint(path: Path) -> None:
         with safe_open(path, framework="numpy"):
             pass
     except SafetensorError as error:
-        raise UserError(f"{path} is not a whole safetensors file ({error}); fetch it again.") from error
+        raise UserError(f"{path} is not a complete safetensors file ({error}); download it again.") from error
 
 
-def _download(spec: dict[str, Any], name: str, folder: Path) -> Exception | None:
-    """Let the hub's own library fetch a file.
+def _download(spec: HubSpec, name: str, folder: Path) -> Exception | None:
+    """Download a file with the library of the hub.
 
     Returns:
-        None, or what the hub answered when the commit has no such file.
+        None, or the library's exception if the commit has no such file.
 
     Raises:
-        UserError: it is not to be had for any other reason.
+        UserError: the file is not available for any other reason.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
-        hf_hub_download(spec["id"], name, revision=spec["revision"], local_dir=folder)
+        hf_hub_download(spec.id, name, revision=spec.revision, local_dir=folder)
     except RemoteEntryNotFoundError as error:
         return error
-    except Exception as error:  # the library and those below it have their own kind for each of many troubles
-        raise _refusal(spec, name, error) from error
+    except Exception as error:  # the library and those below it raise many kinds of exceptions
+        raise _failure(spec, name, error) from error
     return None
 
 
-def _refusal(spec: dict[str, Any], name: str, error: Exception) -> UserError:
+def _failure(spec: HubSpec, name: str, error: Exception) -> UserError:
     reason = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
     return UserError(
-        f"{name} of {spec['id']} at commit {spec['revision']} could not be had from the Hugging Face hub ({reason}); check id, "
-        "revision and the network, that the checkpoint has its weights as one model.safetensors, and, where it asks for "
-        "consent, that HF_TOKEN is set; then run again."
+        f"{name} of {spec.id} at commit {spec.revision} could not be downloaded from the Hugging Face hub ({reason}); check "
+        "id, revision and the network, that the weights are one model.safetensors, and, if the hub asks for consent, that "
+        "HF_TOKEN is set; then run again."
     )

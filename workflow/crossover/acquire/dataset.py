@@ -1,30 +1,29 @@
-"""Acquire the raw files of a dataset, and write the receipt that vouches for them."""
+"""Acquire the raw files of a dataset, and write their receipt."""
 
 import importlib
 import shutil
 from pathlib import Path
-from typing import Any
 
+from crossover.acquire.acquired import UNFINISHED, Acquired
 from crossover.acquire.receipt import write_receipt
-from crossover.acquire.registry import ACQUIRERS, UNFINISHED
+from crossover.acquire.registry import ACQUIRERS
+from crossover.specs.datasets import DatasetSpec
 
 
-def acquire_dataset(spec: dict[str, Any], folder: Path, workers: int = 1) -> None:
-    """Bring the raw files of a dataset into `folder` and write their receipt, `dataset.json`, last.
+def acquire_dataset(spec: DatasetSpec, folder: Path, workers: int = 1) -> None:
+    """Put the raw files of a dataset into `folder`, and write their receipt, `dataset.json`, last.
 
     Args:
-        spec: the dataset's spec, with `name`, `dataset` (the settings) and `about` (what its name does not depend on).
+        spec: the dataset's spec.
         folder: where the files and the receipt go.
-        workers: processes that convert scores; the bytes written do not depend on it.
+        workers: number of processes that convert scores; it does not affect the result.
 
     Raises:
-        UserError: the files are not there, or are not those that the spec was made for.
+        UserError: the files are missing, or are not those of the spec.
     """
-    settings = spec["dataset"]
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{UNFINISHED}*"):  # by a process that was killed
+    for left in folder.glob(f"{UNFINISHED}*"):  # by a killed process
         shutil.rmtree(left)
-    module = importlib.import_module(ACQUIRERS[settings["kind"]])
-    acquired = module.acquire({**settings, **spec.get("about", {})}, folder, workers)
-    facts = {"name": spec["name"], "kind": settings["kind"], **acquired.facts}
-    write_receipt(folder / "dataset.json", acquired.root, acquired.files, facts)
+    module = importlib.import_module(ACQUIRERS[spec.dataset.kind])
+    acquired: Acquired = module.acquire(spec.dataset, spec, folder, workers)
+    write_receipt(folder / "dataset.json", acquired, spec.name, spec.dataset.kind)

@@ -1,25 +1,26 @@
-"""A user's own files, read in place: only the receipt is written."""
+"""Use a user's own files in place; only the receipt is written."""
 
 from pathlib import Path
-from typing import Any
 
-from crossover.acquire.registry import Acquired
+from crossover.acquire.acquired import Acquired
+from crossover.config.datasets import FolderDataset
 from crossover.errors import UserError
 from crossover.files import sha256, tree_digest, visible_files
+from crossover.specs.datasets import DatasetSpec
 
 
-def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
-    """List the visible files below `path`, or the one that it is; they must still be those that were planned with.
+def acquire(dataset: FolderDataset, spec: DatasetSpec, folder: Path, workers: int) -> Acquired:
+    """List the visible files in the folder `path`, or the single file `path`.
 
     Raises:
-        UserError: the files have changed.
+        UserError: the files have changed since planning.
     """
-    root, digest = Path(settings["path"]), settings["sha256"]
-    facts = {"origin": settings["path"], "version": digest}
+    root = Path(dataset.path)
     if root.is_file():
-        if sha256(root) != digest:
+        if sha256(root) != spec.sha256:
             raise UserError(f"{root} has changed since this was planned; run snakemake again.")
-        return Acquired(root.parent, [root.name], facts)
-    if tree_digest(root) != digest:
+        return Acquired(root.parent, [root.name], origin=dataset.path, version=spec.sha256)
+    if tree_digest(root) != spec.sha256:
         raise UserError(f"the files in {root} have changed since this was planned; run snakemake again.")
-    return Acquired(root, [path.as_posix() for path in visible_files(root)], facts)
+    files = [path.as_posix() for path in visible_files(root)]
+    return Acquired(root, files, origin=dataset.path, version=spec.sha256)

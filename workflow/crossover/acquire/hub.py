@@ -1,50 +1,59 @@
-"""A dataset of the Hugging Face hub at a pinned commit, as one Parquet file for each split."""
+"""Download a dataset of the Hugging Face hub at a pinned commit, as one Parquet file per split."""
 
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from crossover.acquire.registry import UNFINISHED, Acquired
+from crossover.acquire.acquired import UNFINISHED, Acquired
+from crossover.config.datasets import HubDataset
 from crossover.errors import UserError
 from crossover.files import replacing, tree_digest
+from crossover.specs.datasets import DatasetSpec
 
-EMBEDDED_AT_ONCE = 256  # rows, so that as many images are held in memory
+ROWS_PER_BATCH = 256  # that many images are in memory at once
 
 
-def acquire(settings: dict[str, Any], folder: Path, workers: int) -> Acquired:
-    """Write `<split>.parquet` for each split that is asked for, with the rows and columns that the hub has.
+def acquire(dataset: HubDataset, spec: DatasetSpec, folder: Path, workers: int) -> Acquired:
+    """Write `<split>.parquet` for each requested split, with the rows and columns of the hub.
 
     Code that comes with a dataset is never run: the library reads data files only.
 
     Raises:
-        UserError: the hub, the dataset, its commit or a split is not to be had.
+        UserError: the hub, the dataset, its commit or a split is not available.
     """
+    import datasets
+
+    if spec.sha256 is not None and tree_digest(Path(dataset.id)) != spec.sha256:
+        raise UserError(f"the files in {dataset.id} have changed since this was planned; run snakemake again.")
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    for name, split in dataset.splits.items():
+        _write_split(dataset, split, folder / f"{name}.parquet")
+    where = _described(dataset)
+    origin = where if spec.sha256 is not None else f"https://huggingface.co/datasets/{where}"
+    return Acquired(folder, [f"{name}.parquet" for name in dataset.splits], origin, dataset.revision)
+
+
+def _write_split(dataset: HubDataset, split: str, path: Path) -> None:
     import datasets
     from datasets.table import embed_table_storage
 
-    if "sha256" in settings and tree_digest(Path(settings["id"])) != settings["sha256"]:
-        raise UserError(f"the files in {settings['id']} have changed since this was planned; run snakemake again.")
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
-    files = []
-    where = f"{settings['id']}{', ' + settings['config'] if settings['config'] else ''}"
-    for name, split in settings["splits"].items():
-        with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as cache:
-            try:
-                table = datasets.load_dataset(
-                    settings["id"], settings["config"], split=split, revision=settings["revision"], cache_dir=cache
-                )
-            except Exception as error:  # the library has its own kind for each of many troubles
-                reason = str(error).strip().partition("\n")[0] or type(error).__name__
-                raise UserError(
-                    f"split {split} of {where} at commit {settings['revision']} could not be had from the Hugging Face "
-                    f"hub ({reason}); check id, config, revision, split and the network, then run again."
-                ) from error
-            # Images that are files of their own on the hub lie in the cache, and only by their paths in the table.
-            whole = table.with_format("arrow").map(embed_table_storage, batched=True, batch_size=EMBEDDED_AT_ONCE)
-            with replacing(folder / f"{name}.parquet") as temporary:
-                whole.to_parquet(temporary)
-        files.append(f"{name}.parquet")
-    origin = where if "sha256" in settings else f"https://huggingface.co/datasets/{where}"
-    return Acquired(folder, files, {"origin": origin, "version": settings["revision"]})
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=UNFINISHED) as cache:
+        try:
+            table = datasets.load_dataset(
+                dataset.id, dataset.config, split=split, revision=dataset.revision, cache_dir=cache
+            )
+        except Exception as error:  # the library raises many kinds of exceptions
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UserError(
+                f"split {split} of {_described(dataset)} at commit {dataset.revision} could not be downloaded from the "
+                f"Hugging Face hub ({reason}); check id, config, revision, split and the network, then run again."
+            ) from error
+        # Images that are separate files on the hub are only paths into the cache; embed their bytes.
+        embedded = table.with_format("arrow").map(embed_table_storage, batched=True, batch_size=ROWS_PER_BATCH)
+        with replacing(path) as temporary:
+            embedded.to_parquet(temporary)
+
+
+def _described(dataset: HubDataset) -> str:
+    return f"{dataset.id}, {dataset.config}" if dataset.config else dataset.id

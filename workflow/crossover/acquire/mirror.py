@@ -1,15 +1,15 @@
-"""A mirror of downloads: a folder or a server, named by CROSSOVER_MIRROR, that stands in for the web.
+"""A mirror of downloads: a folder or server, set by CROSSOVER_MIRROR, that replaces the web.
 
-Its MANIFEST.json lists, under `files`, what stands in for which address: `file` (path in the mirror), `upstream` (the
-address), `bytes`, `sha256`, `status` (complete, or subset, with `rows` and `note` in words). Files without an entry lie
-at <host>/<path of their address>. What a manifest says is read when a study is planned, since a subset is other data.
+Its MANIFEST.json lists files under `files`: `file` (path in the mirror), `upstream` (original address), `bytes`,
+`sha256`, `status` (complete, or subset, described by `rows` and `note`). Files without an entry are looked up at
+<host>/<path> of their address. The manifest is read when a study is planned, since a subset is different data.
 """
 
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import BaseModel
@@ -25,20 +25,20 @@ MANIFEST = "MANIFEST.json"
 CACHE = Path("resources/downloads")
 
 
-class Entry(BaseModel):
-    """One file of a mirror, as its manifest describes it; further keys are for people."""
+class ManifestEntry(BaseModel):
+    """One file of a mirror, as described in its manifest. Additional keys are ignored."""
 
     file: str
     upstream: str
     bytes: int
     sha256: str
     status: Literal["complete", "subset"] = "complete"
-    rows: Any = None
+    rows: object = None
     note: str = ""
 
     @property
     def subset(self) -> str | None:
-        """What part of the upstream file this is, in words, or None when it is whole."""
+        """Describe which part of the upstream file this is; None if it is complete."""
         if self.status == "complete":
             return None
         rows = self.rows if isinstance(self.rows, dict) else {"": self.rows or "a part"}
@@ -47,24 +47,24 @@ class Entry(BaseModel):
 
     @property
     def original_name(self) -> str:
-        """The name of the upstream file."""
+        """Return the name of the upstream file."""
         return PurePosixPath(self.file).name.removesuffix(".subset")
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """A mirror that can be asked for files.
+    """A mirror in which files can be looked up.
 
     Attributes:
-        root: its folder or address, without a slash at the end.
-        entries: what its manifest lists.
+        root: its folder or address, without a trailing slash.
+        entries: the entries of its manifest.
     """
 
     root: str
-    entries: list[Entry]
+    entries: list[ManifestEntry]
 
-    def find(self, file: RemoteFile) -> tuple[str | None, Entry | None]:
-        """Where the mirror has a file (a path or an address, or None), and its entry in the manifest, if it has one."""
+    def find(self, file: RemoteFile) -> tuple[str | None, ManifestEntry | None]:
+        """Return the path or address of a file in the mirror, and its manifest entry; None for what does not exist."""
         entry = self._entry(file)
         if entry:
             return self._place(entry.file), entry
@@ -75,10 +75,10 @@ class Mirror:
         inside = ".." not in path.split("/") and Path(self.root, path).is_file()
         return (self._place(path) if inside else None), None
 
-    def _entry(self, file: RemoteFile) -> Entry | None:
-        """The entry of one of the file's addresses, or of its very bytes."""
+    def _entry(self, file: RemoteFile) -> ManifestEntry | None:
+        """Return the entry for one of the file's addresses, or else for its SHA-256."""
         found = [entry for entry in self.entries if entry.upstream in {file.url, *file.mirrors}]
-        if len(found) > 1:  # an address that stands for several files says nothing of a single one
+        if len(found) > 1:  # several entries share the address: tell them apart by name
             names = (file.stored_as, PurePosixPath(urlsplit(file.url).path).name)
             found = [entry for name in names for entry in found if entry.original_name == name]
         found = found or [entry for entry in self.entries if entry.sha256 == file.sha256]
@@ -89,12 +89,12 @@ class Mirror:
 
 
 def read_mirror() -> Mirror | None:
-    """The mirror that CROSSOVER_MIRROR names, with its manifest, or None when it names none.
+    """Return the mirror set by CROSSOVER_MIRROR, with its manifest; None if the variable is not set.
 
-    The manifest of a server is read once and kept in resources/downloads/.
+    The manifest of a server is downloaded once and cached in resources/downloads/.
 
     Raises:
-        UserError: there is no such mirror, or its manifest is not one.
+        UserError: the mirror does not exist, or its manifest is invalid.
     """
     root = os.environ.get(VARIABLE, "").rstrip("/")
     if not root:
@@ -104,22 +104,22 @@ def read_mirror() -> Mirror | None:
         if not path.is_file():
             write_json(path, _fetch_manifest(root))
     elif not Path(root).is_dir():
-        raise UserError(f"{VARIABLE} names {root}, which is no folder; correct the variable, or unset it.")
+        raise UserError(f"{VARIABLE} is {root}, which is not a folder; correct the variable, or unset it.")
     else:
         path = Path(root, MANIFEST)
     manifest = _read_manifest(path) if path.is_file() else {}
     files = manifest.get("files", []) if isinstance(manifest, dict) else manifest
-    return Mirror(root, parse(list[Entry], files, str(path)))
+    return Mirror(root, parse(list[ManifestEntry], files, str(path)))
 
 
-def _read_manifest(path: Path) -> Any:
+def _read_manifest(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); correct it, or unset {VARIABLE}.") from error
 
 
-def _fetch_manifest(root: str) -> Any:
+def _fetch_manifest(root: str) -> object:
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
@@ -127,7 +127,7 @@ def _fetch_manifest(root: str) -> Any:
         with urlopen(f"{root}/{MANIFEST}", timeout=30) as response:
             return json.load(response)
     except HTTPError as error:
-        if error.code == 404:  # a mirror need not have one
+        if error.code == 404:  # the manifest is optional
             return {}
         reason = f"answers {error.code} {error.reason}"
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Data that Python packages install."""
+"""Find data files of installed Python packages."""
 
 import importlib.util
 from importlib.metadata import version
@@ -8,24 +8,24 @@ from crossover.errors import UserError
 
 
 def package_folder(package: str) -> Path:
-    """The folder of an installed Python package, found without importing it.
+    """Return the folder of an installed Python package, without importing it.
 
     Raises:
-        UserError: it is not installed whole.
+        UserError: the package is not completely installed.
     """
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise UserError(f"the Python package {package} is not installed whole; install the environment again.")
+        raise UserError(f"the Python package {package} is not completely installed; reinstall the environment.")
     return Path(found.origin).parent
 
 
-def require_version(distribution: str, expected: str) -> None:
-    """Make sure that a package is still the one that was planned with.
+def require_version(distribution: str, expected: str | None) -> None:
+    """Raise unless the installed version of a package is the planned one.
 
     Raises:
         UserError: another version is installed.
     """
     if version(distribution) != expected:
         raise UserError(
-            f"{distribution} {version(distribution)} is installed, but this was planned with {expected}; run snakemake again."
+            f"{distribution} {version(distribution)} is installed, but {expected} was planned; run snakemake again."
         )

@@ -1,97 +1,104 @@
-"""The receipt of a dataset: which raw files were acquired, from where, and their digests."""
+"""Receipts of datasets: which raw files were acquired, from where, and their SHA-256."""
 
 import hashlib
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from crossover.acquire.acquired import Acquired
 from crossover.errors import UserError
-from crossover.files import read_sealed_json, sha256, write_sealed_json
+from crossover.files import sha256
+from crossover.specs.descriptions import (
+    CheckpointDescription,
+    DownloadedSource,
+    FileSummary,
+    Origin,
+    Receipt,
+    ReceiptFile,
+)
 
-LISTED = 20  # files that a card lists one by one; of more it has the number and one digest
+MAX_LISTED = 20  # a card lists up to this many files; of more it has only their number and a common digest
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """Raw files of one dataset.
+def write_receipt(path: Path, acquired: Acquired, name: str, kind: str) -> None:
+    """Write the receipt of acquired files.
 
-    Attributes:
+    Args:
+        path: of the receipt.
+        acquired: the files.
         name: the dataset's name.
-        root: the folder in which the files lie.
-        files: their paths relative to `root`, in the order of names.
-        skipped: inputs that could not be acquired, each with `input` and `reason`.
-        subset: what part of its origin's data the dataset holds, in words, or None when it is whole.
-        origin: what a task's card says of all this: name, kind, origin, version, subset and files.
+        kind: the dataset's kind.
     """
-
-    name: str
-    root: Path
-    files: tuple[str, ...]
-    skipped: tuple[dict[str, str], ...] = ()
-    subset: str | None = None
-    origin: dict[str, Any] = field(default_factory=dict)
-
-
-def write_receipt(path: Path, root: Path, files: list[str], facts: dict[str, Any]) -> None:
-    """Write the receipt of `files` under `root`, with further facts such as name, kind, origin and version."""
-    entries = [
-        {"path": name, "bytes": (root / name).stat().st_size, "sha256": sha256(root / name)} for name in sorted(files)
-    ]
-    write_sealed_json(path, {**facts, "root": str(root), "files": entries})
+    root = acquired.root
+    files = tuple(
+        ReceiptFile(path=file, bytes=(root / file).stat().st_size, sha256=sha256(root / file))
+        for file in sorted(acquired.files)
+    )
+    Receipt(
+        name=name,
+        kind=kind,
+        origin=acquired.origin,
+        version=acquired.version,
+        subset=acquired.subset,
+        skipped=acquired.skipped,
+        sources=acquired.sources,
+        root=root,
+        files=files,
+    ).write(path)
 
 
 def read_receipt(path: Path) -> Receipt:
-    """Read a receipt, and check size and SHA-256 of each of its files before anything else opens them.
+    """Read a receipt, and verify the size and SHA-256 of all its files.
 
     Raises:
-        UserError: a file is missing or is not the one that was acquired, or the receipt is not as it was written.
+        UserError: a file is missing or has changed, or the receipt itself has changed.
     """
-    content = read_sealed_json(path)
-    root = Path(content["root"])
-    for entry in content["files"]:
-        file = root / entry["path"]
+    receipt = Receipt.load(path)
+    for entry in receipt.files:
+        file = receipt.root / entry.path
         if not file.is_file():
             raise UserError(f"{file} is missing, but {path} lists it; put it back, or delete {path} and run again.")
-        if file.stat().st_size != entry["bytes"] or sha256(file) != entry["sha256"]:
+        if file.stat().st_size != entry.bytes or sha256(file) != entry.sha256:
             raise UserError(
-                f"{file} is not the file that was acquired (SHA-256 {entry['sha256']} in {path}); "
+                f"{file} is not the file that was acquired (SHA-256 {entry.sha256} in {path}); "
                 f"put the original back, or delete {path} and run again."
             )
-    return Receipt(
-        content["name"],
-        root,
-        tuple(entry["path"] for entry in content["files"]),
-        tuple(content.get("skipped", ())),
-        content.get("subset"),
-        _origin(content),
+    return receipt
+
+
+def origin_of(receipt: Receipt) -> Origin:
+    """Return the facts for a task's card. The files of a download are listed as downloaded, not as unpacked."""
+    files: tuple[ReceiptFile | DownloadedSource, ...] = receipt.sources or receipt.files
+    return Origin(
+        name=receipt.name,
+        kind=receipt.kind,
+        origin=receipt.origin,
+        version=receipt.version,
+        subset=receipt.subset,
+        files=files if len(files) <= MAX_LISTED else _summary(files),
     )
 
 
+def _summary(files: tuple[ReceiptFile | DownloadedSource, ...]) -> FileSummary:
+    content = json.dumps([file.content() for file in files], sort_keys=True)
+    return FileSummary(number=len(files), sha256=hashlib.sha256(content.encode()).hexdigest())
+
+
 def recorded_digests(folder: Path, receipt: str | None) -> tuple[Path, dict[str, str]]:
-    """What a checkpoint that was made, fetched or downloaded is checked against.
+    """Read the recorded SHA-256 of a checkpoint's files.
 
     Args:
-        folder: of the checkpoint.
-        receipt: of the download that it lies in, or None for the checkpoint.json beside it.
+        folder: the checkpoint's folder.
+        receipt: the receipt of the download that contains it; None to read the checkpoint.json in the folder.
 
     Returns:
-        The record, and the SHA-256 of each of the checkpoint's files by its name.
+        The path of the record, and the SHA-256 of each file of the checkpoint by file name.
 
     Raises:
-        UserError: the record is missing, or is not as it was written.
+        UserError: the record is missing or has changed.
     """
-    record = Path(receipt) if receipt else folder / "checkpoint.json"
-    content = read_sealed_json(record)
-    if not receipt:
-        return record, content["sha256"]
-    files = {Path(content["root"], entry["path"]): entry["sha256"] for entry in content["files"]}
-    return record, {path.name: digest for path, digest in files.items() if path.parent == folder}
-
-
-def _origin(content: dict[str, Any]) -> dict[str, Any]:
-    """Where the files are from; those of a download are the files that were fetched, before they were unpacked."""
-    files = content.get("sources") or content["files"]
-    if len(files) > LISTED:
-        files = {"number": len(files), "sha256": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()}
-    return {key: content.get(key) for key in ("name", "kind", "origin", "version", "subset")} | {"files": files}
+    if receipt is None:
+        record = folder / "checkpoint.json"
+        return record, CheckpointDescription.load(record).sha256
+    download = Receipt.load(Path(receipt))
+    files = {download.root / entry.path: entry.sha256 for entry in download.files}
+    return Path(receipt), {path.name: digest for path, digest in files.items() if path.parent == folder}

@@ -1,13 +1,9 @@
-"""Which module acquires which kind of dataset, and what it hands over.
+"""Registry of the modules that acquire each kind of dataset.
 
-Adding a kind is one module with `acquire(settings, folder, workers) -> Acquired`, one line here, and one model in
-config/datasets.py. The modules are named rather than imported, so that a dataset depends on the code of its own kind
-alone.
+To add a kind, add a module with `acquire(dataset, spec, folder, workers) -> Acquired`, a line here, and a model in
+config/datasets.py. Modules are listed by name and not imported, so that a dataset depends only on the code of its own
+kind.
 """
-
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 ACQUIRERS = {
     "music21": "crossover.acquire.music21",
@@ -17,20 +13,3 @@ ACQUIRERS = {
     "download": "crossover.acquire.download",
     "hub": "crossover.acquire.hub",
 }
-
-UNFINISHED = ".unfinished."  # how the temporary folders in a dataset's folder begin
-
-
-@dataclass(frozen=True)
-class Acquired:
-    """The raw files of a dataset.
-
-    Attributes:
-        root: the folder in which they lie.
-        files: their paths relative to `root`.
-        facts: what the receipt says beside: `origin`, `version`, `skipped` and whatever else is worth knowing.
-    """
-
-    root: Path
-    files: list[str]
-    facts: dict[str, Any] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""What a user may write in config/, typed, and how it becomes a plan."""
+"""Typed models of the files in config/, and functions that load and check them."""

@@ -1,74 +1,76 @@
-"""Bodies: the weights inside, as the conditions of config/conditions.yaml name them."""
+"""Bodies: the initial weights of the transformer, as named by the conditions of config/conditions.yaml."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from crossover.config.base import Model
+from crossover.config.base import ConfigModel
 
 
-class Blocks(Model):
-    """Which blocks are meant."""
+class BlockSelection(ConfigModel):
+    """A selection of transformer blocks."""
 
     which: Literal["first", "last", "window", "inverse"]
-    """The first or the last ones, a window, or all but a window."""
+    """The `first` or `last` blocks, a `window` of consecutive blocks, or its `inverse`: all blocks outside the window."""
     count: PositiveInt
-    """Their number; of a window, its length."""
+    """Number of blocks; for `window` and `inverse`, the length of the window."""
     start: NonNegativeInt = 0
-    """The first block of a window, counted from 0."""
+    """First block of the window, counted from 0; only for `window` and `inverse`."""
 
     @model_validator(mode="after")
-    def started_rightly(self) -> "Blocks":
-        """Only windows start somewhere."""
+    def start_needs_window(self) -> "BlockSelection":
+        """Raise if `start` is set but no window is selected."""
         if self.start and self.which in ("first", "last"):
-            raise ValueError(f"start belongs to a window; leave it out for the {self.which} blocks")
+            raise ValueError(f"start is only for window and inverse; remove it for the {self.which} blocks")
         return self
 
 
-class RandomBody(Model):
-    """The architecture's own initialisation, but for some groups that keep their pretrained weights."""
+class RandomBody(ConfigModel):
+    """The architecture's own random initialisation, except for parameter groups that keep their pretrained weights."""
 
     kind: Literal["random"]
     kept: list[Literal["positions", "norms", "attention", "feedforward", "embeddings"]] = Field(min_length=1)
-    """These groups; of the embeddings those of tokens are the input's, and not meant."""
+    """Parameter groups that keep their pretrained weights. `embeddings` does not include token embeddings, which are set
+    by the condition's `input`."""
 
 
-class StatisticsBody(Model):
-    """Random weights with the mean and the deviation of each pretrained tensor (Lu et al. 2021)."""
+class StatisticsBody(ConfigModel):
+    """Random weights with the mean and standard deviation of each pretrained tensor (Lu et al. 2021)."""
 
     kind: Literal["statistics"]
 
 
-class ReinitBody(Model):
-    """Pretrained weights but for some blocks, which are drawn anew (Tamkin et al. 2020)."""
+class ReinitBody(ConfigModel):
+    """Pretrained weights, with some blocks reinitialised (Tamkin et al. 2020)."""
 
     kind: Literal["reinit"]
-    blocks: Blocks
-    """The blocks that are drawn anew."""
+    blocks: BlockSelection
+    """Blocks to reinitialise."""
     norms: Literal["redrawn", "kept"] = "redrawn"
-    """Whether their LayerNorms are set to 1 and 0."""
+    """`redrawn` resets the LayerNorms of these blocks to weight 1 and bias 0; `kept` leaves them pretrained."""
     biases: Literal["redrawn", "kept"] = "redrawn"
-    """Whether their biases are set to 0; the published code keeps them."""
+    """`redrawn` sets the biases of these blocks to 0; `kept` leaves them pretrained, as the published code does."""
     weights: Literal["truncated-normal", "tamkin2020"] = "truncated-normal"
-    """A normal of deviation 0.02 cut at two deviations, or the some forty times smaller scale that the published code used."""
+    """`truncated-normal`: standard deviation 0.02, truncated at two standard deviations. `tamkin2020`: the scale that the
+    published code actually uses, about forty times smaller."""
 
 
-class PermutedBody(Model):
-    """The pretrained blocks in another order (Tamkin et al. 2020)."""
+class PermutedBody(ConfigModel):
+    """The pretrained blocks in a random order (Tamkin et al. 2020)."""
 
     kind: Literal["permuted"]
     seed: int
-    """Seed of the order."""
+    """Random seed of the order."""
 
 
-class TruncatedBody(Model):
-    """The first blocks alone."""
+class TruncatedBody(ConfigModel):
+    """Only the first blocks of the body."""
 
     kind: Literal["truncated"]
     blocks: PositiveInt
-    """How many."""
+    """Number of blocks."""
     of: Literal["pretrained", "random"] = "pretrained"
-    """Whose blocks they are: the checkpoint's, or those of the architecture's own initialisation."""
+    """Weights of these blocks: the checkpoint's (`pretrained`), or the architecture's own initialisation (`random`)."""
 
 
 Body = (

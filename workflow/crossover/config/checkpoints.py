@@ -4,32 +4,32 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from crossover.config.base import Described, Model, Name, Share
+from crossover.config.base import ConfigModel, Fraction, Name, TitledModel
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
 from crossover.models.architecture import ARCHITECTURES
 
 
-class Pretraining(Model):
-    """Language modelling: of the next token, or in architectures that read in both directions of masked ones."""
+class Pretraining(ConfigModel):
+    """How to pretrain: next-token prediction, or masked-token prediction for bidirectional architectures."""
 
     context: PositiveInt
-    """Tokens of a training window."""
+    """Context length: tokens per training window."""
     batch_size: PositiveInt
-    """Windows of a step."""
+    """Windows per optimizer step."""
     steps: PositiveInt
-    """Optimizer steps."""
+    """Number of optimizer steps."""
     learning_rate: PositiveFloat
-    """Peak rate of AdamW: linear warm-up over 5 % of the steps, then cosine decay to a tenth."""
+    """Peak learning rate of AdamW: linear warm-up over 5 % of the steps, then cosine decay to a tenth of the peak."""
     weight_decay: float = 0.1
-    """Decay of matrices; vectors and norms have none."""
-    held_out: Share = 0.1
-    """Share of the corpus kept for the held-out loss."""
+    """Weight decay of matrices; vectors and norms have none."""
+    held_out: Fraction = 0.1
+    """Fraction of the corpus held out to measure the loss on unseen text."""
     seed: int = 0
-    """Seed of the initial weights and of the windows."""
+    """Random seed of the initial weights and of the training windows."""
 
 
-class TaskCorpus(Model):
-    """The training sequences of a task, without their labels: letters, words, or numbers with spaces between."""
+class TaskCorpus(ConfigModel):
+    """The training sequences of a task, without labels: letters, words, or numbers separated by spaces."""
 
     kind: Literal["task"]
     task: Name
@@ -39,50 +39,67 @@ class TaskCorpus(Model):
 Corpus = Annotated[PythonTopicsDataset | FolderDataset | DownloadDataset | TaskCorpus, Field(discriminator="kind")]
 
 
-class PretrainedHere(Described):
+class PretrainedHere(TitledModel):
     """A language model that the workflow pretrains itself."""
 
     kind: Literal["pretrain"]
     licence: str
     """Licence of the corpus."""
     corpus: Corpus
-    """What to learn from: Python's topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences."""
+    """Training text: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's
+    sequences."""
     architecture: Literal["gpt2", "llama", "lstm", "bert", "roberta", "albert", "longformer", "t5", "bart"]
-    """Hugging Face model type, or an LSTM: the first three learn to predict the next token, the others masked ones (of t5 and bart, encoders)."""
+    """Hugging Face model type, or an LSTM. gpt2, llama and lstm learn to predict the next token, the others to predict
+    masked tokens; of t5 and bart only the encoder is used."""
     vocabulary: Annotated[int, Field(ge=257)]
-    """Size of the byte-level BPE vocabulary, trained on the same corpus."""
+    """Size of the byte-level BPE vocabulary, which is trained on the same corpus."""
     blocks: PositiveInt
-    """Transformer blocks."""
+    """Number of transformer blocks (layers)."""
     width: PositiveInt
-    """Hidden size."""
+    """Hidden size; must be a multiple of `heads`."""
     heads: PositiveInt
-    """Attention heads; an LSTM has none."""
+    """Attention heads per block; an LSTM has none."""
     positions: PositiveInt
-    """Longest sequence the model can read."""
+    """Maximum sequence length, in tokens."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Dropout of embeddings, attention and residuals."""
+    """Dropout probability for embeddings, attention and residual connections."""
     training: Pretraining
-    """How it is trained."""
+    """Settings of pretraining."""
 
     @model_validator(mode="after")
-    def consistent(self) -> "PretrainedHere":
-        """Shapes that cannot be built are refused before anything runs."""
+    def heads_divide_width(self) -> "PretrainedHere":
+        """Raise unless the attention heads can share the hidden size equally."""
         if self.width % self.heads:
             raise ValueError("width must be a multiple of heads")
+        return self
+
+    @model_validator(mode="after")
+    def attention_windows_divide_positions(self) -> "PretrainedHere":
+        """Raise unless the longest sequence is a whole number of attention windows."""
         window = ARCHITECTURES[self.architecture].settings.get("attention_window", 1)
         if self.positions % window:
-            raise ValueError(f"positions must be a multiple of {window}, the window of {self.architecture}'s attention")
+            raise ValueError(f"positions must be a multiple of {window}, the attention window of {self.architecture}")
+        return self
+
+    @model_validator(mode="after")
+    def context_fits_positions(self) -> "PretrainedHere":
+        """Raise if training windows are longer than the model can read."""
         if self.training.context > self.positions:
-            raise ValueError("training.context must not be longer than positions")
+            raise ValueError("training.context must not exceed positions")
+        return self
+
+    @model_validator(mode="after")
+    def vocabulary_fits_objective(self) -> "PretrainedHere":
+        """Raise if the vocabulary has no room for the special tokens of masked-token prediction."""
         if ARCHITECTURES[self.architecture].objective == "masked" and self.vocabulary < 259:
             raise ValueError(
-                "vocabulary must be at least 259, for the bytes and the three special tokens of masked models"
+                "vocabulary must be at least 259: masked-token prediction needs 256 bytes and three special tokens"
             )
         return self
 
 
-class LocalCheckpoint(Described):
-    """A folder in Hugging Face form: config.json and model.safetensors."""
+class LocalCheckpoint(TitledModel):
+    """A local folder in Hugging Face format, with config.json and model.safetensors."""
 
     kind: Literal["folder"]
     licence: str
@@ -91,34 +108,35 @@ class LocalCheckpoint(Described):
     """The folder, relative to the working directory."""
 
 
-class HubCheckpoint(Described):
-    """A checkpoint of the Hugging Face hub at a pinned commit, fetched once, before the runs that use it."""
+class HubCheckpoint(TitledModel):
+    """A checkpoint of the Hugging Face hub at a pinned commit, downloaded once, before the runs that use it."""
 
     kind: Literal["hub"]
     licence: str
     """Licence of the weights."""
     id: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
-    """Id on the hub, such as openai-community/gpt2; it must have its weights as one model.safetensors."""
+    """Id on the hub, such as openai-community/gpt2. The weights must be in a single model.safetensors."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    """The commit, in full: a branch would let the weights change."""
+    """Full commit hash. A branch is not accepted, since its weights could change."""
 
 
-class DownloadedCheckpoint(Described):
-    """A checkpoint in Hugging Face form from anywhere on the web, such as one within an archive."""
+class DownloadedCheckpoint(TitledModel):
+    """A checkpoint in Hugging Face format from any web address, for example inside an archive."""
 
     kind: Literal["download"]
     licence: str
     """Licence of the weights."""
     files: list[RemoteFile] = Field(min_length=1)
-    """The files, or archives that hold them; as in the downloads of datasets."""
+    """Files to download, or archives that contain them; the same keys as for a `download` dataset."""
     folder: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")] = "."
-    """Where in them config.json and model.safetensors lie, and tokenizer.json if there is one."""
+    """Folder inside the downloaded files that contains config.json, model.safetensors and, if there is one,
+    tokenizer.json."""
 
     @model_validator(mode="after")
-    def within_the_files(self) -> "DownloadedCheckpoint":
-        """What lies elsewhere was not downloaded, and cannot be checked."""
+    def folder_is_inside_files(self) -> "DownloadedCheckpoint":
+        """Raise if the folder is outside the downloaded files, where nothing can be verified."""
         if ".." in self.folder.split("/"):
-            raise ValueError("folder must lie within the files; leave out ..")
+            raise ValueError("folder must be inside the downloaded files; remove the ..")
         return self
 
 

@@ -4,71 +4,77 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from crossover.config.base import Described, Model
-from crossover.config.bodies import Blocks, Body
+from crossover.config.base import ConfigModel, TitledModel
+from crossover.config.bodies import BlockSelection, Body
 from crossover.config.inputs import Input
 
 Group = Literal["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]
 Preset = Literal["all", "frozen", "head"]
 
-# Presets of the trained parameters. `frozen` is the set of Lu et al. 2021 (section 2.2): attention and
-# feed-forward weights keep their values. `head` alone is their "output layer only" (a reservoir), and the probe of
-# Tamkin et al. 2020.
+# Presets of `trained`. `frozen` is the set of Lu et al. 2021 (section 2.2): attention and feed-forward weights are
+# frozen. `head` alone is their "output layer only" (a reservoir), and the probe of Tamkin et al. 2020.
 TRAINED_PRESETS: dict[str, tuple[Group, ...]] = {
     "all": ("head", "input", "positions", "norms", "attention", "feedforward", "embeddings"),
     "frozen": ("head", "input", "positions", "norms"),
     "head": ("head",),
 }
-IN_BLOCKS = {"norms", "attention", "feedforward"}  # the groups that every block has
+GROUPS_IN_BLOCKS = {"norms", "attention", "feedforward"}  # every block has parameters of these groups
 
 
-class LowRank(Model):
-    """Low-rank changes of linear layers (LoRA, Hu et al. 2022)."""
+class LoRA(ConfigModel):
+    """LoRA adapters of linear layers (Hu et al. 2022)."""
 
     rank: PositiveInt = 8
-    """Rank of a change."""
+    """Rank of the adapters."""
     alpha: PositiveFloat = 16
-    """Its weight is alpha / rank."""
+    """Scaling: an adapter's output is multiplied by alpha / rank."""
 
 
-class Part(Model):
-    """Parameters that are trained in a way of their own; what an earlier entry says of them does not count."""
+class TrainedPart(ConfigModel):
+    """Parameters that are trained with settings of their own, such as another learning rate."""
 
     groups: Annotated[list[Group], Field(min_length=1)]
-    """The groups that are meant."""
-    blocks: Blocks | None = None
-    """Only their parameters in these blocks; by default all, and those outside of blocks too."""
+    """Parameter groups."""
+    blocks: BlockSelection | None = None
+    """Restrict the groups to these blocks; by default all their parameters, inside and outside of blocks."""
     rate: PositiveFloat = 1.0
-    """Their learning rate, as a multiple of the run's."""
-    lora: LowRank | None = None
-    """Changes of low rank of their linear layers are trained, and their own weights are not."""
+    """Multiplier of the run's learning rate."""
+    lora: LoRA | None = None
+    """Train LoRA adapters of the groups' linear layers; the layers' own weights stay frozen."""
 
     @model_validator(mode="after")
-    def within_blocks(self) -> "Part":
-        """Only what every block has can be limited to some of them, and only linear layers have changes of low rank."""
+    def lora_needs_linear_layers(self) -> "TrainedPart":
+        """Raise if LoRA is set for groups without linear layers."""
         if self.lora and not set(self.groups) <= {"attention", "feedforward"}:
-            raise ValueError("lora is for the groups attention and feedforward; name others in an entry of their own")
-        outside = [group for group in self.groups if group not in IN_BLOCKS]
+            raise ValueError("lora is only for the groups attention and feedforward; put other groups in another entry")
+        return self
+
+    @model_validator(mode="after")
+    def blocks_need_groups_in_blocks(self) -> "TrainedPart":
+        """Raise if a group outside of blocks is restricted to some blocks."""
+        outside = [group for group in self.groups if group not in GROUPS_IN_BLOCKS]
         if self.blocks and outside:
-            raise ValueError(f"{outside[0]} lies outside of the blocks; name it in an entry without blocks")
+            raise ValueError(f"{outside[0]} is not part of the blocks; put it in another entry, without blocks")
         return self
 
 
-class Condition(Described):
-    """One entry of config/conditions.yaml: how a run uses its checkpoint."""
+class Condition(TitledModel):
+    """One entry of config/conditions.yaml: which weights to start from, how sequences enter, which weights are trained."""
 
     body: Body
-    """The weights inside: the checkpoint's, the architecture's own initialisation, or something between."""
+    """Initial weights of the transformer: the checkpoint's, the architecture's own initialisation, or a mixture."""
     input: Input = "new"
-    """How sequences enter: through a new layer, or through token embeddings of the checkpoint's size."""
-    trained: Preset | Annotated[list[Group | Preset | Part], Field(min_length=1)]
-    """The parameters that receive gradients: a preset, or a list of groups, presets and parts of groups."""
+    """How sequences enter: through a `new` input layer, through the checkpoint's own token embeddings (`pretrained`), through
+    a random table of the same size (`re-embedded`), or through the pretrained embeddings of other tokens."""
+    trained: Preset | Annotated[list[Group | Preset | TrainedPart], Field(min_length=1)]
+    """Parameters to train: a preset, or a list of presets, groups, and parts with settings of their own. Later parts override
+    earlier ones, and parts override presets and groups. The preset `frozen` trains head, input, positions and norms."""
 
     @property
-    def trained_parts(self) -> tuple[Part, ...]:
-        """What is trained, presets resolved: whole groups in a fixed order, then the parts in theirs."""
+    def trained_parts(self) -> tuple[TrainedPart, ...]:
+        """Return the trained parts with presets resolved: whole groups first, in a fixed order, then parts as listed."""
         entries = [self.trained] if isinstance(self.trained, str) else self.trained
         named = {group for entry in entries if isinstance(entry, str) for group in TRAINED_PRESETS.get(entry, (entry,))}
         whole = [group for group in TRAINED_PRESETS["all"] if group in named]
-        parts = [entry for entry in entries if isinstance(entry, Part)]
-        return tuple(([Part(groups=whole)] if whole else []) + parts)
+        parts = [entry for entry in entries if isinstance(entry, TrainedPart)]
+        return tuple(([TrainedPart(groups=whole)] if whole else []) + parts)

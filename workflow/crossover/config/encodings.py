@@ -1,77 +1,83 @@
-"""Encodings: how an item becomes model input."""
+"""Encodings: how items become model input."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from crossover.config.base import Model
+from crossover.config.base import ConfigModel
 
 
-class SymbolsEncoding(Model):
-    """One position per symbol, from a fixed alphabet or from the symbols of the training split."""
+class SymbolsEncoding(ConfigModel):
+    """One position per symbol. The vocabulary is a fixed alphabet or the symbols of the training split."""
 
     kind: Literal["symbols"]
     alphabet: Literal["dna", "protein", "midi-pitch", "whitespace", "characters"]
-    """The vocabulary; `whitespace` collects the words of the training split, `characters` its characters."""
+    """Vocabulary: a fixed alphabet, or all words (`whitespace`) or characters (`characters`) of the training split."""
     max_length: PositiveInt
-    """Longer items are cut here; the share that is cut is reported."""
+    """Maximum number of symbols; longer items are truncated, and the fraction truncated is reported."""
 
 
-class KmersEncoding(Model):
+class KmersEncoding(ConfigModel):
     """One position per k-mer of DNA or protein."""
 
     kind: Literal["kmers"]
     alphabet: Literal["dna", "protein"]
-    """The letters; a k-mer with another letter is unknown."""
+    """Alphabet; a k-mer with any other letter is unknown."""
     k: Annotated[int, Field(ge=1, le=8)]
-    """Letters of a k-mer."""
+    """Letters per k-mer."""
     overlapping: bool = True
-    """Whether a k-mer starts at every letter, or at every k-th; letters at the end that fill none are counted."""
+    """Whether k-mers start at every letter. Otherwise they start at every k-th, and letters at the end that do not fill a
+    k-mer are dropped and counted."""
     max_length: PositiveInt
-    """K-mers at most; longer items are cut here, and the share that is cut is reported."""
+    """Maximum number of k-mers; longer items are truncated, and the fraction truncated is reported."""
 
     @model_validator(mode="after")
-    def can_be_held(self) -> "KmersEncoding":
-        """An embedding table has a row for every k-mer."""
+    def k_fits_alphabet(self) -> "KmersEncoding":
+        """Raise if the embedding table, with one row per k-mer, would be too large."""
         if self.alphabet == "protein" and self.k > 3:
-            raise ValueError("k must be at most 3 for protein, which gives 8,000 k-mers")
+            raise ValueError("k must be at most 3 for protein (8,000 k-mers)")
         return self
 
 
-class SubwordsEncoding(Model):
-    """The subwords of a Hugging Face tokenizer, with its special tokens; a reader of pairs gives both texts."""
+class SubwordsEncoding(ConfigModel):
+    """Subwords of a Hugging Face tokenizer, with its special tokens. If items are pairs of texts, both are encoded."""
 
     kind: Literal["subwords"]
     tokenizer: str = "checkpoint"
-    """`checkpoint` for that of the cell's checkpoint, the name of another checkpoint, or a path to a tokenizer.json."""
+    """`checkpoint` for the tokenizer of the cell's checkpoint, the name of another checkpoint, or a path to a
+    tokenizer.json."""
     max_length: PositiveInt
-    """Tokens at most, special ones included; longer items are cut, and the share that is cut is reported."""
+    """Maximum number of tokens, including special ones; longer items are truncated, and the fraction truncated is
+    reported."""
 
 
-class PatchesEncoding(Model):
-    """One position per patch of numbers: a rectangle of an image, or a run of a series."""
+class PatchesEncoding(ConfigModel):
+    """One position per patch of numbers: a rectangle of an image, or consecutive values of a series."""
 
     kind: Literal["patches"]
     patch: list[PositiveInt] = Field(min_length=1, max_length=2)
-    """Size of a patch: [rows, columns] or [length]; it must divide the item's shape."""
+    """Patch size: [rows, columns] for images, [length] for series. It must divide the item's shape."""
     pad: Annotated[int, Field(ge=0)] = 0
-    """Zeros added at each side of an image before it is cut."""
+    """Zero padding on each side of an image, in pixels, before it is cut into patches."""
     grayscale: bool = False
-    """Whether colours become their luma (ITU-R BT.601)."""
+    """Convert colour images to grayscale (luma of ITU-R BT.601)."""
     mean: list[float] | None = None
-    """Subtracted from each channel, of pixels as 0 to 1."""
+    """Mean of each channel, subtracted from pixels that are scaled to 0 to 1."""
     std: list[PositiveFloat] | None = None
-    """What each channel is then divided by."""
+    """Standard deviation of each channel, by which pixels are then divided."""
     augment: Literal["lu2021"] | None = None
-    """Change training images: random crop of the image padded by 4, horizontal flip, rotation by up to 20 degrees."""
+    """Augmentation of training images: random crop after padding by 4 pixels, horizontal flip, rotation by up to 20
+    degrees."""
 
 
-class EventsEncoding(Model):
-    """Four positions per note: time shift, pitch, duration and velocity, in steps of 10 ms (100 ms beyond 1 s) and of 4."""
+class EventsEncoding(ConfigModel):
+    """Four positions per note: time shift, pitch, duration and velocity. Times have steps of 10 ms (100 ms beyond 1 s),
+    velocities steps of 4."""
 
     kind: Literal["events"]
     max_length: Annotated[int, Field(ge=4)]
-    """Positions at most, whole notes; longer items are cut here, and the share that is cut is reported."""
+    """Maximum number of positions; longer items are truncated after a whole note, and the fraction truncated is
+    reported."""
 
 
 Encoding = Annotated[

@@ -1,37 +1,38 @@
-"""Inputs: how sequences enter a body, as the conditions of config/conditions.yaml name it."""
+"""Inputs: how sequences enter the model, as named by the conditions of config/conditions.yaml."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from crossover.config.base import Model
+from crossover.config.base import ConfigModel
 
 
-class ShiftInput(Model):
-    """The pretrained embeddings of other tokens: the one by `by` further on, as in a ring (Kao & Lee 2021)."""
+class ShiftInput(ConfigModel):
+    """Pretrained embeddings of other tokens: token ids are shifted by a constant, modulo the vocabulary size (Kao & Lee
+    2021)."""
 
     kind: Literal["shift"]
     by: PositiveInt
-    """How far."""
+    """Number added to each token id."""
 
 
-class PermutationInput(Model):
-    """The pretrained embeddings of other tokens: a permutation of all (Kao & Lee 2021, `random_shift`)."""
+class PermutationInput(ConfigModel):
+    """Pretrained embeddings of other tokens: token ids are permuted at random (Kao & Lee 2021, `random_shift`)."""
 
     kind: Literal["permutation"]
     seed: int = 0
-    """Seed of the permutation."""
+    """Random seed of the permutation."""
 
 
-class TableInput(Model):
-    """The pretrained embeddings of other tokens: Kao & Lee's (2021) table.
+class TableInput(ConfigModel):
+    """Pretrained embeddings of other tokens: token ids are mapped by the table of Kao & Lee (2021).
 
-    The tokens become a permutation of those from 1000 on, the last 1000 become 0 to 999.
+    The last 1000 ids become 0 to 999; all others become a random permutation of the ids from 1000 on.
     """
 
     kind: Literal["table"]
     seed: int = 100
-    """Seed of the permutation; theirs cannot be drawn again, since it was not seeded."""
+    """Random seed of the permutation. The published table cannot be reproduced, since it was drawn without a seed."""
 
 
 Input = (

@@ -1,4 +1,4 @@
-"""Read the files of config/, and say in one sentence what is wrong with them."""
+"""Load and validate the files of config/; errors are reported in one sentence."""
 
 import difflib
 import re
@@ -25,7 +25,7 @@ SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader
 
 
 class _UniqueKeyLoader(SafeLoader):
-    """YAML takes the last of two equal keys in silence; here that is an error."""
+    """Raise an error for duplicate keys, of which YAML itself silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -35,7 +35,7 @@ class _UniqueKeyLoader(SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise yaml.MarkedYAMLError(
-                    problem="a list or mapping cannot be a key; put quotes around text that has braces",
+                    problem="a list or mapping cannot be a key; put quotes around text with braces",
                     problem_mark=key_node.start_mark,
                 )
             if key in seen:
@@ -56,59 +56,59 @@ def read_yaml(path: Path) -> Any:
     """Read one YAML file.
 
     Raises:
-        UserError: the file is missing, is not text, is not YAML, or has a key twice.
+        UserError: the file is missing, is not text or not YAML, or has duplicate keys.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserError(f"{path}{line} is not valid YAML: {error.problem}; correct that line.") from error
+        raise UserError(f"{path}{line} is not valid YAML: {error.problem}; fix that line.") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2026-02-30
-        raise UserError(f"{path} is not YAML text ({error}); write it as UTF-8 YAML.".replace("\n", " ")) from error
+        raise UserError(f"{path} is not YAML text ({error}); save it as YAML in UTF-8.".replace("\n", " ")) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def chosen_study(study: str | None) -> str:
-    """The study that a command is about: the one that was named, or the one in config/config.yaml."""
+    """Return the named study, or else the one in config/config.yaml."""
     return study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study
 
 
-def parse(shape: Any, value: Any, where: str) -> Any:
-    """Check `value` against a type of this package.
+def parse(model: Any, value: Any, where: str) -> Any:
+    """Validate `value`, and return it as an instance of a model of this package.
 
     Args:
-        shape: a model class, or a union of them.
-        value: what the YAML file holds.
-        where: the file (and key) that the error names.
+        model: a model class, or a union of them.
+        value: the content of the YAML file.
+        where: the file (and key) for error messages.
 
     Raises:
-        UserError: the first thing that is wrong, with the nearest known name for an unknown key.
+        UserError: the value is invalid; the message names the first problem and, for an unknown key, the nearest known one.
     """
     try:
-        return _adapter(shape).validate_python(value)
+        return _adapter(model).validate_python(value)
     except ValidationError as error:
-        raise UserError(_sentence(error, shape, where)) from error
+        raise UserError(_first_problem(error, model, where)) from error
 
 
-def _sentence(error: ValidationError, shape: Any, where: str) -> str:
-    # An unknown key explains a missing one ("titel" and no "title"), so it is named first. Of a union's branches,
-    # the one that was understood furthest is meant; a mapping or a list is never meant as a word.
+def _first_problem(error: ValidationError, model: Any, where: str) -> str:
+    # An unknown key explains a missing one ("titel" and no "title"), so it comes first. Of the branches of a union, the
+    # one that parsed furthest was probably intended; a mapping or a list was never intended as a literal.
     def rank(problem: Any) -> tuple[bool, bool, int]:
-        no_word = problem["type"] == "literal_error" and isinstance(problem["input"], dict | list)
-        return no_word, problem["type"] != "extra_forbidden", -len(problem["loc"])
+        not_literal = problem["type"] == "literal_error" and isinstance(problem["input"], dict | list)
+        return not_literal, problem["type"] != "extra_forbidden", -len(problem["loc"])
 
     problem = min(error.errors(), key=rank)
-    models = _schema(shape).get("$defs", {})
-    # What names a branch of a union (list[...], the name of a model) is nothing that the file has.
+    models = _schema(model).get("$defs", {})
+    # pydantic's location also names branches of unions (list[...], a model's name), which are not in the file.
     place = [part for part in problem["loc"] if "[" not in str(part) and part not in models]
     location = [str(part) for part in place]
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(shape, tuple(place[:-1]))
+        known = _keys_at(model, tuple(place[:-1]))
         inside = f" in {'.'.join(location[:-1])}" if location[:-1] else ""
         return f"{where}: unknown key {location[-1]}{inside}; {nearest(location[-1], known)}"
     if problem["type"] in {"union_tag_not_found", "union_tag_invalid"}:
-        return f"{where}: {_kind_sentence(problem, location, shape)}"
+        return f"{where}: {_kind_problem(problem, location, model)}"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = (
@@ -120,32 +120,32 @@ def _sentence(error: ValidationError, shape: Any, where: str) -> str:
     return f"{where}: {key}: {message}{given}."
 
 
-def _kind_sentence(problem: Any, location: list[str], shape: Any) -> str:
-    """What is wrong with the `kind` that says which model a mapping follows."""
+def _kind_problem(problem: Any, location: list[str], model: Any) -> str:
+    """Describe a missing or unknown `kind`, which selects the model that a mapping is validated with."""
     inside = f" in {'.'.join(location)}" if location else ""
     if problem["type"] == "union_tag_invalid":
         kinds = re.findall("'([^']+)'", problem["ctx"]["expected_tags"])
         return f"unknown kind {problem['ctx']['tag']}{inside}; {nearest(problem['ctx']['tag'], kinds)}"
-    strangers = sorted(str(key) for key in set(problem["input"]) - _keys_at(shape, problem["loc"]))
-    for stranger in strangers:
-        if difflib.get_close_matches(stranger, ["kind"]):
-            return f"unknown key {stranger}{inside}; did you mean kind?"
-    return f"the key kind is missing{inside}; it says which of the settings apply."
+    unknown = sorted(str(key) for key in set(problem["input"]) - _keys_at(model, problem["loc"]))
+    for key in unknown:
+        if difflib.get_close_matches(key, ["kind"]):
+            return f"unknown key {key}{inside}; did you mean kind?"
+    return f"the key kind is missing{inside}; it determines which other keys apply."
 
 
 @cache
-def _schema(shape: Any) -> dict[str, Any]:
-    return TypeAdapter(shape).json_schema()
+def _schema(model: Any) -> dict[str, Any]:
+    return TypeAdapter(model).json_schema()
 
 
 @cache
-def _adapter(shape: Any) -> TypeAdapter:
-    return TypeAdapter(shape)
+def _adapter(model: Any) -> TypeAdapter:
+    return TypeAdapter(model)
 
 
-def _keys_at(shape: Any, location: tuple[Any, ...]) -> set[str]:
-    """The keys that are known at one place of a model, found through its JSON Schema."""
-    schema = _schema(shape)
+def _keys_at(model: Any, location: tuple[Any, ...]) -> set[str]:
+    """Return the known keys at one place of a model, according to its JSON Schema."""
+    schema = _schema(model)
     definitions = schema.get("$defs", {})
 
     def options(node: dict[str, Any]) -> list[dict[str, Any]]:
@@ -176,43 +176,43 @@ def _keys_at(shape: Any, location: tuple[Any, ...]) -> set[str]:
 
 
 def known_names(folder: str) -> list[str]:
-    """The names defined by the YAML files of one folder of config/."""
+    """Return the names of the YAML files in one folder of config/."""
     return sorted(path.stem for path in (CONFIG / folder).glob("*.yaml"))
 
 
 def load_config(values: dict[str, Any]) -> Config:
-    """Check what config/config.yaml and `--config` give together."""
+    """Validate the settings of config/config.yaml and `--config` together."""
     return parse(Config, values, "config/config.yaml or --config")
 
 
 def load_study(name: str) -> tuple[str, Study]:
-    """Find a study by its name in config/studies/, or by the path of its file.
+    """Load a study by its name in config/studies/, or by the path of its file.
 
     Returns:
-        The study's name (the file's stem, which names its folder under results/studies/) and the study.
+        The study's name (the stem of its file, which names its folder under results/studies/) and the study.
     """
     path = Path(name)
     by_path = path.suffix in {".yaml", ".yml"}
     stem = path.stem if by_path else name
     if (by_path or name in known_names("studies")) and not re.fullmatch(NAME, stem):
         raise UserError(
-            f"{name}: a study's file name becomes a folder name; use at most 60 lower-case letters, digits and dashes."
+            f"{name}: the file name of a study also names a folder; use at most 60 lower-case letters, digits and dashes."
         )
     return stem, parse(Study, read_yaml(path), name) if by_path else _load("studies", name, Study, "unknown study")
 
 
 def load_task(name: str, where: str | None = None) -> Task:
-    """config/tasks/<name>.yaml, which `where` asked for, such as `study demo`, or else the user."""
+    """Load config/tasks/<name>.yaml. Error messages begin with `where`, such as `study demo`, which refers to the task."""
     return _load("tasks", name, Task, f"{where}: unknown task" if where else "unknown task")
 
 
 def load_checkpoint(name: str, where: str | None = None) -> Checkpoint:
-    """config/checkpoints/<name>.yaml, which `where` asked for, such as `study demo`, or else the user."""
+    """Load config/checkpoints/<name>.yaml. Error messages begin with `where`, which refers to the checkpoint."""
     return _load("checkpoints", name, Checkpoint, f"{where}: unknown checkpoint" if where else "unknown checkpoint")
 
 
 def load_conditions(names: list[str], study: str) -> dict[str, Condition]:
-    """The named entries of config/conditions.yaml, which a study asked for."""
+    """Load the entries of config/conditions.yaml that a study names."""
     path = CONFIG / "conditions.yaml"
     conditions = parse(dict[Name, Condition], read_yaml(path), str(path))
     for name in names:
@@ -221,8 +221,8 @@ def load_conditions(names: list[str], study: str) -> dict[str, Condition]:
     return {name: conditions[name] for name in names}
 
 
-def _load(folder: str, name: str, shape: Any, unknown: str) -> Any:
+def _load(folder: str, name: str, model: Any, unknown: str) -> Any:
     path = CONFIG / folder / f"{name}.yaml"
     if name not in known_names(folder):
         raise UserError(f"{unknown} {name}; {nearest(name, known_names(folder))}")
-    return parse(shape, read_yaml(path), str(path))
+    return parse(model, read_yaml(path), str(path))

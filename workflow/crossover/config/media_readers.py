@@ -4,101 +4,104 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from crossover.config.base import Model
-from crossover.config.text_readers import Files, LabelTable
+from crossover.config.base import ConfigModel
+from crossover.config.text_readers import FileReader, LabelTable
 
 
-class OwnSplits(Model):
-    """A reader of data that comes in splits."""
+class PresplitReader(ConfigModel):
+    """Base of readers of data that are published in splits."""
 
     @property
-    def gives_split(self) -> bool:
-        """The data says which split an item belongs to."""
+    def defines_splits(self) -> bool:
+        """Return whether the data define the split of each item: always."""
         return True
 
 
-class Labelled(Model):
-    """Files that are labelled by their folder or in a table."""
+class LabelledFilesReader(ConfigModel):
+    """Base of readers of files that are labelled by their folder or in a table."""
 
     labels: LabelTable | None = None
-    """A table of labels, whose items are paths of files relative to it; by default each folder is a class."""
+    """Table of labels, whose items are file paths relative to the table; by default each folder is a class."""
     split_folders: bool = False
-    """Whether the outermost folders are train, validation (or valid, val, dev) and test; the split is then `by: given`."""
+    """Whether the outermost folders are the splits: train, validation (or valid, val, dev) and test. Needs
+    `split.by: given`."""
 
     @property
-    def gives_split(self) -> bool:
-        """Whether the folders say which split an item belongs to."""
+    def defines_splits(self) -> bool:
+        """Return whether the folders define the split of each item."""
         return self.split_folders
 
 
-class Pieces(Model):
-    """How MIDI files are cut into segments of notes in the order of (onset, pitch)."""
+class SegmentOptions(ConfigModel):
+    """How MIDI files are cut into segments of notes, ordered by onset and pitch."""
 
     segment: PositiveInt = 48
-    """Notes in a segment; those left over at the end of a piece are dropped."""
+    """Notes per segment; notes left over at the end of a piece are dropped."""
     maximum_segments: PositiveInt | Literal["all"] = 6
-    """Segments taken from one piece at most."""
+    """Maximum number of segments per piece."""
     content: Literal["pitches", "notes"] = "pitches"
-    """Pitches alone, or for encoding.kind events whole notes: time shift, pitch, duration and velocity."""
+    """`pitches` only, or whole `notes` (time shift, pitch, duration and velocity) for the encoding `events`."""
     damaged: Literal["skip", "refuse"] = "skip"
-    """What is done with a file that is no whole MIDI file; what is skipped is named on the task's card."""
+    """How to handle files that are not complete MIDI files: `skip` them and list them on the task's card, or `refuse` the
+    dataset."""
 
 
-class MidiReader(Pieces, Labelled):
+class MidiReader(SegmentOptions, LabelledFilesReader):
     """MIDI files, cut into segments of notes."""
 
     kind: Literal["midi"]
 
 
-class MaestroReader(Pieces, OwnSplits):
-    """MAESTRO's performances by composer, in its own splits, cut into segments of notes."""
+class MaestroReader(SegmentOptions, PresplitReader):
+    """MAESTRO performances labelled by composer, in MAESTRO's own splits, cut into segments of notes."""
 
     kind: Literal["maestro"]
     minimum_pieces: PositiveInt = 1
-    """Composers with fewer performances are left out."""
+    """Drop composers with fewer performances."""
 
 
-class IdxReader(OwnSplits):
-    """MNIST's four IDX files, or others of such names, in their own splits."""
+class IdxReader(PresplitReader):
+    """MNIST's four IDX files, or others with the same names, in their own splits."""
 
     kind: Literal["idx"]
 
 
-class CifarReader(OwnSplits):
+class CifarReader(PresplitReader):
     """CIFAR-10's Python batches, in their own splits."""
 
     kind: Literal["cifar-batches"]
 
 
-class Images(Model):
-    """How images of any format that Pillow reads are read."""
+class ImageOptions(ConfigModel):
+    """How image files are read, in any format that Pillow supports."""
 
     colour: bool = True
-    """Whether images are read in colour (red, green, blue) or in gray."""
+    """Whether to read images in colour (red, green, blue) or in grayscale."""
     resize: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = None
-    """[rows, columns] to which all are brought; without it they must be of one size."""
+    """Resize all images to [rows, columns]; without it they must all have the same size."""
     damaged: Literal["refuse", "skip"] = "refuse"
-    """What is done with a file that is no whole image; what is skipped is named on the task's card."""
+    """How to handle files that are not complete images: `skip` them and list them on the task's card, or `refuse` the
+    dataset."""
 
 
-class ImageFolderReader(Images, Labelled):
+class ImageFolderReader(ImageOptions, LabelledFilesReader):
     """Image files."""
 
     kind: Literal["image-folder"]
 
 
-class ImageColumns(Model):
-    """Which column of a Parquet file holds what."""
+class ImageColumns(ConfigModel):
+    """Columns of a Parquet file of images."""
 
     image: str
-    """The bytes of an image file, alone or beside its path, as the Hugging Face hub keeps them."""
+    """Image file as bytes, alone or together with its path, as the Hugging Face hub stores them."""
     target: str
     """Class label or number."""
     group: str | None = None
-    """What must stay in one split; by default the item."""
+    """Group: items of one group stay in the same split. By default each item is its own group."""
 
 
-class ImageTableReader(Images, Files):
+class ImageTableReader(ImageOptions, FileReader):
     """One image per row of a Parquet file."""
 
     kind: Literal["image-table"]

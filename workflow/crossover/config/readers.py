@@ -1,10 +1,10 @@
-"""Readers: how raw files, or a generator, become labelled sequences."""
+"""Readers: how labelled sequences are read from raw files, or generated."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from crossover.config.base import Model
+from crossover.config.base import ConfigModel
 from crossover.config.media_readers import (
     CifarReader,
     IdxReader,
@@ -16,8 +16,8 @@ from crossover.config.media_readers import (
 from crossover.config.text_readers import FastaReader, ListopsFileReader, TableReader, ThreeLineReader
 
 
-class Sizes(Model):
-    """Items of each split of a generated task."""
+class SplitSizes(ConfigModel):
+    """Number of items in each split of a generated task."""
 
     train: PositiveInt
     """Training items."""
@@ -26,77 +26,82 @@ class Sizes(Model):
     test: PositiveInt
     """Test items."""
 
+    @property
+    def total(self) -> int:
+        """Return the number of items in all splits."""
+        return self.train + self.validation + self.test
 
-class DigitsReader(Model):
-    """scikit-learn's digits: 8 x 8 pixels, ten classes."""
+
+class DigitsReader(ConfigModel):
+    """scikit-learn's handwritten digits: 8 x 8 pixels, ten classes."""
 
     kind: Literal["digits"]
 
 
-class ListopsReader(Model):
-    """Nested list operations (Nangia & Bowman 2018), generated, brackets kept."""
+class ListopsReader(ConfigModel):
+    """Generated nested list operations (ListOps, Nangia & Bowman 2018), with brackets."""
 
     kind: Literal["listops"]
     max_depth: PositiveInt
-    """Deepest nesting."""
+    """Maximum nesting depth."""
     max_args: Annotated[int, Field(ge=2)]
-    """Most arguments of an operator."""
+    """Maximum number of arguments per operator."""
     min_length: PositiveInt
-    """Shortest sequence kept, in symbols."""
+    """Minimum sequence length, in symbols."""
     max_length: PositiveInt
-    """Longest sequence kept, in symbols."""
-    sizes: Sizes
-    """Items of each split."""
+    """Maximum sequence length, in symbols."""
+    sizes: SplitSizes
+    """Number of items in each split."""
     seed: int = 0
-    """Seed of the generator."""
+    """Random seed of the generator."""
 
 
-class BitMemoryReader(Model):
-    """Recall a masked bit string among several shown before (Lu et al. 2021, section 3.1)."""
+class BitMemoryReader(ConfigModel):
+    """Bit memory: recall a partly masked bit string that was shown before, among others (Lu et al. 2021, section 3.1)."""
 
     kind: Literal["bit-memory"]
     strings: PositiveInt
-    """Strings shown."""
+    """Number of bit strings shown."""
     bits: PositiveInt
-    """Bits of a string."""
-    sizes: Sizes
-    """Items of each split."""
+    """Bits per string."""
+    sizes: SplitSizes
+    """Number of items in each split."""
     seed: int = 0
-    """Seed of the generator."""
+    """Random seed of the generator."""
 
 
-class BitXorReader(Model):
-    """The elementwise XOR of two bit strings (Lu et al. 2021, section 3.1)."""
+class BitXorReader(ConfigModel):
+    """Bit XOR: the elementwise XOR of two bit strings (Lu et al. 2021, section 3.1)."""
 
     kind: Literal["bit-xor"]
     bits: PositiveInt
-    """Bits of a string."""
-    sizes: Sizes
-    """Items of each split."""
+    """Bits per string."""
+    sizes: SplitSizes
+    """Number of items in each split."""
     seed: int = 0
-    """Seed of the generator."""
+    """Random seed of the generator."""
 
 
-class SpliceSimReader(Model):
-    """Simulated DNA around splice sites, drawn from published position weights, with decoys."""
+class SpliceSimReader(ConfigModel):
+    """Simulated DNA around splice sites, drawn from published position weight matrices, with decoys."""
 
     kind: Literal["splice-sim"]
     flank: Annotated[int, Field(ge=14)] = 30
-    """Nucleotides on each side of the boundary of exon and intron; the published tables reach 14."""
-    sizes: Sizes
-    """Items of each split."""
+    """Nucleotides on each side of the exon-intron boundary; the published tables cover 14."""
+    sizes: SplitSizes
+    """Number of items in each split."""
     seed: int = 0
-    """Seed of the generator."""
+    """Random seed of the generator."""
 
 
-class FoldsSimReader(Model):
+class FoldsSimReader(ConfigModel):
     """Simulated proteins of four structural classes."""
 
     kind: Literal["folds-sim"]
-    sizes: Sizes
-    """Items of each split."""
+    sizes: SplitSizes
+    """Number of items in each split."""
     seed: int = 0
-    """Seed of the generator."""
+    """Random seed of the generator."""
 
 
 Reader = Annotated[

@@ -4,133 +4,146 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, create_model, field_validator, model_validator
 
-from crossover.config.base import Described, Model, Name
+from crossover.config.base import ConfigModel, Name, TitledModel
 
 
-class Training(Model):
-    """How a run is trained."""
+class Training(ConfigModel):
+    """How runs are trained."""
 
     batch_size: PositiveInt = 32
-    """Items of a step."""
+    """Examples per optimizer step."""
     micro_batch: PositiveInt | None = None
-    """Items computed at once where memory is short: the gradient of a step is summed over its parts; by default all."""
+    """Micro-batch size for gradient accumulation; the gradient is the same. By default the whole batch."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Numbers of the matrix products; with bf16 weights and their updates stay fp32 (automatic mixed precision)."""
+    """Compute dtype. bf16 is autocast: weights and updates stay fp32."""
     max_steps: PositiveInt = 2000
-    """Optimizer steps at most."""
+    """Maximum number of optimizer steps."""
     evaluate_every: PositiveInt = 50
-    """Steps between evaluations on the whole validation split."""
+    """Optimizer steps between evaluations on the whole validation split."""
     patience: PositiveInt = 10
-    """Evaluations without a better validation score before a run stops early."""
+    """Early stopping: number of evaluations without a better validation score."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """AdamW's weight decay."""
+    """Weight decay of AdamW."""
     gradient_clip: PositiveFloat = 1.0
-    """Largest norm of the gradient."""
+    """Maximum gradient norm."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Dropout in the body; by default the checkpoint's own."""
+    """Dropout probability in the body; by default the checkpoint's own."""
 
 
-# Every field of Training, each optional: what is absent is taken from the study's `training`. The merged
-# settings are validated as a Training again, so limits need not be repeated here.
+# Every field of Training, each optional: missing ones are taken from the study's `training`. The merged settings are
+# validated as a Training again, so limits need not be repeated here.
 _OPTIONAL: dict[str, Any] = {
     name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
     for name, field in Training.model_fields.items()
 }
 TrainingOverride = create_model(
     "TrainingOverride",
-    __base__=Model,
-    __doc__="Training settings of one task; what is absent is taken from the study's `training`.",
+    __base__=ConfigModel,
+    __doc__="Training settings of one task. Missing keys are taken from the study's `training`.",
     **_OPTIONAL,
 )
 
 
-class Hardware(Model):
-    """What a run needs. It does not enter the identity of a run."""
+class Hardware(ConfigModel):
+    """Resources of a run. They are not part of its hash, so changing them recomputes nothing."""
 
     gpu: Annotated[int, Field(ge=0, le=1)] = 1
-    """GPUs of a run; with 0 it runs on the CPU even where there is a GPU."""
+    """Number of GPUs per run; with 0 it runs on the CPU even if there is a GPU."""
     threads: PositiveInt = 1
-    """CPU threads of a run."""
+    """CPU threads per run."""
     memory_mb: PositiveInt | None = None
-    """Memory of a run for the scheduler of a cluster, times the number of the attempt; by default estimated."""
+    """Memory to request from the cluster's scheduler, in MB, times the number of the attempt; by default estimated."""
     minutes: PositiveInt | None = None
-    """Time of a run for the scheduler of a cluster, times the number of the attempt; by default estimated."""
+    """Time limit to request from the cluster's scheduler, in minutes, times the number of the attempt; by default
+    estimated."""
 
 
 AnalysisKind = Literal["similarity", "heads", "probing", "attention", "optimisation"]
 
 
-class Analysis(Model):
-    """An analysis of other tasks or checkpoints than the study's."""
+class Analysis(ConfigModel):
+    """An analysis with tasks or checkpoints other than the study's."""
 
     kind: AnalysisKind
-    """Layers compared by CKA and CCA, heads matched, layers probed, attention maps, or how easily models can be trained."""
+    """`similarity`: compare layers of two models by CKA and CCA. `heads`: match attention heads of two models. `probing`:
+    linear probes of each layer. `attention`: attention maps. `optimisation`: how easily the model can be trained."""
     tasks: list[Name] = Field(default=[])
-    """Names of files in config/tasks/, whose items are read; by default the study's."""
+    """Tasks whose items are used: names of files in config/tasks/. By default the study's."""
     checkpoints: list[Name] = Field(default=[])
     """Names of files in config/checkpoints/; by default the study's."""
 
 
-class Study(Described):
+class Study(TitledModel):
     """config/studies/NAME.yaml: every task x checkpoint x condition is a cell."""
 
     question: str
-    """The question that the report answers."""
+    """Question that the report answers."""
     tasks: list[Name] = Field(min_length=1)
     """Names of files in config/tasks/."""
     checkpoints: list[Name] = Field(min_length=1)
     """Names of files in config/checkpoints/."""
     conditions: list[Name] = Field(min_length=1)
-    """Names from config/conditions.yaml."""
+    """Names of entries in config/conditions.yaml."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    """Seeds of the final runs."""
+    """Random seeds of the final runs."""
     learning_rates: list[PositiveFloat] = Field(min_length=1)
-    """Rates to choose from; with more than one, each cell's rate is selected on validation data."""
+    """Candidate learning rates. With more than one, the rate of each cell is selected on the validation split."""
     sweep_seed: Annotated[int, Field(ge=0)] = 1000
-    """Seed of the runs that select the rate; not one of `seeds`, so that final scores are fresh."""
+    """Random seed of the sweep that selects learning rates. It must not be one of `seeds`, so that the final scores are
+    independent of the selection."""
     training: Training = Training()
     """Training settings of all runs."""
     training_by_task: dict[Name, TrainingOverride] = Field({})  # type: ignore[valid-type]
-    """Exceptions for some tasks."""
+    """Training settings that override `training` for some tasks."""
     hardware: Hardware = Hardware()
-    """What a run needs."""
+    """Resources of each run."""
     analyses: list[AnalysisKind | Analysis] = Field([])
-    """What is asked of the models before they are fine-tuned: of each checkpoint, with each body and input of `conditions`."""
+    """Analyses of the models before fine-tuning: each checkpoint with each body and input of `conditions`."""
 
     @field_validator("tasks", "checkpoints", "conditions", "seeds", "learning_rates", "analyses")
     @classmethod
-    def no_repeats(cls, values: list) -> list:
-        """A name or number listed twice is a slip."""
+    def entries_are_unique(cls, values: list) -> list:
+        """Raise if a name or number is listed twice."""
         repeated = {str(value) for value in values if values.count(value) > 1}
         if repeated:
             raise ValueError(f"listed twice: {', '.join(sorted(repeated))}")
         return values
 
     @model_validator(mode="after")
-    def consistent(self) -> "Study":
-        """Settings that contradict each other are refused."""
+    def sweep_seed_is_not_final(self) -> "Study":
+        """Raise if learning rates are selected with the seed of a final run."""
         if len(self.learning_rates) > 1 and self.sweep_seed in self.seeds:
             raise ValueError(f"sweep_seed {self.sweep_seed} must not be one of seeds")
+        return self
+
+    @model_validator(mode="after")
+    def overrides_are_valid(self) -> "Study":
+        """Raise unless the training settings of each task are within their limits."""
         for task in self.training_by_task:
             try:
                 self.training_of(task)
             except ValidationError as error:
                 problem = error.errors()[0]
                 raise ValueError(f"training_by_task.{task}.{problem['loc'][0]}: {problem['msg'].lower()}") from error
-        strangers = sorted(set(self.training_by_task) - set(self.tasks))
-        if strangers:
-            raise ValueError(f"training_by_task names {strangers[0]}, which is not one of tasks")
+        return self
+
+    @model_validator(mode="after")
+    def overrides_name_tasks(self) -> "Study":
+        """Raise if training settings are given for a task that the study does not have."""
+        others = sorted(set(self.training_by_task) - set(self.tasks))
+        if others:
+            raise ValueError(f"training_by_task names {others[0]}, which is not one of tasks")
         return self
 
     def training_of(self, task: str) -> Training:
-        """The training settings of one task, its exceptions applied."""
+        """Return the training settings of one task, with its overrides applied."""
         override = self.training_by_task.get(task)
         changed: dict[str, Any] = override.model_dump(exclude_none=True) if override else {}
         return Training(**{**self.training.model_dump(), **changed})
 
 
-class Config(Model):
+class Config(ConfigModel):
     """config/config.yaml, and the keys of `snakemake --config`."""
 
     study: str = "demo"
-    """A name in config/studies/, or the path of a study file."""
+    """Name of a file in config/studies/, or the path of a study file."""

@@ -1,1 +1,1 @@
-"""Labelled sequences made into the arrays that a model reads."""
+"""Encodings: labelled sequences made into the arrays that models read."""

@@ -1,4 +1,4 @@
-"""DNA and proteins as ids of k-mers: words of k letters, overlapping or one after the other."""
+"""DNA and proteins as ids of k-mers: words of k letters, overlapping or not."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from crossover.alphabets import ALPHABETS, UNKNOWN
+from crossover.config.encodings import KmersEncoding
 from crossover.encodings.encoder import (
     Encoded,
-    Items,
-    Settings,
+    ItemBatches,
     column,
     id_type,
     positions_within,
@@ -19,75 +19,77 @@ from crossover.encodings.encoder import (
     truncate,
 )
 from crossover.encodings.letters import code_points, letter_ids
+from crossover.specs.descriptions import Card, EncoderFacts
 
 LEFT_OVER = "letters at an end that fill no k-mer"
 
 
 @dataclass(frozen=True)
 class KmerEncoder:
-    """K-mers in the order of their letters; those with any other letter share the last id.
+    """K-mers, numbered in the order of their letters; those with any other letter share the last id.
 
     Overlapping k-mers start at every letter, as in DNABERT (Ji et al. 2021), others at every k-th; letters at the end that
-    fill no k-mer are left out and counted. A sequence shorter than k is one unknown k-mer.
+    do not fill a k-mer are dropped and counted. A sequence shorter than k is one unknown k-mer.
 
     Attributes:
         letters: the letters of known k-mers.
-        other: the letter that `decode` gives for those of unknown ones.
-        k: letters of a k-mer.
-        overlapping: whether one starts at every letter.
-        longest: k-mers that are kept of a sequence.
+        other: the letter that `decode` returns for those of unknown ones.
+        k: letters per k-mer.
+        overlapping: whether k-mers start at every letter.
+        max_length: maximum number of k-mers of a sequence.
     """
 
     letters: str
     other: str
     k: int
     overlapping: bool
-    longest: int
+    max_length: int
 
     @property
     def unknown(self) -> int:
-        """The id of all k-mers with another letter."""
-        return len(self.letters) ** self.k
+        """Return the id of all k-mers with another letter."""
+        known: int = len(self.letters) ** self.k
+        return known
 
     @cached_property
-    def vocabulary(self) -> list[str]:
-        """The k-mers, and last what stands for unknown ones."""
-        return [*map("".join, product(self.letters, repeat=self.k)), UNKNOWN]
+    def vocabulary(self) -> tuple[str, ...]:
+        """Return the k-mers, and last the symbol for unknown ones."""
+        return (*map("".join, product(self.letters, repeat=self.k)), UNKNOWN)
 
     @property
-    def facts(self) -> Settings:
-        """The vocabulary."""
-        return {"kind": "kmers", "vocabulary": self.vocabulary, "width": None}
+    def facts(self) -> EncoderFacts:
+        """Return the vocabulary."""
+        return EncoderFacts(kind="kmers", vocabulary=self.vocabulary)
 
     def encode(self, table: pa.Table) -> Encoded:
-        """Ids of the k-mers: numbers of k digits, one digit for each letter."""
+        """Return ids of k-mers: numbers of k digits, one digit per letter."""
         points, letters = code_points(column(table, "sequence"))
         digits = letter_ids(points, self.letters, len(self.letters), fold_case=True)
         short = letters < self.k
         left_over = np.where(short, letters, self.k - 1 if self.overlapping else letters % self.k)
-        starts_kmer = np.ones(len(digits), dtype=bool)  # or lies in one, where they do not overlap
+        starts_kmer = np.ones(len(digits), dtype=bool)  # or, if they do not overlap, is in one
         starts_kmer[np.repeat(np.cumsum(letters) - left_over, left_over) + positions_within(left_over)] = False
         ids = self._overlapping_ids(digits)[starts_kmer] if self.overlapping else self._ids(digits[starts_kmer])
         counts = np.where(short, 1, letters - left_over if self.overlapping else letters // self.k)
         if short.any():
             known, ids = ids, np.full(counts.sum(), self.unknown, dtype=ids.dtype)
             ids[np.repeat(~short, counts)] = known
-        truncated = int((counts > self.longest).sum())
-        ids, kept = truncate(ids, counts, self.longest)
+        truncated = int((counts > self.max_length).sum())
+        ids, kept = truncate(ids, counts, self.max_length)
         lost = 0 if self.overlapping else int(left_over[~short].sum())
         return Encoded(ids, kept, truncated, int((ids == self.unknown).sum()), {LEFT_OVER: lost})
 
     def _overlapping_ids(self, digits: np.ndarray) -> np.ndarray:
-        """The id of the k-mer that starts at each letter; of the last ones, which reach beyond the end, any."""
+        """Return the id of the k-mer that starts at each letter; any id for the last ones, which reach beyond the end."""
         padded = np.append(digits, np.zeros(self.k - 1, digits.dtype))
         ids = self._number([padded[place : place + len(digits)] for place in range(self.k)])
-        foreign = np.flatnonzero(digits == len(self.letters))
-        reached = foreign[:, None] - np.arange(self.k)
+        unknown = np.flatnonzero(digits == len(self.letters))
+        reached = unknown[:, None] - np.arange(self.k)
         ids[reached[reached >= 0]] = self.unknown
         return ids
 
     def _ids(self, digits: np.ndarray) -> np.ndarray:
-        """The ids of k-mers one after the other."""
+        """Return the ids of k-mers that do not overlap."""
         ids = self._number(list(digits.reshape(-1, self.k).T))
         ids[np.flatnonzero(digits == len(self.letters)) // self.k] = self.unknown
         return ids
@@ -100,17 +102,17 @@ class KmerEncoder:
         return ids
 
     def decode(self, values: np.ndarray) -> str:
-        """The letters of one item; those of an unknown k-mer as N or X."""
+        """Return the letters of one item; those of an unknown k-mer as N or X."""
         words = [self.other * self.k if index == self.unknown else self.vocabulary[index] for index in values]
         return words[0] + "".join(word[-1] for word in words[1:]) if self.overlapping else "".join(words)
 
 
-def make_encoder(settings: Settings, card: Settings, training: Items) -> KmerEncoder:
-    """The encoder of k-mers of DNA or protein.
+def make_encoder(encoding: KmersEncoding, card: Card, training: ItemBatches) -> KmerEncoder:
+    """Return the encoder of k-mers of DNA or proteins.
 
     Raises:
-        UserError: the sequences are no text.
+        UserError: the sequences are not text.
     """
     require_type(card, training, "kmers", "large_string")
-    alphabet = ALPHABETS[settings["alphabet"]]
-    return KmerEncoder(alphabet[:-1], alphabet[-1], settings["k"], settings["overlapping"], settings["max_length"])
+    alphabet = ALPHABETS[encoding.alphabet]
+    return KmerEncoder(alphabet[:-1], alphabet[-1], encoding.k, encoding.overlapping, encoding.max_length)

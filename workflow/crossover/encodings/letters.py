@@ -1,4 +1,4 @@
-"""Single letters as ids of an alphabet, all texts at once."""
+"""Convert letters to ids of an alphabet, for all texts at once."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 
 def code_points(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """The letters of all texts as Unicode code points, uint8 or uint32 [letters of all], and their number, int64 [texts]."""
+    """Return the letters of all texts as code points, uint8 or uint32 [letters of all], and their numbers, int64 [texts]."""
     text = pc.cast(texts, pa.large_binary())
     _, offsets, content = text.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
@@ -18,12 +18,12 @@ def code_points(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def letter_ids(points: np.ndarray, letters: str, unknown: int, fold_case: bool) -> np.ndarray:
-    """The place of each code point in `letters`, uint8 or uint16; `unknown` for all others.
+    """Return the index in `letters` of each code point, uint8 or uint16; `unknown` for all others.
 
     Args:
-        points: as `code_points` gives them.
+        points: from `code_points`.
         letters: the alphabet.
-        unknown: the id of what is not in it.
+        unknown: the id of everything that is not in it.
         fold_case: whether lower case is read as upper case.
     """
     as_bytes = points.dtype == np.uint8 and unknown < 256
@@ -32,6 +32,6 @@ def letter_ids(points: np.ndarray, letters: str, unknown: int, fold_case: bool) 
         known = np.frombuffer(case.encode("utf-32-le"), dtype=np.uint32)
         held = known < len(ids)
         ids[known[held]] = np.flatnonzero(held)
-    if as_bytes:  # several times as fast as to take them by number
+    if as_bytes:  # several times as fast as indexing
         return np.frombuffer(points.tobytes().translate(ids.tobytes()), dtype=np.uint8)
     return np.take(ids, points)

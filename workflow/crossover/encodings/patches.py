@@ -1,18 +1,22 @@
 """Images and series of numbers as patches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 import pyarrow as pa
 
-from crossover.encodings.encoder import Encoded, Items, Settings, column, list_lengths, require_type
+from crossover.config.encodings import PatchesEncoding
+from crossover.encodings.encoder import Encoded, ItemBatches, column, list_lengths, require_type
 from crossover.errors import UserError
+from crossover.specs.descriptions import Card, EncodedImage, EncoderFacts, Scaling
 
-BRIGHTEST = 255  # of a pixel stored as a byte
+MAX_BYTE = 255  # the brightest pixel
+IMAGE_SETTINGS = ("pad", "grayscale", "mean", "std", "augment")
 
 
-def cut_images(pixels: np.ndarray, patch: list[int]) -> np.ndarray:
+def cut_images(pixels: np.ndarray, patch: Sequence[int]) -> np.ndarray:
     """Cut images of one size into rectangles.
 
     Args:
@@ -20,8 +24,8 @@ def cut_images(pixels: np.ndarray, patch: list[int]) -> np.ndarray:
         patch: rows and columns of a patch.
 
     Returns:
-        [images * patches, values of a patch]: the patches of an image from left to right and from top to bottom, the
-        pixels of a patch likewise, the channels of a pixel side by side.
+        [images * patches, values of a patch]: the patches of an image row by row, the pixels of a patch likewise, channels
+        last.
 
     Raises:
         UserError: the patch does not divide the image.
@@ -32,14 +36,14 @@ def cut_images(pixels: np.ndarray, patch: list[int]) -> np.ndarray:
             f"a patch of {_size(patch)} does not divide images of {height} x {width}; "
             "set encoding.patch to [rows, columns] that do."
         )
-    # A row of a patch is moved as one piece: several times as fast as pixel by pixel.
+    # A row of a patch is moved as one element: several times as fast as pixel by pixel.
     row = np.dtype(f"V{patch[1] * channels * pixels.itemsize}")
     grid = np.ascontiguousarray(pixels).reshape(images, height // patch[0], patch[0], width * channels).view(row)
     return np.ascontiguousarray(grid.swapaxes(2, 3)).view(pixels.dtype).reshape(-1, prod(patch) * channels)
 
 
-def paste_images(patches: np.ndarray, shape: list[int], patch: list[int]) -> np.ndarray:
-    """The inverse of `cut_images`.
+def paste_images(patches: np.ndarray, shape: Sequence[int], patch: Sequence[int]) -> np.ndarray:
+    """Put images together from patches: the inverse of `cut_images`.
 
     Args:
         patches: [images * patches, values of a patch].
@@ -53,16 +57,16 @@ def paste_images(patches: np.ndarray, shape: list[int], patch: list[int]) -> np.
     return np.ascontiguousarray(grid.swapaxes(2, 3)).reshape(-1, *shape)
 
 
-def cut_series(values: np.ndarray, lengths: np.ndarray, patch: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Cut series into runs.
+def cut_series(values: np.ndarray, lengths: np.ndarray, patch: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cut series into patches of consecutive values.
 
     Args:
         values: [values of all].
-        lengths: int64 [items], the values of each series.
-        patch: the values of a patch.
+        lengths: int64 [items], the number of values of each series.
+        patch: the number of values of a patch.
 
     Returns:
-        [patches of all, values of a patch], and the patches of each series, int64 [items].
+        [patches of all, values of a patch], and the number of patches of each series, int64 [items].
 
     Raises:
         UserError: the patch does not divide a series.
@@ -76,7 +80,7 @@ def cut_series(values: np.ndarray, lengths: np.ndarray, patch: list[int]) -> tup
 
 
 def to_gray(pixels: np.ndarray) -> np.ndarray:
-    """The luma of ITU-R BT.601, uint8 [images, rows, columns, 1], rounded as Pillow and torchvision round it.
+    """Return the luma of ITU-R BT.601, uint8 [images, rows, columns, 1], rounded as in Pillow and torchvision.
 
     Args:
         pixels: uint8 [images, rows, columns, 3], red, green and blue.
@@ -87,62 +91,70 @@ def to_gray(pixels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SeriesEncoder:
-    """Runs of a series of numbers."""
+    """Patches of consecutive values of a series.
 
-    patch: list[int]
+    Attributes:
+        patch: the number of values of a patch.
+    """
+
+    patch: Sequence[int]
 
     @property
-    def facts(self) -> Settings:
-        """The width of a patch."""
-        return {"kind": "patches", "vocabulary": None, "width": self.patch[0]}
+    def facts(self) -> EncoderFacts:
+        """Return the width of a patch."""
+        return EncoderFacts(kind="patches", width=self.patch[0])
 
     def encode(self, table: pa.Table) -> Encoded:
-        """Runs of each series."""
+        """Return the patches of each series."""
         values = column(table, "sequence")
         return Encoded(*cut_series(values.flatten().to_numpy(), list_lengths(values), self.patch))
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """The series of one item."""
+        """Return the series of one item."""
         return values.ravel()
 
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """Rectangles of images; pixels that are bytes are stored as bytes, and scaled when they are read.
+    """Rectangles of images. Pixels that are bytes are stored as bytes, and scaled when they are read.
 
     Attributes:
         patch: rows and columns of a patch.
         shape: rows, columns and channels of a raw image.
-        pad: rows and columns of zeros added at each side.
-        gray: whether colours become their luma.
-        scaling: `scale`, `mean` and `std` (one for each channel): training reads (value * scale - mean) / std.
-        augment: what changes training images, or None.
+        pad: rows and columns of zeros added on each side.
+        grayscale: whether colours are converted to luma.
+        scaling: how training reads pixels.
+        augment: the augmentation of training images; None for none.
     """
 
-    patch: list[int]
-    shape: list[int]
+    patch: Sequence[int]
+    shape: tuple[int, int, int]
     pad: int
-    gray: bool
-    scaling: Settings
+    grayscale: bool
+    scaling: Scaling
     augment: str | None
 
     @property
-    def encoded_shape(self) -> list[int]:
-        """Rows, columns and channels of an image as it is cut."""
+    def encoded_shape(self) -> tuple[int, int, int]:
+        """Return rows, columns and channels of an image when it is cut."""
         rows, columns, channels = self.shape
-        return [rows + 2 * self.pad, columns + 2 * self.pad, 1 if self.gray else channels]
+        return rows + 2 * self.pad, columns + 2 * self.pad, 1 if self.grayscale else channels
 
     @property
-    def facts(self) -> Settings:
-        """The width of a patch, and how values are read."""
-        shape = self.encoded_shape
-        facts = {"kind": "patches", "vocabulary": None, "width": prod(self.patch) * shape[2], "scaling": self.scaling}
-        return facts | {"image": {"shape": shape, "patch": self.patch, "augment": self.augment}}
+    def facts(self) -> EncoderFacts:
+        """Return the width of a patch, and how values are read."""
+        shape, (rows, columns) = self.encoded_shape, self.patch
+        return EncoderFacts(
+            kind="patches",
+            width=rows * columns * shape[2],
+            scaling=self.scaling,
+            image=EncodedImage(shape=shape, patch=(rows, columns), augment=self.augment),
+        )
 
     def encode(self, table: pa.Table) -> Encoded:
-        """Rectangles of each image."""
+        """Return the patches of each image."""
         pixels = column(table, "sequence").flatten().to_numpy().reshape(-1, *self.shape)
-        if self.gray:
+        if self.grayscale:
             pixels = to_gray(pixels)
         if self.pad:
             pixels = np.pad(pixels, ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)))
@@ -150,52 +162,54 @@ class ImageEncoder:
         return Encoded(patches, np.full(len(table), len(patches) // len(table), dtype=np.int64))
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """The pixels of one item, row by row, without the padding."""
+        """Return the pixels of one item, row by row, without the padding."""
         [image] = paste_images(values, self.encoded_shape, self.patch)
         rows, columns, _ = self.shape
-        return image[self.pad : self.pad + rows, self.pad : self.pad + columns].ravel()
+        pixels: np.ndarray = image[self.pad : self.pad + rows, self.pad : self.pad + columns].ravel()
+        return pixels
 
 
-def make_encoder(settings: Settings, card: Settings, training: Items) -> SeriesEncoder | ImageEncoder:
-    """The encoder of images where the card has a shape, else of series.
+def make_encoder(encoding: PatchesEncoding, card: Card, training: ItemBatches) -> SeriesEncoder | ImageEncoder:
+    """Return the encoder of images if the card has a shape, else that of series.
 
     Raises:
-        UserError: the sequences are no numbers, or a setting does not fit the images.
+        UserError: the sequences are not numbers, or a setting does not fit them.
     """
     require_type(card, training, "patches", "list<element: float>", "list<element: uint8>")
-    image_settings = [name for name in ("pad", "grayscale", "mean", "std", "augment") if settings[name]]
-    if card["shape"] is None:
-        if image_settings:
-            raise UserError(
-                f"encoding.{image_settings[0]} is for images, but task {card['task']!r} has series; leave it out."
-            )
-        return SeriesEncoder(settings["patch"])
-    shape = [*card["shape"], 1][:3]
+    if card.shape is None:
+        _refuse_image_settings(encoding, card)
+        return SeriesEncoder(encoding.patch)
+    rows, columns, channels = (*card.shape, 1)[:3]
     as_bytes = str(training.schema.field("sequence").type) == "list<element: uint8>"
-    if settings["grayscale"] and not (as_bytes and shape[2] == 3):
+    if encoding.grayscale and not (as_bytes and channels == 3):
         raise UserError(
-            f"encoding.grayscale needs colour images, but those of task {card['task']!r} have no three channels."
+            f"encoding.grayscale needs colour images, but those of task {card.task!r} do not have three channels."
         )
-    if settings["augment"] and not as_bytes:
-        raise UserError(f"encoding.augment needs pixels of 0 to 255, but those of task {card['task']!r} are numbers.")
-    channels = 1 if settings["grayscale"] else shape[2]
-    scaling = {
-        "scale": 1 / BRIGHTEST if as_bytes else 1.0,
-        "mean": _by_channel("mean", settings["mean"] or [0.0] * channels, channels),
-        "std": _by_channel("std", settings["std"] or [1.0] * channels, channels),
-    }
-    return ImageEncoder(
-        settings["patch"], shape, settings["pad"], settings["grayscale"], scaling, settings["augment"]
-    )  # fmt: skip
+    if encoding.augment and not as_bytes:
+        raise UserError(f"encoding.augment needs pixels of 0 to 255, but those of task {card.task!r} are numbers.")
+    encoded_channels = 1 if encoding.grayscale else channels
+    scaling = Scaling(
+        scale=1 / MAX_BYTE if as_bytes else 1.0,
+        mean=_by_channel("mean", encoding.mean or [0.0] * encoded_channels, encoded_channels),
+        std=_by_channel("std", encoding.std or [1.0] * encoded_channels, encoded_channels),
+    )
+    shape = rows, columns, channels
+    return ImageEncoder(encoding.patch, shape, encoding.pad, encoding.grayscale, scaling, encoding.augment)
 
 
-def _by_channel(name: str, values: list[float], channels: int) -> list[float]:
+def _refuse_image_settings(encoding: PatchesEncoding, card: Card) -> None:
+    for name in IMAGE_SETTINGS:
+        if getattr(encoding, name):
+            raise UserError(f"encoding.{name} is for images, but task {card.task!r} has series; remove it.")
+
+
+def _by_channel(name: str, values: list[float], channels: int) -> tuple[float, ...]:
     if len(values) != channels:
         raise UserError(
             f"encoding.{name} has {len(values)} values, but the images have {channels} channels; give one for each."
         )
-    return values
+    return tuple(values)
 
 
-def _size(numbers: list[int]) -> str:
+def _size(numbers: Sequence[int]) -> str:
     return " x ".join(map(str, numbers))

@@ -1,7 +1,8 @@
-"""Which module encodes which kind of encoding, and which one changes training images.
+"""Registry of the modules of each kind of encoding, and of each augmentation of training images.
 
-Adding an encoder is one module with `make_encoder(settings, card, training) -> Encoder`, and one line here. The modules are
-named rather than imported: tokens depend on the code of their own encoder alone, and runs on that of their own augmentation.
+To add an encoding, add a module with `make_encoder(encoding, card, training) -> Encoder`, a line here, and a model in
+config/encodings.py. Modules are listed by name and not imported: tokens depend only on the code of their own encoder, and runs
+only on that of their own augmentation.
 """
 
 ENCODERS = {

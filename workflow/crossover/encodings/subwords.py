@@ -1,4 +1,4 @@
-"""Text as the subwords of a Hugging Face tokenizer, with special tokens as its post-processor sets them."""
+"""Text as ids of the subwords of a Hugging Face tokenizer, with the special tokens that its post-processor adds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,18 +8,21 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from crossover.acquire.receipt import recorded_digests
-from crossover.encodings.encoder import Encoded, Items, Settings, column, id_type, require_type
+from crossover.config.encodings import SubwordsEncoding
+from crossover.encodings.encoder import Encoded, ItemBatches, column, id_type, require_type
 from crossover.encodings.tokenizer import read_tokenizer, separator_id, unknown_id
 from crossover.errors import UserError
 from crossover.files import check_file
+from crossover.specs.descriptions import Card, EncoderFacts
+from crossover.specs.tasks import TokenizerFile
 
 
 @dataclass(frozen=True)
 class SubwordEncoder:
-    """A tokenizer.
+    """Subwords of a tokenizer.
 
     Attributes:
-        tokenizer: as in tokenizer.json, with truncation set and without padding.
+        tokenizer: from tokenizer.json, with truncation and without padding.
         digest: SHA-256 of tokenizer.json.
     """
 
@@ -27,15 +30,15 @@ class SubwordEncoder:
     digest: str
 
     @property
-    def facts(self) -> Settings:
-        """The vocabulary in the order of the ids, which tokenizer it is, and what ends the first segment of a pair."""
+    def facts(self) -> EncoderFacts:
+        """Return the vocabulary in the order of the ids, the tokenizer's digest, and the id that separates pairs."""
         size = self.tokenizer.get_vocab_size()
-        tokens = [self.tokenizer.id_to_token(index) or "" for index in range(size)]
-        facts = {"kind": "subwords", "vocabulary": tokens, "width": None, "tokenizer": self.digest}
-        return facts | {"separator": separator_id(self.tokenizer)}
+        tokens = tuple(self.tokenizer.id_to_token(index) or "" for index in range(size))
+        separator = separator_id(self.tokenizer)
+        return EncoderFacts(kind="subwords", vocabulary=tokens, tokenizer=self.digest, separator=separator)
 
     def encode(self, table: pa.Table) -> Encoded:
-        """Ids of texts, or of pairs of texts."""
+        """Return ids of texts, or of pairs of texts."""
         texts = column(table, "sequence").to_pylist()
         if "second" in table.column_names:
             texts = list(zip(texts, column(table, "second").to_pylist(), strict=True))
@@ -48,33 +51,37 @@ class SubwordEncoder:
         return Encoded(ids.astype(id_type(self.tokenizer.get_vocab_size())), lengths, truncated, missing)
 
     def decode(self, values: np.ndarray) -> str:
-        """The text of one item as the tokenizer writes it, without special tokens."""
-        return self.tokenizer.decode(values.tolist())
+        """Return the text of one item as the tokenizer writes it, without special tokens."""
+        text: str = self.tokenizer.decode(values.tolist())
+        return text
 
 
-def make_encoder(settings: Settings, card: Settings, training: Items) -> SubwordEncoder:
-    """The encoder with the tokenizer in `settings["tokenizer"]`: `file`, and `sha256` unless it is made here.
+def make_encoder(
+    encoding: SubwordsEncoding, card: Card, training: ItemBatches, tokenizer: TokenizerFile
+) -> SubwordEncoder:
+    """Return the encoder with a tokenizer.
 
     Raises:
-        UserError: the sequences are no text, or the tokenizer cannot be read.
+        UserError: the sequences are not text, or the tokenizer cannot be read.
     """
     require_type(card, training, "subwords", "large_string")
-    path, digest = _checked(settings["tokenizer"])
-    tokenizer = read_tokenizer(path)
-    special = tokenizer.num_special_tokens_to_add("second" in training.schema.names)
-    if settings["max_length"] <= special:
+    path, digest = _verify(tokenizer)
+    loaded = read_tokenizer(path)
+    special = loaded.num_special_tokens_to_add("second" in training.schema.names)
+    if encoding.max_length <= special:
         raise UserError(
-            f"encoding.max_length is {settings['max_length']}, but {path} adds {special} special tokens; use more than that."
+            f"encoding.max_length is {encoding.max_length}, but {path} adds {special} special tokens; use more than that."
         )
-    tokenizer.enable_truncation(settings["max_length"])
-    return SubwordEncoder(tokenizer, digest)
+    loaded.enable_truncation(encoding.max_length)
+    return SubwordEncoder(loaded, digest)
 
 
-def _checked(tokenizer: Settings) -> tuple[Path, str]:
-    path = Path(tokenizer["file"])
-    if "sha256" in tokenizer:
-        return check_file(path, tokenizer["sha256"], "this was planned with"), tokenizer["sha256"]
-    record, digests = recorded_digests(path.parent, tokenizer.get("receipt"))
+def _verify(tokenizer: TokenizerFile) -> tuple[Path, str]:
+    """Return the path of a tokenizer and its digest, which was recorded when it was planned, made or downloaded."""
+    path = Path(tokenizer.file)
+    if tokenizer.sha256 is not None:
+        return check_file(path, tokenizer.sha256, "this was planned with"), tokenizer.sha256
+    record, digests = recorded_digests(path.parent, tokenizer.receipt)
     if path.name not in digests:
-        raise UserError(f"{record} lists no {path}; choose another encoding, or name a tokenizer.")
+        raise UserError(f"{record} does not list {path}; choose another encoding, or name a tokenizer.")
     return check_file(path, digests[path.name], f"{record} describes", record.parent), digests[path.name]

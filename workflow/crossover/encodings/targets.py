@@ -1,33 +1,34 @@
 """Targets as arrays."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossover.config.encodings import Encoding, PatchesEncoding
+from crossover.config.tasks import Target
 from crossover.errors import UserError
+from crossover.specs.descriptions import EncodedTarget
 
-Settings = dict[str, Any]
 TargetEncoder = Callable[[pa.Array], np.ndarray]
 
 
-def make_target_encoder(target: Settings, encoding: Settings, training: pa.Array) -> tuple[TargetEncoder, Settings]:
-    """The function that encodes the targets of a split, and what `encoding.json` says about it.
+def make_target_encoder(target: Target, encoding: Encoding, training: pa.Array) -> tuple[TargetEncoder, EncodedTarget]:
+    """Return the function that encodes the targets of a split, and what `encoding.json` says of them.
 
-    Classes become int64 [items], their numbers in the order of names. Numbers become float32 [items], standardised by
-    mean and standard deviation of the training split. Bits become int8 [items, positions, bits].
+    Classes become int64 [items], their indices in sorted order. Numbers become float32 [items], standardised by mean and
+    standard deviation of the training split. Bits become int8 [items, positions, bits].
 
     Args:
-        target: what is predicted, as the task's card says.
-        encoding: the settings of the encoding, since bits are read out patch by patch, as they came in.
+        target: what is predicted.
+        encoding: of the sequences, since bits are read out patch by patch.
         training: targets of the training split.
 
     Raises:
-        UserError: bits do not fit the patches, or all training targets are one number.
+        UserError: bits do not fit the patches, or all training targets are the same number.
     """
-    match target["kind"]:
+    match target.kind:
         case "bits":
             return _bits(target, encoding, training)
         case "number":
@@ -35,29 +36,29 @@ def make_target_encoder(target: Settings, encoding: Settings, training: pa.Array
     return _classes(target, training)
 
 
-def _classes(target: Settings, training: pa.Array) -> tuple[TargetEncoder, Settings]:
+def _classes(target: Target, training: pa.Array) -> tuple[TargetEncoder, EncodedTarget]:
     classes = sorted(training.unique().to_pylist())
     known = pa.array(classes, training.type)
-    facts = {**target, "classes": classes}
-    return (lambda column: pc.index_in(column, known).to_numpy().astype(np.int64)), facts
+    encoded = EncodedTarget(**dict(target), classes=tuple(classes))
+    return (lambda column: pc.index_in(column, known).to_numpy().astype(np.int64)), encoded
 
 
-def _numbers(target: Settings, training: pa.Array) -> tuple[TargetEncoder, Settings]:
+def _numbers(target: Target, training: pa.Array) -> tuple[TargetEncoder, EncodedTarget]:
     values = training.to_numpy()
     mean, deviation = float(values.mean()), float(values.std())
     if deviation == 0:
         raise UserError(f"all training targets are {mean:g}, so there is nothing to learn; correct the raw files.")
-    facts = {**target, "mean": mean, "deviation": deviation}
-    return (lambda column: ((column.to_numpy() - mean) / deviation).astype(np.float32)), facts
+    encoded = EncodedTarget(**dict(target), mean=mean, deviation=deviation)
+    return (lambda column: ((column.to_numpy() - mean) / deviation).astype(np.float32)), encoded
 
 
-def _bits(target: Settings, encoding: Settings, training: pa.Array) -> tuple[TargetEncoder, Settings]:
+def _bits(target: Target, encoding: Encoding, training: pa.Array) -> tuple[TargetEncoder, EncodedTarget]:
     total = len(training[0])
-    patch = encoding["patch"] if encoding["kind"] == "patches" else []
+    patch = encoding.patch if isinstance(encoding, PatchesEncoding) else []
     if len(patch) != 1 or total % patch[0]:
         raise UserError(
             f"targets of {total} bits need encoding.kind patches with a patch of [length] that divides {total}."
         )
     bits = patch[0]
-    facts = {**target, "positions": total // bits, "bits": bits}
-    return (lambda column: column.flatten().to_numpy().reshape(-1, total // bits, bits)), facts
+    encoded = EncodedTarget(**dict(target), positions=total // bits, bits=bits)
+    return (lambda column: column.flatten().to_numpy().reshape(-1, total // bits, bits)), encoded

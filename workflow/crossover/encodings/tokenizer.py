@@ -1,4 +1,4 @@
-"""What the workflow asks of a tokenizer.json of the Hugging Face tokenizers library."""
+"""Read a tokenizer.json of the Hugging Face tokenizers library, and find its special ids."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,20 @@ from crossover.errors import UserError
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """Read a tokenizer.json; what it says of padding and truncation is for other uses, and left out.
+    """Read a tokenizer.json, without its settings for padding and truncation.
 
-    A text that spells a special token, such as "[SEP]", is a text like any other.
+    A text that contains a special token, such as "[SEP]", is encoded like any other text.
 
     Raises:
-        UserError: it is none.
+        UserError: the file is not a tokenizer.
     """
     if path.read_bytes().strip() == b"null":  # as fetched where the hub has none
         raise UserError(f"{path}: this checkpoint has no tokenizer.json; choose another encoding, or name a tokenizer.")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for whatever it cannot read
+    except Exception as error:  # the library raises bare Exception
         raise UserError(
-            f"{path} is no tokenizer of the Hugging Face tokenizers library ({error}); make or fetch it again."
+            f"{path} is not a tokenizer of the Hugging Face tokenizers library ({error}); make or download it again."
         ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -31,14 +31,14 @@ def read_tokenizer(path: Path) -> Tokenizer:
 
 
 def unknown_id(tokenizer: Tokenizer) -> int | None:
-    """The id of what the vocabulary lacks, or None where bytes stand for all."""
+    """Return the id of unknown tokens; None if the tokenizer falls back to bytes and knows all."""
     model = json.loads(tokenizer.to_str())["model"]
     token = model.get("unk_token")
     return tokenizer.token_to_id(token) if token is not None else model.get("unk_id")
 
 
 def separator_id(tokenizer: Tokenizer) -> int | None:
-    """The id that ends the first segment of a pair of texts, or None where segments are not told apart.
+    """Return the id that ends the first segment of a pair of texts; None if the tokenizer does not mark segments.
 
     BERT adds to each token an embedding of its segment (Devlin et al. 2019, section 3.2).
     """

@@ -7,7 +7,7 @@ from crossover.errors import UserError
 from crossover.files import visible_files
 from crossover.guess.draft import Guess, are_classes, finish, start
 from crossover.guess.images import guess_images
-from crossover.tasks.items import SPLITS
+from crossover.specs.descriptions import SPLITS
 from crossover.tasks.readers.idx import FILE as IDX
 from crossover.tasks.readers.images import image_suffixes
 from crossover.tasks.readers.maestro import COMPOSER

@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from crossover.errors import UserError
 from crossover.guess.draft import LOOKED_AT, Guess, are_classes, are_numbers, finish, letters, predict
 from crossover.guess.images import guess_images
 from crossover.guess.text import Form
-from crossover.tasks.items import SPLITS
+from crossover.specs.descriptions import SPLITS
 from crossover.tasks.readers.image_table import bytes_of
 from crossover.tasks.readers.images import UNREADABLE
 from crossover.tasks.readers.raw import SPLIT_NAMES
@@ -96,7 +97,7 @@ def _labels(table: pd.DataFrame, columns: dict[str, Any]) -> list[str]:
 
 def _head(path: Path, form: Form) -> tuple[dict[Any, list[Any]], list[Any]]:
     """The first values of each column, as the reader of tables reads them, and the columns that cannot be named."""
-    settings = PLAIN | form.settings
+    settings = replace(PLAIN, **form.settings)
     names = column_names(path, settings)
     usable = [name for name in names if name != "" and names.count(name) == 1 and not SURROGATE.search(str(name))]
     rows = [row for _, row in itertools.islice(read_rows(path, usable, settings), LOOKED_AT)]

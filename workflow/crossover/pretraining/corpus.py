@@ -42,7 +42,7 @@ def read_documents(receipt: Path) -> list[str]:
     """
     content = read_receipt(receipt)
     documents: list[str] = []
-    for file in content.files:
+    for file in content.paths:
         path = content.root / file
         match path.suffix:
             case ".py" if path.name == "topics.py":

@@ -1,11 +1,98 @@
 """What stages say of the things that they have made: cards, encodings, checkpoints, metrics, provenance."""
 
-from typing import Any, Literal
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict
 
 from crossover.config.tasks import Target
 from crossover.specs.base import Record, Sealed
 
-Split = Literal["train", "validation", "test"]
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class SkippedInput(Record):
+    """An input that gave no item, and why."""
+
+    input: str
+    reason: str
+
+
+class ReceiptFile(Record):
+    """One raw file, by its path relative to the folder of all."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class DownloadedSource(Record):
+    """One file as it was downloaded, before it was unpacked, and the publisher's address."""
+
+    name: str
+    url: str
+    bytes: int
+    sha256: str
+
+
+class FileSummary(Record):
+    """What a card says of many files: their number, and the SHA-256 of the JSON list of them."""
+
+    number: int
+    sha256: str
+
+
+class Origin(Record):
+    """Where the raw files of a task are from, as its card says it.
+
+    Attributes:
+        name: of the dataset.
+        kind: of the dataset.
+        origin: in words, or as addresses.
+        version: of the package, release or commit, or the SHA-256 of a user's own files.
+        subset: what part of the published data the files are, in words, or None when they are all of it.
+        files: what was downloaded, before it was unpacked, or else the raw files.
+    """
+
+    name: str
+    kind: str
+    origin: str
+    version: str | None
+    subset: str | None
+    files: tuple[ReceiptFile | DownloadedSource, ...] | FileSummary
+
+
+class Receipt(Sealed):
+    """dataset.json: which raw files of a dataset were acquired, and from where.
+
+    Attributes:
+        name: of the dataset.
+        kind: of the dataset.
+        origin: in words, or as addresses.
+        version: of the package, release or commit, or the SHA-256 of a user's own files.
+        subset: what part of the published data the files are, in words, or None when they are all of it.
+        skipped: inputs that could not be converted.
+        sources: what was downloaded, before it was unpacked; None where nothing was.
+        root: the folder that the files are in.
+        files: in the order of their paths.
+    """
+
+    name: str
+    kind: str
+    origin: str
+    version: str | None
+    subset: str | None = None
+    skipped: tuple[SkippedInput, ...] = ()
+    sources: tuple[DownloadedSource, ...] | None = None
+    root: Path
+    files: tuple[ReceiptFile, ...]
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of the files relative to `root`, in order."""
+        return tuple(file.path for file in self.files)
 
 
 class Floor(Record):
@@ -25,18 +112,15 @@ class Lengths(Record):
     maximum: float
 
 
-class Card(Sealed):
-    """card.json: the facts of a task's data that a reader of a result must know.
+class ItemStatistics(Record):
+    """What is measured of a task's items.
 
     Attributes:
-        task: its name.
-        licence: of the data, where the spec says it.
-        origin: of its raw files; None for a generator.
         target: what is predicted.
         unit: of one position of a sequence, in the plural.
         simulated: whether the sequences imitate a real domain.
         shape: rows, columns and channels of images; None for sequences.
-        skipped: inputs that gave no item, with `input` and `reason`.
+        skipped: inputs that gave no item.
         notes: how the items came about.
         counts: items that a policy changed or dropped, by what was done.
         items: by split.
@@ -46,26 +130,37 @@ class Card(Sealed):
         duplicates: by split, items whose sequence another item before them in that split has.
         leakage: by split, items whose sequence an item of an earlier split has.
         floor: of the task's metric.
+    """
+
+    target: Target
+    unit: str
+    simulated: bool
+    shape: tuple[int, ...] | None
+    skipped: tuple[SkippedInput, ...]
+    notes: tuple[str, ...]
+    counts: dict[str, int]
+    items: dict[SplitName, int]
+    groups: dict[SplitName, int]
+    classes: dict[SplitName, dict[str, int]] | None
+    lengths: dict[SplitName, Lengths]
+    duplicates: dict[SplitName, int]
+    leakage: dict[SplitName, int]
+    floor: Floor
+
+
+class Card(ItemStatistics, Sealed):
+    """card.json: the facts of a task's data that a reader of a result must know.
+
+    Attributes:
+        task: its name.
+        licence: of the data, where the spec says it.
+        origin: of its raw files; None for a generator.
         sha256: of the splits' files.
     """
 
     task: str
     licence: str | None = None
-    origin: dict[str, Any] | None
-    target: Target
-    unit: str
-    simulated: bool
-    shape: tuple[int, ...] | None
-    skipped: tuple[dict[str, str], ...]
-    notes: tuple[str, ...]
-    counts: dict[str, int]
-    items: dict[Split, int]
-    groups: dict[Split, int]
-    classes: dict[Split, dict[str, int]] | None
-    lengths: dict[Split, Lengths]
-    duplicates: dict[Split, int]
-    leakage: dict[Split, int]
-    floor: Floor
+    origin: Origin | None
     sha256: dict[str, str]
 
 
@@ -142,11 +237,11 @@ class EncodingDescription(EncoderFacts, Sealed):
 
     target: EncodedTarget
     longest: int
-    items: dict[Split, int]
-    truncated: dict[Split, float]
-    truncated_items: dict[Split, int]
-    unknown: dict[Split, int]
-    counts: dict[Split, dict[str, int]]
+    items: dict[SplitName, int]
+    truncated: dict[SplitName, float]
+    truncated_items: dict[SplitName, int]
+    unknown: dict[SplitName, int]
+    counts: dict[SplitName, dict[str, int]]
     floor: float
     sha256: dict[str, str]
 
@@ -161,7 +256,9 @@ class CorpusSize(Record):
 
 
 class CheckpointDescription(Sealed):
-    """checkpoint.json: which files a checkpoint consists of."""
+    """checkpoint.json: which files a checkpoint consists of; what else its kind says is not read."""
+
+    model_config = ConfigDict(extra="ignore")
 
     name: str
     sha256: dict[str, str]
@@ -169,6 +266,8 @@ class CheckpointDescription(Sealed):
 
 class HubDescription(CheckpointDescription):
     """Of a checkpoint that was fetched: where it is from."""
+
+    model_config = ConfigDict(extra="forbid")
 
     origin: str
 
@@ -201,6 +300,8 @@ class PretrainedDescription(CheckpointDescription, LanguageModelReport):
         best_step: the step of the lowest held-out loss, whose weights are kept.
         tokens_seen: in training.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     objective: str
     parameters: int

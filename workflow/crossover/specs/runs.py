@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from crossover.config.bodies import Body
-from crossover.config.conditions import Part
+from crossover.config.conditions import TrainedPart
 from crossover.config.inputs import Input
 from crossover.config.studies import Training
 from crossover.specs.base import Record, Sealed, Spec
@@ -52,7 +52,7 @@ class ModelSettings(Record):
     checkpoint: CheckpointFiles
     body: Body
     input: Input
-    trained: tuple[Part, ...]
+    trained: tuple[TrainedPart, ...]
 
     @property
     def dropout(self) -> float | None:

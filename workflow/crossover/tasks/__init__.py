@@ -1,1 +1,1 @@
-"""Raw files and generators made into labelled sequences with splits."""
+"""Tasks: labelled sequences in three splits, made from raw files or generated."""

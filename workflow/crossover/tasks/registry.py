@@ -1,8 +1,8 @@
-"""Which module reads which kind of task.
+"""Registry of the modules that read or generate the items of each kind of reader.
 
-Adding a reader is one module with `read(settings, receipt) -> Items`, and one line here. The modules are named
-rather than imported: a reader's own libraries load only when it runs, and the code that a task depends on is
-its own reader alone.
+To add a reader, add a module with `read(reader, receipt) -> Items`, a line here, and a model in config/readers.py. Modules
+are listed by name and not imported: a reader's own libraries load only when it runs, and a task depends only on the code of
+its own reader.
 """
 
 READERS = {
@@ -24,5 +24,5 @@ READERS = {
     "folds-sim": "crossover.tasks.generators.folds",
 }
 
-# What finds similar sequences for the splits that keep them on one side.
+# Clusters similar sequences, for splits that keep them together.
 CLUSTERING = "crossover.tasks.prepare.similarity"

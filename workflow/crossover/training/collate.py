@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crossover.encodings.tokens import Change, Tokens
+from crossover.encodings.tokens import Tokens, Transform
 
 
 def collate(
-    tokens: Tokens, indices: np.ndarray, device: torch.device, change: Change | None = None
+    tokens: Tokens, indices: np.ndarray, device: torch.device, transform: Transform | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return items as a model reads them.
 
@@ -16,14 +16,14 @@ def collate(
         tokens: a split.
         indices: the items, int [batch].
         device: where to put them.
-        change: applied to their stored values, such as an augmentation.
+        transform: applied to their stored values, such as an augmentation.
 
     Returns:
         values: symbols, int64 [batch, longest], or patches, float32 [batch, longest, width]; right padded.
         lengths: int64 [batch].
         targets: int64 [batch] or [batch, positions, bits], or float32 [batch].
     """
-    values, _, targets = tokens.gather(indices, change)
+    values, _, targets = tokens.gather(indices, transform)
     inputs = torch.from_numpy(values.astype(np.int64) if values.ndim == 2 else values).to(device)
     lengths = torch.from_numpy(tokens.lengths[indices]).to(device)
     wanted = targets if targets.dtype == np.float32 else targets.astype(np.int64)

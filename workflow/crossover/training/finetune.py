@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crossover.config.studies import Training
 from crossover.encodings.registry import AUGMENTATIONS
-from crossover.encodings.tokens import Change, Tokens
+from crossover.encodings.tokens import Tokens, Transform
 from crossover.files import sha256, write_json, write_parquet
 from crossover.models.build import SequenceModel, build_model, derived_seed
 from crossover.runs.files import write_provenance
@@ -146,7 +146,7 @@ def _loop_settings(training: Training, rate: float) -> LoopSettings:
     )
 
 
-def make_augmentation(encoding: EncodingDescription, seed: int) -> Callable[[int], Change | None]:
+def make_augmentation(encoding: EncodingDescription, seed: int) -> Callable[[int], Transform | None]:
     """Return, for each step, the augmentation of training images that the encoding asks for, or None."""
     image = encoding.image
     if image is None or image.augment is None:

@@ -1,1 +1,1 @@
-"""Moving bytes over a network, and checking them."""
+"""Transfer files over a network, and verify them."""

@@ -1,4 +1,4 @@
-"""The SHA-256 of downloads that no publisher gave one for: written down at the first download, binding ever after."""
+"""SHA-256 of downloads without a published one: recorded at the first download, and required from then on."""
 
 import fcntl
 from pathlib import Path
@@ -9,7 +9,7 @@ CHECKSUMS = "checksums.json"  # in resources/downloads/: URL to SHA-256
 
 
 def recorded_checksum(path: Path, url: str) -> str | None:
-    """The SHA-256 that the first download of `url` had, or None when there was none.
+    """Return the SHA-256 of the first download of `url`; None if there was none.
 
     Args:
         path: checksums.json.
@@ -22,9 +22,9 @@ def recorded_checksum(path: Path, url: str) -> str | None:
 
 
 def record_checksum(path: Path, url: str, digest: str) -> None:
-    """Write down the SHA-256 of a first download; others may be doing the same at this moment."""
+    """Record the SHA-256 of a first download, safely against concurrent processes."""
     with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # given up when the file is closed
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed
         known = read_json(path) if path.is_file() else {}
         if url not in known:
             write_json(path, known | {url: digest})

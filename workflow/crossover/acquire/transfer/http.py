@@ -1,7 +1,6 @@
-"""Bring one file here from the first of several places that has it: web servers, FTP servers, or a mirror's folder.
+"""Download a file from the first of several sources that has it: web servers, FTP servers, or a mirror's folder.
 
-pooch checks and places the file; what is here beside it is going on where a broken download stopped (HTTP ranges) and
-words for what went wrong.
+pooch verifies and stores the file; this module adds resuming of interrupted downloads (HTTP ranges) and clear errors.
 """
 
 import errno
@@ -19,42 +18,42 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from crossover.acquire.registry import UNFINISHED
+from crossover.acquire.acquired import UNFINISHED
 from crossover.errors import UserError
 from crossover.files import not_written, read_json, sha256, write_json
 
 log = logging.getLogger(__name__)
 pooch.get_logger().setLevel("WARNING")
 
-ATTEMPTS = 5  # of a request, and of a transfer that breaks off
-PAUSE = 1.0  # seconds before the second attempt; each further pause is twice as long
-LONGEST_PAUSE = 60  # seconds, whatever a busy server asks for
-TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
+ATTEMPTS = 5  # per request, and per interrupted transfer
+RETRY_DELAY = 1.0  # seconds before the second attempt; doubled for each further attempt
+MAX_RETRY_DELAY = 60  # seconds, even if a busy server asks for more
+TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of a response
 BUSY = (408, 429, 500, 502, 503, 504)
-CHUNK = 1 << 16  # what a slow line brings within seconds, so that the bar moves
+CHUNK = 1 << 16  # small enough for the progress bar to move on a slow connection
 NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 
 
-class PlaceError(Exception):
-    """A place did not give the file; the text goes on after the name of the place."""
+class SourceError(Exception):
+    """A source did not deliver the file. The message continues a sentence that begins with the source's address."""
 
 
-class BrokenTransferError(Exception):
-    """A transfer ended too early, and may go on."""
+class InterruptedTransferError(Exception):
+    """A transfer ended too early, and can be resumed."""
 
 
 def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | None, hint: str) -> None:
-    """Bring a file to `target`, unless it is there already.
+    """Download a file to `target`, unless it is already there.
 
     Args:
-        places: http(s) or ftp addresses, or paths, tried in turn.
-        target: where the file goes, whole or not at all.
-        digest: its SHA-256, or None when nobody knows.
-        size: its size in bytes, or None.
-        hint: what to do when no place has it.
+        places: http(s) or ftp addresses, or paths, tried in order.
+        target: path of the file; it is written completely or not at all.
+        digest: its SHA-256; None if unknown.
+        size: its size in bytes; None if unknown.
+        hint: advice for the error message.
 
     Raises:
-        UserError: no place has it, each with its reason; or it could not be written.
+        UserError: no source delivered the file (the message lists the reasons), or it could not be written.
     """
     if target.is_file() and (not digest or sha256(target) == digest):
         return
@@ -71,20 +70,20 @@ def fetch(places: Iterable[str], target: Path, digest: str | None, size: int | N
                 Path(found).replace(target)
             _partial(target).unlink(missing_ok=True)
             return
-        except PlaceError as error:
+        except SourceError as error:
             reasons.append(f"{place} {error}")
         except requests.RequestException as error:
-            reasons.append(f"{place} cannot be reached ({_cause(error)})")
+            reasons.append(f"{place} cannot be reached ({_root_cause(error)})")
         except (OSError, EOFError) as error:
             if isinstance(error, OSError) and error.errno in NOT_WRITTEN and error.filename != place:
                 raise not_written(target, error) from error
             reasons.append(f"{place} cannot be read ({error})")
         log.warning("%s", reasons[-1])
-    raise UserError(f"{target.name} could not be acquired: {'; '.join(reasons)}. {hint}")
+    raise UserError(f"{target.name} could not be downloaded: {'; '.join(reasons)}. {hint}")
 
 
-def _cause(error: BaseException) -> str:
-    """The innermost reason, which is the one that says something."""
+def _root_cause(error: BaseException) -> str:
+    """Return the message of the innermost exception, which is the informative one."""
     while error.__context__ is not None:
         error = error.__context__
     return str(error) or type(error).__name__
@@ -95,7 +94,7 @@ def _transfer(place: str, target: Path, output: Path, size: int | None) -> None:
     if place.startswith(("http://", "https://")):
         _download(place, target, size)
         _partial(target).replace(output)
-        _mark(target).unlink(missing_ok=True)
+        _partial_info(target).unlink(missing_ok=True)
     elif place.startswith("ftp://"):
         pooch.FTPDownloader(timeout=TIMEOUT[1])(place, str(output), None)
     else:
@@ -106,15 +105,15 @@ def _check(path: Path, name: str, digest: str | None, size: int | None) -> None:
     with path.open("rb") as stream:
         _refuse_page(stream.read(1024), name)
     if size and path.stat().st_size != size:
-        raise PlaceError(f"has {path.stat().st_size} bytes, not {size}")
+        raise SourceError(f"has {path.stat().st_size} bytes, not {size}")
     if digest and (found := sha256(path)) != digest:
-        raise PlaceError(f"has the SHA-256 {found}, not {digest}")
+        raise SourceError(f"has the SHA-256 {found}, not {digest}")
 
 
 def _refuse_page(start: bytes, name: str) -> None:
     is_page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
     if is_page and not name.lower().endswith((".html", ".htm", ".xhtml")):
-        raise PlaceError("gives a web page (HTML) instead of the file")
+        raise SourceError("returns a web page (HTML) instead of the file")
 
 
 # --- HTTP with ranges -------------------------------------------------------------------------------------
@@ -124,33 +123,33 @@ def _partial(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
 
-def _mark(target: Path) -> Path:
-    """Which version of which address a partial file is of."""
+def _partial_info(target: Path) -> Path:
+    """Return the path of the file that records the address and version of a partial file."""
     return target.with_name(f".{target.name}.part.json")
 
 
 def _download(url: str, target: Path, size: int | None) -> None:
-    """Download to the partial file, going on with what is there of the same version."""
+    """Download to the partial file, resuming it if it is of the same version."""
     with requests.Session() as session:
         retry = Retry(
             ATTEMPTS - 1,
-            backoff_factor=PAUSE,
+            backoff_factor=RETRY_DELAY,
             status_forcelist=BUSY,
             raise_on_status=False,
-            retry_after_max=LONGEST_PAUSE,
+            retry_after_max=MAX_RETRY_DELAY,
         )
         session.mount("http://", HTTPAdapter(max_retries=retry))
         session.mount("https://", HTTPAdapter(max_retries=retry))
         for attempt in range(ATTEMPTS):
             if attempt:
-                time.sleep(PAUSE * 2 ** (attempt - 1))
+                time.sleep(RETRY_DELAY * 2 ** (attempt - 1))
             try:
                 return _request(session, url, target, size)
-            except BrokenTransferError as error:
-                log.info("%s broke off (attempt %d): %s", url, attempt + 1, error)
+            except InterruptedTransferError as error:
+                log.info("%s was interrupted (attempt %d): %s", url, attempt + 1, error)
                 last = error
-    raise PlaceError(
-        f"broke off {ATTEMPTS} times ({last}); what was received is kept, and the next run goes on from there"
+    raise SourceError(
+        f"was interrupted {ATTEMPTS} times ({last}); the received part is kept, and the next run resumes there"
     )
 
 
@@ -158,41 +157,39 @@ def _request(session: requests.Session, url: str, target: Path, size: int | None
     part = _partial(target)
     have, headers = _range(url, target)
     with session.get(url, headers={"Accept-Encoding": "identity", **headers}, stream=True, timeout=TIMEOUT) as response:
-        goes_on = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        if response.status_code == 416 or (response.status_code == 206 and not goes_on):
+        resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if response.status_code == 416 or (response.status_code == 206 and not resumed):
             part.unlink(missing_ok=True)
-            raise BrokenTransferError("it has no such range")
+            raise InterruptedTransferError("the server does not have the requested range")
         if not response.ok:
-            raise PlaceError(f"answers {response.status_code} {response.reason}")
-        have = have if goes_on else 0
+            raise SourceError(f"returns {response.status_code} {response.reason}")
+        have = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         if size and total and size != total:
             _refuse_page(response.raw.read(1024), target.name)
-            raise PlaceError(f"has {total} bytes, not {size}")
-        if not goes_on:
-            part.unlink(
-                missing_ok=True
-            )  # before the mark is changed: an old part under a new mark would be gone on with
-            write_json(_mark(target), {"url": url, "validator": _validator(response)})
+            raise SourceError(f"has {total} bytes, not {size}")
+        if not resumed:
+            part.unlink(missing_ok=True)  # first, or a stale partial file would be resumed as the new version
+            write_json(_partial_info(target), {"url": url, "validator": _validator(response)})
         try:
             with (
-                part.open("ab" if goes_on else "wb") as stream,
+                part.open("ab" if resumed else "wb") as stream,
                 tqdm(desc=target.name, total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar,
             ):
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     stream.write(chunk)
                     bar.update(len(chunk))
         except HTTPError as error:
-            raise BrokenTransferError(str(error)) from error
+            raise InterruptedTransferError(str(error)) from error
 
 
 def _range(url: str, target: Path) -> tuple[int, dict[str, str]]:
-    """How many bytes are there already, and the headers that ask for the rest of the same version."""
-    part, mark = _partial(target), _mark(target)
-    if not (part.is_file() and mark.is_file()):
+    """Return the number of bytes already received, and the headers that request the rest of the same version."""
+    part, info = _partial(target), _partial_info(target)
+    if not (part.is_file() and info.is_file()):
         return 0, {}
-    known = read_json(mark)
+    known = read_json(info)
     have = part.stat().st_size
     if not have or known["url"] != url or not known["validator"]:
         return 0, {}
@@ -200,6 +197,6 @@ def _range(url: str, target: Path) -> tuple[int, dict[str, str]]:
 
 
 def _validator(response: requests.Response) -> str | None:
-    """What tells one version of a file from another: a strong ETag, else the time of its last change."""
+    """Return what identifies this version of the file: a strong ETag, or else the time of its last modification."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")

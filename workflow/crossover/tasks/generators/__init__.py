@@ -1,1 +1,1 @@
-"""Generators: items that are drawn."""
+"""Generators: items that are drawn at random."""

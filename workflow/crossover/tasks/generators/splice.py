@@ -1,17 +1,16 @@
 """Simulated DNA around splice sites."""
 
-from typing import Any
-
 import numpy as np
 
-from crossover.acquire.receipt import Receipt
+from crossover.config.readers import SpliceSimReader
+from crossover.specs.descriptions import Receipt
 from crossover.tasks.items import Items, generated_table
 
 LETTERS = "ACGT"
 
-# Per cent of A, C, G, T at the positions around primate splice sites: Senapathy, Shapiro & Harris (1990),
-# Methods in Enzymology 183:252-278, as given in exonerate's splice.c. Printed as integers, so
-# that some rows add up to 99 or 101.
+# Percentages of A, C, G, T at the positions around primate splice sites: Senapathy, Shapiro & Harris (1990),
+# Methods in Enzymology 183:252-278, as given in exonerate's splice.c. They are printed as integers, so that
+# some rows add up to 99 or 101.
 DONOR = np.array(  # positions -3 to -1 of the exon, +1 to +6 of the intron
     [
         [28, 40, 17, 14],
@@ -44,33 +43,32 @@ ACCEPTOR = np.array(  # positions -14 to -1 of the intron, +1 of the exon
         [28, 14, 47, 11],
     ]
 )
-# Composition (per cent of A, C, G, T) of the windows without a splice site, and number of windows of each class,
+# Composition (percentages of A, C, G, T) of the windows without a splice site, and number of windows of each class,
 # in the primate splice-junction set: Noordewier, Towell & Shavlik (1991), UCI repository, file splice.names.
 BACKGROUND = np.array([24.984, 25.077, 25.653, 24.273])
 CLASSES = {"EI": 767, "IE": 768, "N": 1655}
 
 
-def read(settings: dict[str, Any], receipt: Receipt | None) -> Items:
-    """Draw windows with a donor site (EI), an acceptor site (IE), or neither (N).
+def read(reader: SpliceSimReader, receipt: Receipt | None) -> Items:
+    """Generate windows with a donor site (EI), an acceptor site (IE), or neither (N).
 
-    The layout, the classes and their shares are those of the UCI primate splice-junction set. Every position
-    is drawn by itself from the published table of its site, and from the background elsewhere; real sites
-    have dependencies between positions, branch points and codons, which these lack. Half of the windows of N
-    have a GT where a donor has it, the others an AG where an acceptor has it, with background around it: the
-    two invariant letters by themselves tell nothing.
+    The layout, the classes and their shares are those of the UCI primate splice-junction set. Positions are drawn
+    independently: at a site from its published table, elsewhere from the background. Real sites have dependencies
+    between positions, branch points and codons, which these lack. Half of the windows of N have a GT where a donor
+    has it, the others an AG where an acceptor has it, with background around it, so that the two invariant letters
+    alone are not informative.
 
     Args:
-        settings: `flank` (nucleotides on each side of the boundary of exon and intron; 30 in the UCI set),
-            `sizes` and `seed`.
-        receipt: none.
+        reader: its settings; the `flank` of the UCI set is 30.
+        receipt: None; there are no raw files.
 
     Returns:
         One item per window; `sequence` is 2 x `flank` letters, `target` the class.
     """
-    rng = np.random.Generator(np.random.PCG64(settings["seed"]))
-    count = sum(settings["sizes"].values())
+    rng = np.random.Generator(np.random.PCG64(reader.seed))
+    count = reader.sizes.total
     classes = rng.choice(list(CLASSES), count, p=_shares(np.array(list(CLASSES.values()))))
-    boundary = settings["flank"]
+    boundary = reader.flank
     codes = _draw(rng, BACKGROUND, (count, 2 * boundary))
     donors, acceptors, neither = (np.flatnonzero(classes == name) for name in CLASSES)
     _place(codes, donors, boundary - 3, DONOR, rng)
@@ -80,7 +78,7 @@ def read(settings: dict[str, Any], receipt: Receipt | None) -> Items:
     _place(codes, neither[~decoys], boundary - 2, ACCEPTOR[12:14], rng)
     windows = np.array(list(LETTERS))[codes]
     return Items(
-        generated_table(settings["sizes"], ["".join(window) for window in windows], classes.tolist()),
+        generated_table(reader.sizes, ["".join(window) for window in windows], classes.tolist()),
         unit="nucleotides",
         simulated=True,
         notes=["simulated: independent positions, drawn from published tables of primate splice sites"],
@@ -88,7 +86,7 @@ def read(settings: dict[str, Any], receipt: Receipt | None) -> Items:
 
 
 def _place(codes: np.ndarray, rows: np.ndarray, start: int, table: np.ndarray, rng: np.random.Generator) -> None:
-    """Overwrite the positions from `start` on with draws from `table`, in these rows of `codes`."""
+    """Overwrite the positions from `start` on in these rows of `codes` with draws from `table`."""
     for offset, weights in enumerate(table):
         codes[rows, start + offset] = _draw(rng, weights, len(rows))
 
@@ -98,4 +96,5 @@ def _draw(rng: np.random.Generator, weights: np.ndarray, size: int | tuple[int, 
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:
-    return weights / weights.sum()
+    shares: np.ndarray = weights / weights.sum()
+    return shares

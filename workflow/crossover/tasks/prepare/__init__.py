@@ -1,1 +1,1 @@
-"""Items to a task: policies, splits, card."""
+"""Preparation: items made into a task, with policies, splits and a card."""

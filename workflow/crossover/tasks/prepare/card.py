@@ -1,82 +1,79 @@
-"""The card of a task: the facts of its data that a reader of a result must know."""
+"""Measure a task's items: the facts that a reader of a result must know, for its card."""
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from crossover.config.tasks import Target
 from crossover.metrics import METRICS, RawTargets
-from crossover.tasks.items import SPLITS, Floor, Items, lengths_of
+from crossover.specs.descriptions import SPLITS, Floor, ItemStatistics, Lengths, SplitName
+from crossover.tasks.items import Items, lengths_of
 
 
-def describe_items(items: Items, target: dict[str, Any]) -> dict[str, Any]:
+def describe_items(items: Items, target: Target) -> ItemStatistics:
     """Measure items that have been split.
 
     Args:
         items: with the column `split` in their table.
-        target: what is predicted and how it is scored, as the task says.
+        target: what is predicted, and how it is scored.
 
     Returns:
-        - `target`: as given;
-        - `unit`, `simulated`, `shape`, `skipped`, `notes`, `counts`: as the reader and the policy gave them;
-        - `items`, `groups`: their number by split;
-        - `classes`: items by split and class, or None when targets are no classes;
-        - `lengths`: by split, minimum, lower quartile, median, upper quartile and maximum, in units;
-        - `duplicates`: by split, items whose sequence (or pair) another item before them in that split has;
-        - `leakage`: by split, items whose sequence an item of an earlier split has (validation: training;
-          test: training and validation);
-        - `floor`: `score` (of the task's metric, on the test split) and `rule`, how it is computed.
+        Numbers of items, groups and classes; lengths; the floor. `duplicates` are items whose sequence (or pair) occurs
+        before in the same split; `leakage` are items whose sequence occurs in an earlier split (for validation: in training;
+        for test: in training or validation).
     """
     table = items.table
     splits = {name: table[table["split"] == name] for name in SPLITS}
     lengths = lengths_of(table["sequence"], items.unit)
-    by_class = target["kind"] == "class"
-    duplicates, leakage = _repeated(table)
+    by_class = target.kind == "class"
+    duplicates, leakage = _repeats(table)
     floor = items.floor or _floor(splits["train"], splits["test"], target)
-    return {
-        "target": target,
-        "unit": items.unit,
-        "simulated": items.simulated,
-        "shape": items.shape,
-        "skipped": items.skipped,
-        "notes": items.notes,
-        "counts": items.counts,
-        "items": {name: len(split) for name, split in splits.items()},
-        "groups": {name: split["group"].nunique() for name, split in splits.items()},
-        "classes": {name: _counts(split["target"]) for name, split in splits.items()} if by_class else None,
-        "lengths": {name: _quartiles(lengths[split.index]) for name, split in splits.items()},
-        "duplicates": duplicates,
-        "leakage": leakage,
-        "floor": {"score": floor.score, "rule": floor.rule},
-    }
+    return ItemStatistics(
+        target=target,
+        unit=items.unit,
+        simulated=items.simulated,
+        shape=items.shape,
+        skipped=tuple(items.skipped),
+        notes=tuple(items.notes),
+        counts=items.counts,
+        items={name: len(split) for name, split in splits.items()},
+        groups={name: split["group"].nunique() for name, split in splits.items()},
+        classes={name: _counts(split["target"]) for name, split in splits.items()} if by_class else None,
+        lengths={name: _quartiles(lengths[split.index]) for name, split in splits.items()},
+        duplicates=duplicates,
+        leakage=leakage,
+        floor=floor,
+    )
 
 
 def _counts(targets: pd.Series) -> dict[str, int]:
     return {str(label): int(count) for label, count in targets.value_counts().sort_index().items()}
 
 
-def _quartiles(lengths: pd.Series) -> dict[str, float]:
-    names = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
-    return dict(zip(names, np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1]).tolist(), strict=True))
+def _quartiles(lengths: pd.Series) -> Lengths:
+    minimum, lower, median, upper, maximum = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    return Lengths(minimum=minimum, lower_quartile=lower, median=median, upper_quartile=upper, maximum=maximum)
 
 
-def _repeated(table: pd.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
+def _repeats(table: pd.DataFrame) -> tuple[dict[SplitName, int], dict[SplitName, int]]:
+    """Count duplicates within each split, and items of earlier splits in validation and test."""
     columns = [table[name] for name in ("sequence", "second") if name in table]
     keys = pd.Series([_fingerprint(item) for item in zip(*columns, strict=True)], index=table.index)
     seen: set[bytes] = set()
-    duplicates, leakage = {}, {}
+    duplicates: dict[SplitName, int] = {}
+    leakage: dict[SplitName, int] = {}
     for name in SPLITS:
         own = keys[table["split"] == name]
         duplicates[name] = int(own.duplicated().sum())
         leakage[name] = int(own.isin(seen).sum())
         seen.update(own)
-    del leakage["train"]  # nothing comes before it
+    del leakage["train"]  # no split comes before it
     return duplicates, leakage
 
 
-def _fingerprint(item: tuple[Any, ...]) -> bytes:
-    """What stands for a sequence, or a pair, where sequences themselves would be in memory once more."""
+def _fingerprint(item: tuple[str | np.ndarray, ...]) -> bytes:
+    """Return a digest of a sequence, or a pair. Sequences themselves would be in memory twice."""
     digest = hashlib.blake2b(digest_size=16)
     for part in item:
         content = part.encode() if isinstance(part, str) else part.tobytes()
@@ -84,17 +81,17 @@ def _fingerprint(item: tuple[Any, ...]) -> bytes:
     return digest.digest()
 
 
-def _floor(train: pd.DataFrame, test: pd.DataFrame, target: dict[str, Any]) -> Floor:
+def _floor(train: pd.DataFrame, test: pd.DataFrame, target: Target) -> Floor:
     """Return the score of the best constant answer."""
-    score, rule = METRICS[target["metric"]].floor(
+    score, rule = METRICS[target.metric].floor(
         RawTargets(
             train=_array(train["target"]),
             test=_array(test["target"]),
-            voted=_array(test.drop_duplicates("group")["target"]) if target["vote"] else None,
-            positive=target["positive"],
+            voted=_array(test.drop_duplicates("group")["target"]) if target.vote else None,
+            positive=target.positive,
         )
     )
-    return Floor(score, rule)
+    return Floor(score=score, rule=rule)
 
 
 def _array(targets: pd.Series) -> np.ndarray:

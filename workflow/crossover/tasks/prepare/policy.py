@@ -1,44 +1,45 @@
-"""What is done with items that are not as they should be."""
+"""Handle invalid items as a task's policy says."""
 
 import math
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Literal
 
 import pandas as pd
 
-from crossover.alphabets import ALPHABETS
+from crossover.alphabets import ALPHABETS, AlphabetName
+from crossover.config.tasks import Policy
 from crossover.errors import UserError
 from crossover.tasks.items import Items, lengths_of
 
-UNITS = {"dna": "nucleotides", "protein": "residues"}
+UNITS: dict[AlphabetName, str] = {"dna": "nucleotides", "protein": "residues"}
 GAPS = "-."
 STOP = "*"
-NO_LETTER = r"[^A-Z*]"  # whatever stands there, it is neither a nucleotide nor a residue
+NOT_A_LETTER = r"[^A-Z*]"  # neither a nucleotide nor a residue, whatever it is
 
 
-def apply_policy(items: Items, policy: dict[str, Any], letters: str | None, target: str) -> Items:
-    """Put items right, drop or refuse them, and count what was done.
+def apply_policy(items: Items, policy: Policy, letters: AlphabetName | None, target: str) -> Items:
+    """Correct, drop or refuse invalid items, and count what was done.
 
     Args:
-        items: from the reader, targets of files being text, or None where missing.
-        policy: `empty`, `missing_label`, `gaps`, `unknown`, `shortest`, `longest`.
-        letters: "dna" or "protein" for sequences of such letters, else None.
-        target: kind of the target; text becomes float for "number".
+        items: from the reader; targets from files are text, or None if they are missing.
+        policy: how invalid items are handled.
+        letters: the alphabet of DNA or proteins; None for other sequences.
+        target: kind of the target; for "number", text is converted to float.
 
     Returns:
-        The items that are left, numbered anew; `counts` says what was done, in words, and how often.
+        The remaining items, with a new index; `counts` says what was done, in words, and how often.
 
     Raises:
-        UserError: an item must not be as it is, or none is left.
+        UserError: an item is refused, or none is left.
     """
     counts: Counter[str] = Counter(items.counts)
-    table = _drop_missing(items.table, policy["missing_label"], counts)
+    table = _drop_missing(items.table, policy.missing_label, counts)
     if letters:
         items = replace(items, unit=UNITS[letters])
-        table = table.assign(sequence=_corrected(table, letters, policy, counts))
-        table = _drop_unknown(table, letters, policy["unknown"], counts)
-    table = _drop_empty(table, policy["empty"], counts)
+        table = table.assign(sequence=_corrected(table, letters, policy.gaps, counts))
+        table = _drop_unknown(table, letters, policy.unknown, counts)
+    table = _drop_empty(table, policy.empty, counts)
     table = _drop_by_length(table, items.unit, policy, counts)
     if table.empty:
         raise UserError(
@@ -62,15 +63,15 @@ def _listed(counts: Counter[str]) -> str:
 
 
 def _drop(
-    table: pd.DataFrame, bad: pd.Series, treatment: str, what: str, remedy: str, counts: Counter[str]
+    table: pd.DataFrame, invalid: pd.Series, treatment: str, what: str, remedy: str, counts: Counter[str]
 ) -> pd.DataFrame:
-    """Drop the rows that are bad, or refuse the first of them."""
-    if not bad.any():
+    """Drop invalid rows, or raise for the first of them."""
+    if not invalid.any():
         return table
     if treatment == "error":
-        raise UserError(f"{_where(table)[bad].iloc[0]}: the item has {what}; {remedy}.")
-    counts[f"items dropped that have {what}"] += int(bad.sum())
-    return table[~bad]
+        raise UserError(f"{_where(table)[invalid].iloc[0]}: the item has {what}; {remedy}.")
+    counts[f"items dropped that have {what}"] += int(invalid.sum())
+    return table[~invalid]
 
 
 def _drop_missing(table: pd.DataFrame, treatment: str, counts: Counter[str]) -> pd.DataFrame:
@@ -85,11 +86,11 @@ def _drop_empty(table: pd.DataFrame, treatment: str, counts: Counter[str]) -> pd
     return _drop(table, empty, treatment, "an empty sequence", "complete it, or set policy.empty to drop", counts)
 
 
-def _drop_by_length(table: pd.DataFrame, unit: str, policy: dict[str, Any], counts: Counter[str]) -> pd.DataFrame:
+def _drop_by_length(table: pd.DataFrame, unit: str, policy: Policy, counts: Counter[str]) -> pd.DataFrame:
     lengths = lengths_of(table["sequence"], unit)
     for limit, outside, than in (
-        (policy["shortest"], lengths.lt, "fewer than"),
-        (policy["longest"], lengths.gt, "more than"),
+        (policy.shortest, lengths.lt, "fewer than"),
+        (policy.longest, lengths.gt, "more than"),
     ):
         if limit:
             table = _drop(table, outside(limit).loc[table.index], "drop", f"{than} {limit} {unit}", "", counts)
@@ -99,8 +100,10 @@ def _drop_by_length(table: pd.DataFrame, unit: str, policy: dict[str, Any], coun
 # --- letters ----------------------------------------------------------------------------------------------
 
 
-def _corrected(table: pd.DataFrame, letters: str, policy: dict[str, Any], counts: Counter[str]) -> pd.Series:
-    """Sequences in upper case, RNA as DNA, without a stop sign at the end, without gaps."""
+def _corrected(
+    table: pd.DataFrame, letters: AlphabetName, gaps: Literal["error", "remove"], counts: Counter[str]
+) -> pd.Series:
+    """Return sequences in upper case, RNA as DNA, without a stop symbol at the end and without gaps."""
     sequences = table["sequence"]
     upper = sequences.str.upper()
     counts["items with lower-case letters, read as upper case"] += int((upper != sequences).sum())
@@ -111,31 +114,31 @@ def _corrected(table: pd.DataFrame, letters: str, policy: dict[str, Any], counts
         stopped = upper.str.endswith(STOP)
         counts["stop signs at the end left out"] += int(stopped.sum())
         upper = upper.str.removesuffix(STOP)
-    gaps = upper.str.contains(f"[{GAPS}]", regex=True)
-    if gaps.any() and policy["gaps"] == "error":
+    has_gaps = upper.str.contains(f"[{GAPS}]", regex=True)
+    if has_gaps.any() and gaps == "error":
         raise UserError(
-            f"{_where(table)[gaps].iloc[0]}: the item has gaps (- or .); give sequences that are not aligned, or set "
+            f"{_where(table)[has_gaps].iloc[0]}: the item has gaps (- or .); give sequences that are not aligned, or set "
             "policy.gaps to remove."
         )
-    counts["items with gaps (- or .), which were removed"] += int(gaps.sum())
+    counts["items with gaps (- or .), which were removed"] += int(has_gaps.sum())
     return upper.str.replace(f"[{GAPS}]", "", regex=True)
 
 
-def _drop_unknown(table: pd.DataFrame, letters: str, treatment: str, counts: Counter[str]) -> pd.DataFrame:
-    """Treat letters that the domain does not know; N (DNA) and X (proteins) stand for any letter."""
+def _drop_unknown(table: pd.DataFrame, letters: AlphabetName, treatment: str, counts: Counter[str]) -> pd.DataFrame:
+    """Handle letters that are not in the alphabet; N (DNA) and X (proteins) stand for any letter."""
     known = ALPHABETS[letters]
-    foreign = f"[^{known}]"
-    found = table["sequence"].str.count(foreign)
+    unknown = f"[^{known}]"
+    found = table["sequence"].str.count(unknown)
     if not found.any():
         return table
     if treatment == "map":
-        if (strange := table["sequence"].str.extract(f"({NO_LETTER})", expand=False).dropna()).size:
+        if (strange := table["sequence"].str.extract(f"({NOT_A_LETTER})", expand=False).dropna()).size:
             raise UserError(
-                f"{_where(table)[strange.index[0]]}: the item has {strange.iloc[0]!a}, which is no letter; correct it, or set "
+                f"{_where(table)[strange.index[0]]}: the item has {strange.iloc[0]!a}, which is not a letter; correct it, or set "
                 "policy.unknown to drop."
             )
         counts[f"letters other than {known}, read as {known[-1]}"] += int(found.sum())
-        return table.assign(sequence=table["sequence"].str.replace(foreign, known[-1], regex=True))
+        return table.assign(sequence=table["sequence"].str.replace(unknown, known[-1], regex=True))
     return _drop(
         table,
         found > 0,

@@ -2,55 +2,55 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from crossover.acquire.receipt import Receipt
+from crossover.config.text_readers import FastaReader, LabelTable
 from crossover.errors import UserError
+from crossover.specs.descriptions import Receipt
 from crossover.tasks.items import Items
-from crossover.tasks.readers.raw import Record, files_by_split, find_file, gather, open_text
+from crossover.tasks.readers.raw import RawItem, files_by_split, find_file, gather, open_text
 from crossover.tasks.readers.rows import read_plain
 
+HeaderPart = Callable[[str], str | None]  # finds in a header a label, a group or a split; None if it is not there
 
-def read(settings: dict[str, Any], receipt: Receipt) -> Items:
-    """Read FASTA records, with what their headers say about label, group and split.
+
+def read(reader: FastaReader, receipt: Receipt) -> Items:
+    """Read FASTA records, and find label, group and split in their headers.
 
     Args:
-        settings: `file` or `files`, `encoding`, `label` (a regular expression, or a table's `file`, `item` and
-            `target`), `group` and `split` (regular expressions or None), `labels`.
-        receipt: the files.
+        reader: its settings.
+        receipt: of the raw files.
 
     Returns:
-        One item per record, named by the first word of its header; its letters as they are, line ends dropped.
+        One item per record, named by the first word of its header; its letters as they are, without line ends.
 
     Raises:
         UserError: a file is not FASTA, or the table of labels cannot be read or has a name twice.
     """
-    return gather(_records(settings, receipt), settings, receipt, unit="letters")
+    return gather(_raw_items(reader, receipt), reader, receipt, unit="letters")
 
 
-def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
-    label = settings["label"]
-    find_label = _finder(label) if isinstance(label, str) else _table_of_labels(label, settings, receipt)
-    finders = {key: _finder(settings[key]) for key in ("group", "split") if settings[key]}
-    for split, file in files_by_split(settings, receipt):
-        for source, header, sequence in _parsed(file, settings, receipt):
-            record = {
-                "source": source,
-                "item": header.split(maxsplit=1)[0] if header else None,
-                "sequence": sequence,
-                "target": find_label(header),
-                **{key: find(header) for key, find in finders.items()},
-            }
-            if "split" in finders:
-                record["split"] = record["split"] or "train"
-            yield record | ({"split": split} if split else {})
+def _raw_items(reader: FastaReader, receipt: Receipt) -> Iterator[RawItem]:
+    find_label = _labels_in_headers(reader, receipt)
+    find_group = _pattern(reader.group) if reader.group else None
+    find_split = _pattern(reader.split) if reader.split else None
+    for split, file in files_by_split(reader, receipt):
+        for source, header, sequence in _records(file, reader.encoding, receipt):
+            in_header = (find_split(header) or "train") if find_split else None
+            yield RawItem(
+                source,
+                sequence,
+                find_label(header),
+                item=header.split(maxsplit=1)[0] if header else None,
+                group=(find_group(header) or "") if find_group else None,
+                split=split or in_header,
+            )
 
 
-def _parsed(file: str, settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str, str, str]]:
-    """Where each record stands, its header and its sequence, as Biopython reads them."""
+def _records(file: str, encoding: str, receipt: Receipt) -> Iterator[tuple[str, str, str]]:
+    """Yield the source, header and sequence of each record, as Biopython reads them."""
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
-    with open_text(receipt.root / file, settings["encoding"]) as stream:
+    with open_text(receipt.root / file, encoding) as stream:
         number, first = next(((number, line) for number, line in enumerate(stream, start=1) if line.strip()), (1, ""))
         if not first.startswith(">"):
             raise UserError(
@@ -61,7 +61,8 @@ def _parsed(file: str, settings: dict[str, Any], receipt: Receipt) -> Iterator[t
             yield f"{file}, record {number}", header, sequence
 
 
-def _finder(pattern: str) -> Callable[[str], str | None]:
+def _pattern(pattern: str) -> HeaderPart:
+    """Return a function that finds what the group of a regular expression captures."""
     compiled = re.compile(pattern)
 
     def find(header: str) -> str | None:
@@ -71,12 +72,19 @@ def _finder(pattern: str) -> Callable[[str], str | None]:
     return find
 
 
-def _table_of_labels(table: dict[str, str], settings: dict[str, Any], receipt: Receipt) -> Callable[[str], str | None]:
-    """Look labels up by the first word of a header; a name that the table lacks has none."""
-    found: dict[str, str] = {}
-    columns = [table["item"], table["target"]]
-    for number, (item, target) in read_plain(find_file(receipt, table["file"]), columns, settings["encoding"]):
-        if item in found:
-            raise UserError(f"{table['file']}, line {number}: {item!r} has a label already; remove one of the two.")
-        found[item] = (target or "").strip()
-    return lambda header: found.get(header.split(maxsplit=1)[0] if header else "") or None
+def _labels_in_headers(reader: FastaReader, receipt: Receipt) -> HeaderPart:
+    """Return a function that finds the label of a header: in the header itself, or in a table by its first word."""
+    if isinstance(reader.label, str):
+        return _pattern(reader.label)
+    labels = _read_labels(reader.label, reader.encoding, receipt)
+    return lambda header: labels.get(header.split(maxsplit=1)[0] if header else "") or None
+
+
+def _read_labels(table: LabelTable, encoding: str, receipt: Receipt) -> dict[str, str]:
+    """Read the label of each name from a table."""
+    labels: dict[str, str] = {}
+    for number, (item, target) in read_plain(find_file(receipt, table.file), [table.item, table.target], encoding):
+        if item in labels:
+            raise UserError(f"{table.file}, line {number}: {item!r} has a label already; remove one of the two.")
+        labels[item] = (target or "").strip()
+    return labels

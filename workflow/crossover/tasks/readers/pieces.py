@@ -1,72 +1,71 @@
-"""Pieces of music cut into segments of successive notes."""
+"""Pieces of music, cut into segments of successive notes."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from crossover.acquire.receipt import Receipt
+from crossover.alphabets import WHOLE_NOTES
+from crossover.config.media_readers import SegmentOptions
 from crossover.errors import UserError
-from crossover.tasks.readers.labels import Skipped
+from crossover.specs.descriptions import Receipt, SkippedInput
 from crossover.tasks.readers.midi_notes import read_notes
 
 SUFFIXES = (".mid", ".midi")
-FEWEST_NOTES = 8  # a shorter piece says nothing about who wrote it
+MIN_NOTES = 8  # a shorter piece says nothing about who wrote it
 
 
 def cut_pieces(
-    receipt: Receipt, files: Iterable[str], settings: dict[str, Any]
-) -> tuple[dict[str, list[np.ndarray]], Skipped]:
+    receipt: Receipt, files: Iterable[str], options: SegmentOptions
+) -> tuple[dict[str, list[np.ndarray]], list[SkippedInput]]:
     """Cut MIDI files into segments that do not overlap; notes left over at the end are dropped.
 
-    Kao & Lee (2021) likewise feed blocks of 128 notes.
+    Kao & Lee (2021) likewise use blocks of 128 notes.
 
     Args:
-        receipt: where the files lie.
+        receipt: of the raw files.
         files: the pieces.
-        settings: `segment` (notes), `maximum_segments` (of one piece, from its beginning, or "all"), `content` ("pitches",
-            or "notes") and `damaged` ("skip", or "refuse").
+        options: how they are cut.
 
     Returns:
-        The segments of each usable piece, int32 [notes] (MIDI numbers 0..127) or [notes * 4] (time since the onset before,
-        pitch, duration, velocity; times in ms), in the order of (onset, pitch). A piece shorter than a segment is one shorter
+        The segments of each usable piece, int32 [notes] (MIDI numbers 0..127) or [notes * 4] (time since the previous onset,
+        pitch, duration, velocity; times in ms), ordered by onset and pitch; a piece shorter than a segment is one shorter
         segment. And the pieces that are damaged or have less than 8 notes.
 
     Raises:
-        UserError: a file is damaged, where that is not to be passed over.
+        UserError: a file is damaged, and is not to be skipped.
     """
     pieces: dict[str, list[np.ndarray]] = {}
-    skipped: Skipped = []
+    skipped: list[SkippedInput] = []
     for file in files:
         try:
             notes = read_notes(receipt.root / file)
         except UserError as error:
-            if settings["damaged"] == "refuse":
+            if options.damaged == "refuse":
                 raise
-            skipped.append({"input": file, "reason": str(error)})
+            skipped.append(SkippedInput(input=file, reason=str(error)))
             continue
-        if len(notes) < FEWEST_NOTES:
-            skipped.append({"input": file, "reason": f"{len(notes)} notes, fewer than {FEWEST_NOTES}"})
+        if len(notes) < MIN_NOTES:
+            skipped.append(SkippedInput(input=file, reason=f"{len(notes)} notes, fewer than {MIN_NOTES}"))
         else:
-            pieces[file] = _segments(notes, settings)
+            pieces[file] = _segments(notes, options)
     return pieces, skipped
 
 
-def _segments(notes: np.ndarray, settings: dict[str, Any]) -> list[np.ndarray]:
-    if settings["content"] == "pitches":
+def _segments(notes: np.ndarray, options: SegmentOptions) -> list[np.ndarray]:
+    if options.content == "pitches":
         values = notes[:, 1:2].astype(np.int32)
     else:
         values = notes.astype(np.int32)
         values[:, 0] = np.diff(notes[:, 0], prepend=notes[0, 0])
-    count = len(values) // settings["segment"]
-    if settings["maximum_segments"] != "all":
-        count = min(count, settings["maximum_segments"])
-    segments = np.split(values[: count * settings["segment"]], count) if count else [values]
+    count = len(values) // options.segment
+    if options.maximum_segments != "all":
+        count = min(count, options.maximum_segments)
+    segments = np.split(values[: count * options.segment], count) if count else [values]
     return [segment.ravel() for segment in segments]
 
 
 def rows_of(pieces: dict[str, list[np.ndarray]], labels: dict[str, str]) -> list[tuple[str, str, np.ndarray, str]]:
-    """Rows (item, group, sequence, target) of all segments."""
+    """Return one row (item, group, sequence, target) per segment."""
     return [
         (f"{file}#{number}", file, segment, labels[file])
         for file, segments in pieces.items()
@@ -74,6 +73,6 @@ def rows_of(pieces: dict[str, list[np.ndarray]], labels: dict[str, str]) -> list
     ]
 
 
-def unit_of(settings: dict[str, Any]) -> str:
-    """What one position of a sequence is."""
-    return "notes" if settings["content"] == "pitches" else "numbers (four per note)"
+def unit_of(options: SegmentOptions) -> str:
+    """Return what one position of a sequence is."""
+    return "notes" if options.content == "pitches" else WHOLE_NOTES

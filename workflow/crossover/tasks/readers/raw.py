@@ -1,101 +1,137 @@
-"""Raw text files as records: found, opened, and gathered into items."""
+"""Raw text files: finding and opening them, and making items of their records."""
 
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, TextIO
 
+import numpy as np
 import pandas as pd
 
-from crossover.acquire.receipt import Receipt
+from crossover.config.text_readers import FileReader, SplitLists
 from crossover.errors import UserError, nearest
-from crossover.tasks.items import SPLITS, Items
+from crossover.specs.descriptions import SPLITS, Receipt, SplitName
+from crossover.tasks.items import Items
 
-# What a reader finds out about one item: `source` (file and line, which errors name), `sequence`, `target` (text, or
-# None where it is missing), and as they apply `item`, `second`, `group` and `split`.
-Record = dict[str, Any]
-RATIO, SMALL = (
-    100,
-    2**28,
-)  # text shrinks some four times, the most regular some twenty times; bytes that are always taken
-SPLIT_NAMES = {"training": "train", "testing": "test"} | dict.fromkeys(("dev", "val", "valid"), "validation")
+# Text compresses to about a quarter, the most regular text to a twentieth; a few bytes may unpack to anything.
+MAX_RATIO, ALWAYS_ALLOWED = 100, 2**28
+SPLIT_NAMES: dict[str, SplitName] = {
+    "training": "train",
+    "testing": "test",
+    "dev": "validation",
+    "val": "validation",
+    "valid": "validation",
+}
 
 
-def files_by_split(settings: dict[str, Any], receipt: Receipt) -> Iterator[tuple[str | None, str]]:
-    """The split (None where the file does not say) and the path in the dataset of each file of a reader.
+@dataclass(frozen=True)
+class RawItem:
+    """An item as a reader finds it in a file.
+
+    Attributes:
+        source: file and line, for error messages.
+        sequence: text, or the values of an image.
+        target: the label in the file; None if it is missing.
+        item: its unique name; None or empty to name it by its source.
+        group: what must stay in one split; None if each item is its own group, empty if the file lacks it.
+        second: the second text of a pair; None if items are not pairs.
+        split: the split as the file calls it; None if the file does not define splits.
+    """
+
+    source: str
+    sequence: str | np.ndarray
+    target: str | None
+    item: str | None = None
+    group: str | None = None
+    second: str | None = None
+    split: str | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(RawItem))
+OPTIONAL_COLUMNS = ("second", "split")
+
+
+def files_by_split(reader: FileReader, receipt: Receipt) -> Iterator[tuple[SplitName | None, str]]:
+    """Yield the files of a reader: their split, None for a single file, and their path in the dataset.
 
     Raises:
         UserError: the dataset has no such file.
     """
-    named = settings["files"] or {None: settings["file"]}
-    for split in (None, *SPLITS):
-        if name := named.get(split):
+    named: dict[SplitName | None, str | None] = {None: reader.file}
+    if reader.files:
+        named = {"train": reader.files.train, "validation": reader.files.validation, "test": reader.files.test}
+    for split, name in named.items():
+        if name:
             find_file(receipt, name)
             yield split, name
 
 
 def find_file(receipt: Receipt, name: str) -> Path:
-    """The path of a file of the dataset, or of a folder of its files.
+    """Return the path of a file of the dataset, or of a folder of its files.
 
     Raises:
         UserError: the dataset has no such file.
     """
-    if name in receipt.files or any(file.startswith(f"{name}/") for file in receipt.files):
+    if name in receipt.paths or any(file.startswith(f"{name}/") for file in receipt.paths):
         return receipt.root / name
-    raise UserError(f"dataset {receipt.name} has no file {name}; {nearest(name, receipt.files)}")
+    raise UserError(f"dataset {receipt.name} has no file {name}; {nearest(name, receipt.paths)}")
 
 
 class BoundedGzip(gzip.GzipFile):
-    """A gzip file that is not unpacked without end: a few kilobytes can hold gigabytes of one letter."""
+    """A gzip file that refuses to unpack without end: a few kilobytes can contain gigabytes of one letter."""
 
     unpacked = 0
 
     def read1(self, size: int = -1) -> bytes:
-        """As GzipFile, which text is read from.
+        """Read like GzipFile, whose `read1` text streams call.
 
         Raises:
             UserError: the file unpacks to far more than text does.
         """
         content = super().read1(size)
         self.unpacked += len(content)
-        if self.unpacked > max(SMALL, RATIO * Path(str(self.name)).stat().st_size):
+        if self.unpacked > max(ALWAYS_ALLOWED, MAX_RATIO * Path(str(self.name)).stat().st_size):
             raise UserError(
-                f"{self.name} unpacks to more than {RATIO} times its size, as no text does; check where it is from, and unpack it "
-                "yourself if it is right."
+                f"{self.name} unpacks to more than {MAX_RATIO} times its size, as no text does; check where it is from, and "
+                "unpack it yourself if it is right."
             )
         return content
 
 
 @contextmanager
 def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -> Iterator[TextIO]:
-    """Open a text file, or one packed with gzip; a byte-order mark at its beginning is passed over.
+    """Open a text file, or one compressed with gzip; a byte-order mark at its beginning is skipped.
 
     Args:
         path: the file.
-        encoding: its character set.
+        encoding: its character encoding.
         newline: as for `open`; None reads Windows line ends as plain ones.
 
     Raises:
-        UserError: within the block: the file is cut off, unpacks without end, or is not text of that character set.
+        UserError: within the block: the file is incomplete, unpacks without end, or is not text in that encoding.
     """
-    opener = BoundedGzip if path.suffix.lower() == ".gz" else open
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     try:
-        with opener(path, "rb") as content, TextIOWrapper(content, encoding=codec, newline=newline) as stream:
+        with _open_bytes(path) as content, TextIOWrapper(content, encoding=codec, newline=newline) as stream:
             yield stream
     except UnicodeDecodeError as error:
-        raise UserError(_undecodable(path, opener, encoding)) from error
+        raise UserError(_undecodable(path, encoding)) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is not a whole gzip file ({error}); download it again.") from error
+        raise UserError(f"{path} is not a complete gzip file ({error}); download it again.") from error
 
 
-def _undecodable(path: Path, opener: Any, encoding: str) -> str:
-    """Say where the first byte lies that is not in the character set."""
+def _open_bytes(path: Path) -> IO[bytes] | BoundedGzip:
+    return BoundedGzip(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _undecodable(path: Path, encoding: str) -> str:
+    """Say where the first byte is that is invalid in the encoding."""
     before = 0
-    with opener(path, "rb") as stream:
+    with _open_bytes(path) as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 line.decode(encoding)
@@ -108,33 +144,27 @@ def _undecodable(path: Path, opener: Any, encoding: str) -> str:
     return f"{path}, {where}, which is not {encoding}; save the file as UTF-8, or set reader.encoding to latin-1."
 
 
-def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt, unit: str) -> Items:
-    """Make items of records.
+def gather(raw_items: Iterable[RawItem], reader: FileReader, receipt: Receipt, unit: str) -> Items:
+    """Make items of what a reader finds in its files.
 
     Args:
-        records: from the reader; without `item` the source names the item, without `group` the item is its own.
-        settings: of the reader, with `labels` (label in the file to name of the class) and `split_names` (files that
-            list the items of a split).
-        receipt: the files.
+        raw_items: in the order of the files.
+        reader: its settings: names of classes, and lists of the items of each split.
+        receipt: of the raw files.
         unit: what one position of a sequence is.
 
     Raises:
-        UserError: there are no records, two have the same name, or a label or split is unknown.
+        UserError: there are no items, two have the same name, or a label or split is unknown.
     """
-    columns: dict[str, list[Any]] = {}  # rather than a list of records, which would take twice the memory
-    for record in records:
-        for key, value in _complete(record, settings["labels"]).items():
-            columns.setdefault(key, []).append(value)
-    try:
-        table = pd.DataFrame(columns)
-    except UnicodeEncodeError as error:  # JSON can spell halves of characters
-        rows = zip(columns["source"], *columns.values(), strict=True)
-        source = next(source for source, *values in rows if error.object in values)
-        raise UserError(f"{source}: {error.object[:40]!a} is no Unicode text ({error.reason}); correct it.") from error
-    if table.empty:
-        raise UserError(
-            f"{settings['file'] or settings['files']['train']} holds no items; check that it is the right file."
-        )
+    columns: dict[str, list[object]] = {name: [] for name in COLUMNS}  # a list of items would take twice the memory
+    for raw in raw_items:
+        complete = _completed(raw, reader.labels)
+        for name, values in columns.items():
+            values.append(getattr(complete, name))
+    if not columns["source"]:
+        file = reader.file or next(file for _, file in files_by_split(reader, receipt))
+        raise UserError(f"{file} contains no items; check that it is the right file.")
+    table = _table(columns)
     repeated = table[table["item"].duplicated(keep=False)]
     if len(repeated):
         first, second, *_ = repeated.loc[repeated["item"] == repeated["item"].iloc[0], "source"]
@@ -142,52 +172,64 @@ def gather(records: Iterable[Record], settings: dict[str, Any], receipt: Receipt
             f"{second}: the name {repeated['item'].iloc[0]!r} is also that of {first}; "
             "names must be unique: correct or remove one, or let file and line name the items of a table."
         )
-    if settings["split_names"]:
-        table["split"] = _listed_splits(table["item"], settings, receipt)
+    if reader.split_names:
+        table["split"] = _listed_splits(table["item"], reader.split_names, reader.encoding, receipt)
     return Items(table, unit)
 
 
-def _complete(record: Record, labels: dict[str, str]) -> Record:
-    item = record.get("item") or record["source"]
-    complete = {**record, "item": item, "group": record.get("group") or item}
-    if labels and record["target"] is not None:
-        if record["target"] not in labels:
-            raise UserError(
-                f"{record['source']}: the label {record['target']!r} is not among reader.labels; "
-                f"{nearest(record['target'], labels)}"
-            )
-        complete["target"] = labels[record["target"]]
-    if "group" in record and not record["group"]:
-        raise UserError(f"{record['source']}: the item has no group; add it, or correct how reader finds the group.")
-    if "split" in record:
-        complete["split"] = split_named(record["split"] or "", record["source"])
-    return complete
+def _completed(raw: RawItem, labels: dict[str, str]) -> RawItem:
+    """Fill in the name, the group, the class and the split of an item."""
+    item, target, split = raw.item or raw.source, raw.target, raw.split
+    if labels and target is not None:
+        if target not in labels:
+            raise UserError(f"{raw.source}: the label {target!r} is not in reader.labels; {nearest(target, labels)}")
+        target = labels[target]
+    if raw.group == "":
+        raise UserError(f"{raw.source}: the item has no group; add it, or correct how the reader finds the group.")
+    if split is not None:
+        split = split_named(split, raw.source)
+    return RawItem(raw.source, raw.sequence, target, item, raw.group or item, raw.second, split)
 
 
-def split_named(name: str, source: str) -> str:
-    """The split that data call by this name.
+def _table(columns: dict[str, list[object]]) -> pd.DataFrame:
+    """Return a table of the columns that the reader has."""
+    present = {
+        name: values for name, values in columns.items() if name not in OPTIONAL_COLUMNS or values[0] is not None
+    }
+    try:
+        return pd.DataFrame(present)
+    except UnicodeEncodeError as error:  # JSON can contain halves of characters
+        rows = zip(columns["source"], *present.values(), strict=True)
+        source = next(source for source, *values in rows if error.object in values)
+        raise UserError(f"{source}: {error.object[:40]!a} is not Unicode text ({error.reason}); correct it.") from error
+
+
+def split_named(name: str, source: str) -> SplitName:
+    """Return the split that data call by this name.
 
     Args:
         name: such as Train, dev or valid.
-        source: where the name stands, for the error.
+        source: file and line, for the error message.
 
     Raises:
-        UserError: it is no split.
+        UserError: there is no such split.
     """
-    split = SPLIT_NAMES.get(name.lower(), name.lower())
-    if split not in SPLITS:
-        raise UserError(f"{source}: the split {name!r} is unknown; {nearest(split, SPLITS)}")
-    return split
+    lower = name.lower()
+    for split in SPLITS:
+        if SPLIT_NAMES.get(lower, lower) == split:
+            return split
+    raise UserError(f"{source}: the split {name!r} is unknown; {nearest(lower, SPLITS)}")
 
 
-def _listed_splits(items: pd.Series, settings: dict[str, Any], receipt: Receipt) -> pd.Series:
-    """The split of each item, from the files that list them."""
+def _listed_splits(items: pd.Series, lists: SplitLists, encoding: str, receipt: Receipt) -> pd.Series:
+    """Return the split of each item, from the files that list them; items that are not listed are for training."""
     known = set(items)
-    listed: dict[str, str] = {}
-    for split, file in settings["split_names"].items():
+    listed: dict[str, SplitName] = {}
+    by_split: dict[SplitName, str | None] = {"validation": lists.validation, "test": lists.test}
+    for split, file in by_split.items():
         if not file:
             continue
-        with open_text(find_file(receipt, file), settings["encoding"]) as stream:
+        with open_text(find_file(receipt, file), encoding) as stream:
             for number, name in enumerate(map(str.strip, stream), start=1):
                 if name and name not in known:
                     raise UserError(f"{file}:{number}: no item has the name {name!r}; correct the list.")

@@ -1,33 +1,33 @@
 """Records of three lines: name, sequence, label."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from crossover.acquire.receipt import Receipt
+from crossover.config.text_readers import ThreeLineReader
 from crossover.errors import UserError
+from crossover.specs.descriptions import Receipt
 from crossover.tasks.items import Items
-from crossover.tasks.readers.raw import Record, files_by_split, gather, open_text
+from crossover.tasks.readers.raw import RawItem, files_by_split, gather, open_text
 
 
-def read(settings: dict[str, Any], receipt: Receipt) -> Items:
-    """Read the form in which Yin et al. (2018, Hilbert-CNN) publish histone tasks.
+def read(reader: ThreeLineReader, receipt: Receipt) -> Items:
+    """Read the format in which Yin et al. (2018, Hilbert-CNN) publish histone tasks.
 
     Args:
-        settings: `file` or `files`, `encoding`, `labels`.
-        receipt: the files.
+        reader: its settings.
+        receipt: of the raw files.
 
     Returns:
         One item per record, named by the text after `>`.
 
     Raises:
-        UserError: a record has no `>`, or the last one is not whole.
+        UserError: a record has no `>`, or the last one is incomplete.
     """
-    return gather(_records(settings, receipt), settings, receipt, unit="letters")
+    return gather(_raw_items(reader, receipt), reader, receipt, unit="letters")
 
 
-def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
-    for split, file in files_by_split(settings, receipt):
-        with open_text(receipt.root / file, settings["encoding"]) as stream:
+def _raw_items(reader: ThreeLineReader, receipt: Receipt) -> Iterator[RawItem]:
+    for split, file in files_by_split(reader, receipt):
+        with open_text(receipt.root / file, reader.encoding) as stream:
             lines = ((number, line.strip()) for number, line in enumerate(stream, start=1))
             for number, name in lines:
                 if not name:
@@ -40,7 +40,6 @@ def _records(settings: dict[str, Any], receipt: Receipt) -> Iterator[Record]:
                 (_, sequence), (_, label) = next(lines, (0, "")), next(lines, (0, ">"))
                 if label.startswith(">"):
                     raise UserError(
-                        f"{source}: the record of {name[1:]!r} is not whole; expected name, sequence and label."
+                        f"{source}: the record of {name[1:]!r} is incomplete; expected name, sequence and label."
                     )
-                record = {"source": source, "item": name[1:], "sequence": sequence, "target": label or None}
-                yield record | ({"split": split} if split else {})
+                yield RawItem(source, sequence, label or None, item=name[1:], split=split)
