@@ -10,7 +10,7 @@ import yaml
 from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, environment, tiny_config, write_checkpoint
 
 from crossover.errors import UserError
-from crossover.models.registry import ADAPTERS
+from crossover.models.discovery import ADAPTERS
 from crossover.planning.plan import make_plan
 from crossover.specs import identity
 
@@ -32,7 +32,7 @@ def test_a_file_that_is_not_named_after_its_model_type_is_refused(tmp_path):
     shutil.copytree(ROOT / "workflow/crossover", tmp_path / "crossover")
     folder = tmp_path / "crossover/models/architectures"
     shutil.copy(folder / "bert.py", folder / "newbert.py")
-    code = "import crossover.models.registry"
+    code = "import crossover.models.discovery"
     command = {"env": environment(PYTHONPATH=str(tmp_path)), "capture_output": True, "text": True}
     done = subprocess.run([sys.executable, "-c", code], **command)
     assert f"{folder}/newbert.py: model_type is bert; name the file after it." in done.stderr

@@ -20,7 +20,7 @@ from crossover.errors import UserError
 from crossover.files import sha256
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
-from crossover.models.registry import ADAPTERS
+from crossover.models.discovery import ADAPTERS
 from crossover.models.trainable import trained_rates
 from crossover.training.loop import Interrupted, Settings, train
 from crossover.training.state import StateStore

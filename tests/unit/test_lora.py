@@ -11,7 +11,7 @@ from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.factory import build_model
-from crossover.models.registry import ADAPTERS
+from crossover.models.discovery import ADAPTERS
 from crossover.training import finetune as stage
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted

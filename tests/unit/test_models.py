@@ -23,7 +23,7 @@ from crossover.files import read_json, tree_digest
 from crossover.models.embeddings import ORTHOGONAL_GAIN
 from crossover.models.factory import build_model
 from crossover.models.load import load_body, load_config
-from crossover.models.registry import ADAPTERS
+from crossover.models.discovery import ADAPTERS
 from crossover.seeds import derived_seed
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train

@@ -13,7 +13,7 @@ from crossover.config.bodies import PermutedBody, ReinitBody, StatisticsBody, Tr
 from crossover.errors import UserError
 from crossover.models.factory import build_body, detach_token_embedding
 from crossover.models.load import load_body, load_config
-from crossover.models.registry import ADAPTERS
+from crossover.models.discovery import ADAPTERS
 from crossover.models.surgery import block_order, blocks_of, change_body, reorder_blocks
 
 BLOCKS = 4

@@ -3,19 +3,18 @@
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
-from crossover.models.architecture import check_type
 from crossover.specs.checkpoints import HubSpec
 from crossover.specs.descriptions import HubDescription
 
-REQUIRED = ("config.json", "model.safetensors")
-TOKENIZER = "tokenizer.json"
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 
 
-def fetch_checkpoint(spec: HubSpec, folder: Path) -> None:
+def fetch_checkpoint(spec: HubSpec, folder: Path, check_model_type: Callable[[object], None]) -> None:
     """Write config.json, model.safetensors, tokenizer.json and, last, checkpoint.json with their SHA-256.
 
     Weights in other formats, which can contain code, are not downloaded. If the commit has no tokenizer.json, as for models of
@@ -24,21 +23,23 @@ def fetch_checkpoint(spec: HubSpec, folder: Path) -> None:
     Args:
         spec: the checkpoint's spec.
         folder: where the files go.
+        check_model_type: raises UserError for the model type of an unsupported architecture, before weights are downloaded.
 
     Raises:
         UserError: the hub, the checkpoint, its commit or a file of it is not available, or its architecture is not supported.
     """
-    for name in REQUIRED:
-        if missing := _download(spec, name, folder):
-            raise _failure(spec, name, missing) from missing
-        check_file(folder / name)
+    _require(spec, CONFIG, folder)
+    config = read_json(folder / CONFIG)
+    check_model_type(config.get("model_type") if isinstance(config, dict) else None)
+    _require(spec, WEIGHTS, folder)
+    _check_weights(folder / WEIGHTS)
     if _download(spec, TOKENIZER, folder):
         (folder / TOKENIZER).write_text("null\n")
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the hub's library
     HubDescription(
         name=spec.name,
         origin=address_on_hub(spec.id, spec.revision),
-        sha256={name: sha256(folder / name) for name in (*REQUIRED, TOKENIZER)},
+        sha256={name: sha256(folder / name) for name in (CONFIG, WEIGHTS, TOKENIZER)},
     ).write(folder / "checkpoint.json")
 
 
@@ -47,23 +48,21 @@ def address_on_hub(identifier: str, revision: str) -> str:
     return f"https://huggingface.co/{identifier}/tree/{revision}"
 
 
-def check_file(path: Path) -> None:
-    """Raise if a config is of an unsupported architecture, or weights are incomplete, before anything else is downloaded.
-
-    Raises:
-        UserError: the file is damaged, or the architecture is not supported.
-    """
+def _check_weights(path: Path) -> None:
+    """Raise UserError unless a safetensors file is complete."""
     from safetensors import SafetensorError, safe_open
 
-    if path.name == "config.json":
-        config = read_json(path)
-        check_type(config.get("model_type") if isinstance(config, dict) else None)
-        return
     try:
         with safe_open(path, framework="numpy"):
             pass
     except SafetensorError as error:
         raise UserError(f"{path} is not a complete safetensors file ({error}); download it again.") from error
+
+
+def _require(spec: HubSpec, name: str, folder: Path) -> None:
+    """Download a file; raise UserError if the commit has no such file."""
+    if missing := _download(spec, name, folder):
+        raise _failure(spec, name, missing) from missing
 
 
 def _download(spec: HubSpec, name: str, folder: Path) -> Exception | None:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.models.build import SequenceModel, build_model
+from crossover.models.factory import build_model
+from crossover.models.module import SequenceModel
 from crossover.specs.descriptions import EncodingDescription
 from crossover.specs.runs import ModelSettings
 from crossover.training.collate import collate

@@ -98,9 +98,10 @@ def tokenize_task(spec: Path, task: Path, output: Path) -> None:
 def fetch_checkpoint(spec: Path, output: Path) -> None:
     """Fetch a checkpoint from the Hugging Face hub."""
     from crossover.acquire.checkpoint import fetch_checkpoint
+    from crossover.models.discovery import check_model_type
     from crossover.specs.checkpoints import HubSpec
 
-    fetch_checkpoint(HubSpec.load(spec), output)
+    fetch_checkpoint(HubSpec.load(spec), output, check_model_type)
 
 
 def pretrain_checkpoint(spec: Path, corpus: Path, output: Path, compute: Compute, save_every: float) -> None:

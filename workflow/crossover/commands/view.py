@@ -1,6 +1,5 @@
-"""What a checkpoint is made of, as a table: `crossover view`."""
+"""Show the blocks and parameter groups of a checkpoint as a table: `crossover view`."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from crossover.commands.output import Row, aligned, table
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.config.load import known_names
 from crossover.errors import UserError
-from crossover.models.architecture import group_of
-from crossover.models.derive import view_of
+from crossover.models.derive import adapter_for
 from crossover.models.load import load_body, load_config
-from crossover.planning.plan import folder_of_checkpoint
+from crossover.models.surgery import blocks_of
+from crossover.planning.checkpoints import plan_checkpoint
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -90,24 +89,25 @@ def view_checkpoint(name: str) -> CheckpointView:
         name: of a file in config/checkpoints/, or a folder in Hugging Face form.
 
     Raises:
-        UserError: it cannot be loaded, or crossover has no view of its architecture.
+        UserError: it cannot be loaded, or crossover has no adapter for its architecture.
     """
     folder = _folder(name)
     config = load_config(folder)
-    architecture = view_of(config)
+    adapter = adapter_for(config)
     body = load_body(folder, config)
     counts: Counter[tuple[str, str]] = Counter()
     for parameter, tensor in body.named_parameters():
-        block = re.match(rf"{re.escape(architecture.blocks)}\.(\d+)\.", parameter)
-        counts[f"block {block[1]}" if block else "outside", group_of(architecture, parameter)] += tensor.numel()
-    blocks, width = len(body.get_submodule(architecture.blocks)), architecture.widths(config)[1]
-    return CheckpointView(folder, config.model_type, blocks, width, architecture.longest(config), counts)
+        block = adapter.block_of(parameter)
+        part = "outside" if block is None else f"block {block}"
+        counts[part, adapter.group_of(parameter)] += tensor.numel()
+    blocks, width = len(blocks_of(body, adapter)), adapter.widths(config)[1]
+    return CheckpointView(folder, config.model_type, blocks, width, adapter.max_length(config), counts)
 
 
 def _folder(name: str) -> Path:
     if name not in known_names("checkpoints"):
         return Path(name)
-    folder = folder_of_checkpoint(name)
+    folder = Path(plan_checkpoint(name).files.folder)
     if not folder.is_dir():
         raise UserError(
             f"checkpoint {name} is not there yet ({folder} is missing); run snakemake with a study that uses it."

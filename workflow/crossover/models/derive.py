@@ -13,7 +13,7 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
-from crossover.models.registry import ADAPTERS
+from crossover.models.discovery import ADAPTERS
 
 INPUT_WIDTHS = ("embedding_size", "word_embed_proj_dim", "embed_dim")  # config keys of embeddings narrower than blocks
 

@@ -1,16 +1,18 @@
 """Input layers: a new one, or token embeddings of the checkpoint's size."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crossover.alphabets import UNKNOWN
+from crossover.config.inputs import Input, PermutationInput, ShiftInput, TableInput
 from crossover.encodings.tokenizer import read_tokenizer, unknown_id
 from crossover.errors import UserError
 from crossover.files import sha256
+from crossover.specs.descriptions import EncoderFacts
 
 # Gain of the orthogonal initialisation of linear input layers in Lu et al.'s code (fpt.py, `orth_gain`).
 ORTHOGONAL_GAIN = 1.41
@@ -39,22 +41,21 @@ class TokenTable(nn.Module):
         return embedded
 
 
-def new_input(encoding: dict[str, Any], width: int) -> nn.Module:
+def new_input(encoding: EncoderFacts, width: int) -> nn.Module:
     """Return a new input layer: for symbols embeddings, N(0, 1) as in PyTorch; for patches a linear layer.
 
     The linear layer is orthogonal with Lu et al.'s gain, and has a bias of 0, as in their code.
     """
-    if encoding["vocabulary"] is not None:
-        return nn.Embedding(len(encoding["vocabulary"]), width)
-    layer = nn.Linear(encoding["width"], width)
+    if encoding.vocabulary is not None:
+        return nn.Embedding(len(encoding.vocabulary), width)
+    assert encoding.width is not None
+    layer = nn.Linear(encoding.width, width)
     nn.init.orthogonal_(layer.weight, gain=ORTHOGONAL_GAIN)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-def symbol_to_token_ids(
-    settings: str | dict[str, Any], encoding: dict[str, Any], tokens: int, tokenizer: Path
-) -> np.ndarray:
+def symbol_to_token_ids(settings: Input, encoding: EncoderFacts, tokens: int, tokenizer: Path) -> np.ndarray:
     """Return the token id of the checkpoint that each symbol of a task is treated as, all different.
 
     - `pretrained`: a subword is the token that it is; any other symbol is the token that is spelled like it;
@@ -63,7 +64,7 @@ def symbol_to_token_ids(
 
     Args:
         settings: the condition's input.
-        encoding: the encoding.json of the task's tokens.
+        encoding: of the task's tokens.
         tokens: number of tokens of the checkpoint.
         tokenizer: the checkpoint's tokenizer.json.
 
@@ -73,7 +74,7 @@ def symbol_to_token_ids(
     Raises:
         UserError: the task has no symbols or too many, or they have no tokens in the checkpoint.
     """
-    symbols, subwords = encoding["vocabulary"], encoding.get("tokenizer")
+    symbols, subwords = encoding.vocabulary, encoding.tokenizer
     if symbols is None:
         raise UserError("patches have no tokens, which the input of the condition asks for; choose input new.")
     if settings != "re-embedded" and subwords and subwords != _digest(tokenizer):
@@ -90,7 +91,7 @@ def symbol_to_token_ids(
     return token_map(settings, tokens)[: len(symbols)]
 
 
-def token_map(settings: str | dict[str, Any], size: int) -> np.ndarray:
+def token_map(settings: Input, size: int) -> np.ndarray:
     """Return a bijection of the token ids 0 to size - 1, special ones included, as in the code of Kao & Lee (2021).
 
     - `shift`: (id + by) mod size;
@@ -106,27 +107,30 @@ def token_map(settings: str | dict[str, Any], size: int) -> np.ndarray:
         UserError: the vocabulary is too small for the table.
     """
     tokens: np.ndarray = np.arange(size)
-    if isinstance(settings, str):
-        return tokens
-    if settings["kind"] == "shift":
-        shifted: np.ndarray = (tokens + settings["by"]) % size
-        return shifted
-    rng = np.random.Generator(np.random.PCG64(settings["seed"]))
-    if settings["kind"] == "permutation":
-        return rng.permutation(size)
-    if size <= OFFSET:
-        raise UserError(
-            f"an input of kind table needs a checkpoint of more than {OFFSET} tokens, but this one has {size}; "
-            "choose kind permutation."
-        )
-    return np.concatenate([OFFSET + rng.permutation(size - OFFSET), tokens[:OFFSET]])
+    match settings:
+        case ShiftInput(by=by):
+            return np.roll(tokens, -by)
+        case PermutationInput(seed=seed):
+            return _generator(seed).permutation(size)
+        case TableInput(seed=seed):
+            if size <= OFFSET:
+                raise UserError(
+                    f"an input of kind table needs a checkpoint of more than {OFFSET} tokens, but this one has {size}; "
+                    "choose kind permutation."
+                )
+            return np.concatenate([OFFSET + _generator(seed).permutation(size - OFFSET), tokens[:OFFSET]])
+    return tokens
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
 
 
 def _digest(tokenizer: Path) -> str | None:
     return sha256(tokenizer) if tokenizer.is_file() else None
 
 
-def _spelled(symbols: list[str], path: Path) -> np.ndarray:
+def _spelled(symbols: Sequence[str], path: Path) -> np.ndarray:
     """Return the ids of the tokens that are spelled like the symbols, int64 [symbols].
 
     Raises:

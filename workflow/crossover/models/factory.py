@@ -2,12 +2,12 @@
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
+from crossover.config.bodies import Body, RandomBody, TruncatedBody
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
 from crossover.models.derive import adapter_for, check_forward_contract
@@ -18,66 +18,65 @@ from crossover.models.module import SequenceModel
 from crossover.models.surgery import change_body, copy_groups
 from crossover.models.trainable import trained_rates
 from crossover.seeds import derived_seed
+from crossover.specs.descriptions import EncodingDescription
+from crossover.specs.runs import ModelSettings
 
 
-def build_model(spec: dict[str, Any], encoding: dict[str, Any], seed: int) -> SequenceModel:
+def build_model(spec: ModelSettings, encoding: EncodingDescription, seed: int) -> SequenceModel:
     """Build the model of a run, with the parameters that are trained set.
 
     Body, input layer and head draw from generators of their own, so that two conditions with one seed share what they have
     in common.
 
     Args:
-        spec: the run's spec, of which `tokens`, `checkpoint`, `body`, `input`, `trained`, `training.dropout` and
-            `training.precision` are read.
-        encoding: the encoding.json of the run's tokens.
+        spec: of the run, or one of an analysis' models.
+        encoding: of the run's tokens.
         seed: the run's seed.
 
     Raises:
         UserError: the checkpoint cannot be loaded, its maximum length is too short for the sequences, or the condition names
             blocks or tokens that it does not have.
     """
-    checkpoint, training = spec["checkpoint"], spec["training"]
-    body_settings, input_settings, trained = spec["body"], spec["input"], spec["trained"]
-    folder = Path(checkpoint["folder"])
+    folder = Path(spec.checkpoint.folder)
     config = load_config(folder)
     adapter = adapter_for(config)
-    if training["dropout"] is not None:
+    if spec.dropout is not None:
         for name in adapter.dropouts:
-            setattr(config, name, training["dropout"])
+            setattr(config, name, spec.dropout)
     max_length = adapter.max_length(config)
-    if max_length is not None and encoding["longest"] > max_length:
+    if max_length is not None and encoding.longest > max_length:
         raise UserError(
-            f"results/tokens/{spec['tokens']} has sequences of {encoding['longest']} positions, but checkpoint "
-            f"{checkpoint['name']} has only {max_length}; shorten the task's encoding or take another checkpoint."
+            f"results/tokens/{spec.tokens} has sequences of {encoding.longest} positions, but checkpoint "
+            f"{spec.checkpoint.name} has only {max_length}; shorten the task's encoding or take another checkpoint."
         )
 
-    own_tokens = input_settings not in ("new", "re-embedded")
-    pretrained = load_body(folder, config) if own_tokens or body_settings != "random" else None
+    own_tokens = spec.input not in ("new", "re-embedded")
+    pretrained = load_body(folder, config) if own_tokens or spec.body != "random" else None
     table = detach_token_embedding(pretrained, adapter) if pretrained else None
-    body = build_body(body_settings, pretrained, config, seed)
+    body = build_body(spec.body, pretrained, config, seed)
 
     torch.manual_seed(derived_seed(seed, "input"))
-    if input_settings == "new":
+    if spec.input == "new":
         input_layer = new_input(encoding, adapter.widths(config)[0])
     else:
         embedding = _require_embedding(table if own_tokens else random_token_embedding(config), config)
-        ids = symbol_to_token_ids(input_settings, encoding, embedding.num_embeddings, folder / "tokenizer.json")
+        ids = symbol_to_token_ids(spec.input, encoding, embedding.num_embeddings, folder / "tokenizer.json")
         input_layer = TokenTable(embedding, ids)
 
     torch.manual_seed(derived_seed(seed, "head"))
-    model = SequenceModel(body, input_layer, encoding, adapter)
-    for number, part in enumerate(trained):
-        if part["lora"]:
+    model = SequenceModel(body, input_layer, encoding.target, adapter, encoding.separator)
+    for number, part in enumerate(spec.trained):
+        if part.lora:
             add_lora(body, adapter, part, derived_seed(seed, f"lora {number}"))
-    model.mixed = training["precision"] == "bf16"
-    model.rates = trained_rates(model, trained, adapter, "embeddings" if own_tokens else "input")
+    model.mixed = spec.precision == "bf16"
+    model.rates = trained_rates(model, spec.trained, adapter, "embeddings" if own_tokens else "input")
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in model.rates
     return model
 
 
 def build_body(
-    settings: str | dict[str, Any], pretrained: PreTrainedModel | None, config: PretrainedConfig, seed: int
+    settings: Body, pretrained: PreTrainedModel | None, config: PretrainedConfig, seed: int
 ) -> PreTrainedModel:
     """Build the body of a condition, without token embeddings: sequences enter through the input layer.
 
@@ -91,19 +90,26 @@ def build_body(
         UserError: the settings name blocks that the body does not have.
     """
     adapter = adapter_for(config)
-    changes = {} if isinstance(settings, str) else settings
     body = pretrained
-    if "random" in (settings, changes.get("kind"), changes.get("of")):
+    if _starts_random(settings):
         torch.manual_seed(derived_seed(seed, "body"))
         body = random_body(config)
         detach_token_embedding(body, adapter)
     assert body is not None
-    if "kept" in changes:
+    if isinstance(settings, RandomBody):
         assert pretrained is not None
-        copy_groups(body, pretrained, changes["kept"], adapter)
-    elif changes:
-        change_body(body, adapter, changes, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
+        copy_groups(body, pretrained, settings.kept, adapter)
+    elif not isinstance(settings, str):
+        change_body(body, adapter, settings, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
     return body
+
+
+def _starts_random(settings: Body) -> bool:
+    """Return whether a body starts from the architecture's own initialisation."""
+    match settings:
+        case "random" | RandomBody() | TruncatedBody(of="random"):
+            return True
+    return False
 
 
 def random_body(config: PretrainedConfig) -> PreTrainedModel:

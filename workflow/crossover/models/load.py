@@ -10,7 +10,7 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from crossover.errors import UserError
 from crossover.models.derive import adapter_for, check_forward_contract
-from crossover.models.registry import ADAPTERS, check_model_type
+from crossover.models.discovery import ADAPTERS, check_model_type
 
 
 def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:

@@ -1,13 +1,14 @@
 """The module that a run trains: an input layer, a transformer body, and a head."""
 
+import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from crossover.models.adapter import Adapter
+from crossover.specs.descriptions import EncodedTarget
 
 
 class SequenceModel(nn.Module):
@@ -23,16 +24,20 @@ class SequenceModel(nn.Module):
     """
 
     def __init__(
-        self, body: PreTrainedModel, input_layer: nn.Module, encoding: dict[str, Any], adapter: Adapter
+        self,
+        body: PreTrainedModel,
+        input_layer: nn.Module,
+        target: EncodedTarget,
+        adapter: Adapter,
+        separator: int | None = None,
     ) -> None:
         super().__init__()
-        target = encoding["target"]
         self.input = input_layer
         self.body = body
-        self.separator = encoding.get("separator") if adapter.has_segments(body.config) else None
-        self.positions = target.get("positions", 1)
+        self.separator = separator if adapter.has_segments(body.config) else None
+        self.positions = target.positions
         self.shape = _output_shape(target)
-        self.head = nn.Linear(adapter.widths(body.config)[1], int(np.prod(self.shape)))
+        self.head = nn.Linear(adapter.widths(body.config)[1], math.prod(self.shape))
         self.rates: dict[str, float] = {}
         self.mixed = False
 
@@ -81,11 +86,8 @@ def segment_ids(symbols: Tensor, separator: int) -> Tensor:
     return (ends.cumsum(1) - ends).clamp(max=1)
 
 
-def _output_shape(target: dict[str, Any]) -> tuple[int, ...]:
+def _output_shape(target: EncodedTarget) -> tuple[int, ...]:
     """Return the shape of the logits at one position: [classes], [bits, 2], or [1] for a number."""
-    match target["kind"]:
-        case "class":
-            return (len(target["classes"]),)
-        case "bits":
-            return (target["bits"], 2)
-    return (1,)
+    if target.classes is not None:
+        return (len(target.classes),)
+    return (1,) if target.bits is None else (target.bits, 2)

@@ -4,13 +4,14 @@ All changes are by the names of parameters, so that they mean the same in every 
 applies several times: what changes in it changes at every depth.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Collection
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from crossover.config.bodies import BlockSelection, PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
 
@@ -19,59 +20,64 @@ STD = 0.02  # standard deviation of the initial weights of BERT and GPT-2
 # standard deviation: weights lie within 2 * s * s and are all but uniform there.
 LIMITS = {"truncated-normal": 2 * STD, "tamkin2020": 2 * STD * STD}
 
+Surgery = StatisticsBody | ReinitBody | PermutedBody | TruncatedBody
 
-def change_body(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+
+def change_body(body: nn.Module, adapter: Adapter, settings: Surgery, generator: torch.Generator) -> None:
     """Change the weights or the blocks of a body in place.
 
     Args:
         body: the model.
         adapter: the body's.
-        settings: `kind`, and what `config.bodies` says of that kind.
+        settings: the condition's body.
         generator: where random draws come from.
 
     Raises:
         UserError: the settings name blocks that the body does not have.
     """
     with torch.no_grad():
-        CHANGES[settings["kind"]](body, adapter, settings, generator)
+        match settings:
+            case StatisticsBody():
+                _redraw(body, generator)
+            case ReinitBody():
+                _reinitialise(body, adapter, settings, generator)
+            case PermutedBody(seed=seed):
+                reorder_blocks(body, adapter, block_order(len(blocks_of(body, adapter)), seed))
+            case TruncatedBody(blocks=blocks):
+                _truncate(body, adapter, blocks)
 
 
-def _statistics(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+def _redraw(body: nn.Module, generator: torch.Generator) -> None:
     """Redraw each tensor from a normal distribution with its own mean and standard deviation (Lu et al. 2021, 4.8)."""
     for parameter in body.parameters():
         std = parameter.std(unbiased=False)
         parameter.copy_(parameter.mean() + std * _normal(parameter, generator))
 
 
-def _reinit(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+def _reinitialise(body: nn.Module, adapter: Adapter, settings: ReinitBody, generator: torch.Generator) -> None:
     """Reinitialise chosen blocks (Tamkin et al. 2020, section 3).
 
     As in their code, the weights of linear layers are drawn, norms are set to 1 and 0, and biases are kept; the settings
     may keep norms or redraw biases.
     """
-    chosen = select_blocks(settings["blocks"], len(blocks_of(body, adapter)), "body reinit")
-    limit = LIMITS[settings["weights"]]
+    chosen = select_blocks(settings.blocks, len(blocks_of(body, adapter)), "body reinit")
+    limit = LIMITS[settings.weights]
     for name, parameter in body.named_parameters():
         group = adapter.group_of(name)
         if adapter.block_of(name) not in chosen or group == "positions":
             continue
         if group == "norms":
-            if settings["norms"] == "redrawn":
+            if settings.norms == "redrawn":
                 parameter.fill_(1.0 if name.endswith("weight") else 0.0)
         elif parameter.dim() == 1:
-            if settings["biases"] == "redrawn":
+            if settings.biases == "redrawn":
                 parameter.zero_()
         else:
             nn.init.trunc_normal_(parameter, 0.0, STD, -limit, limit, generator=generator)
 
 
-def _permuted(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
-    """Permute the blocks (Tamkin et al. 2020, section 5) with the setting's own seed."""
-    reorder_blocks(body, adapter, block_order(len(blocks_of(body, adapter)), settings["seed"]))
-
-
 def block_order(blocks: int, seed: int) -> list[int]:
-    """Draw a permutation: the block at each place. It is the one that Tamkin et al.'s code draws."""
+    """Draw a permutation, the block at each place, as the code of Tamkin et al. (2020, section 5) does."""
     order: list[int] = np.random.RandomState(seed).permutation(blocks).tolist()
     return order
 
@@ -90,21 +96,21 @@ def reorder_blocks(body: nn.Module, adapter: Adapter, order: list[int]) -> None:
                     parameter.copy_(before[source][name])
 
 
-def _truncated(body: nn.Module, adapter: Adapter, settings: dict[str, Any], generator: torch.Generator) -> None:
+def _truncate(body: nn.Module, adapter: Adapter, kept: int) -> None:
     """Keep the first blocks only (Tamkin et al. 2020, section 4: probing; Lu et al. 2021, section 4.10: depth)."""
     blocks = blocks_of(body, adapter)
-    depth = getattr(body.config, adapter.depth)
-    if settings["blocks"] > depth:
-        raise UserError(f"body truncated asks for {settings['blocks']} blocks, but the checkpoint has {depth}.")
+    depth: int = getattr(body.config, adapter.depth)
+    if kept > depth:
+        raise UserError(f"body truncated asks for {kept} blocks, but the checkpoint has {depth}.")
     if len(blocks) == depth:  # else one block is applied several times
-        body.set_submodule(adapter.blocks, nn.ModuleList(list(blocks)[: settings["blocks"]]))
+        body.set_submodule(adapter.blocks, nn.ModuleList(list(blocks)[:kept]))
     for name, value in list(vars(body.config).items()):
         if isinstance(value, list) and len(value) == depth:  # one value for each block, such as Longformer's windows
-            setattr(body.config, name, value[: settings["blocks"]])
-    setattr(body.config, adapter.depth, settings["blocks"])
+            setattr(body.config, name, value[:kept])
+    setattr(body.config, adapter.depth, kept)
 
 
-def copy_groups(body: nn.Module, source: nn.Module, groups: list[str], adapter: Adapter) -> None:
+def copy_groups(body: nn.Module, source: nn.Module, groups: Collection[str], adapter: Adapter) -> None:
     """Copy the parameters of some groups from one body into another (Kao & Lee 2021, `pretrain_embed`)."""
     with torch.no_grad():
         for (name, parameter), kept in zip(body.named_parameters(), source.parameters(), strict=True):
@@ -112,30 +118,22 @@ def copy_groups(body: nn.Module, source: nn.Module, groups: list[str], adapter: 
                 parameter.copy_(kept)
 
 
-CHANGES: dict[str, Callable[[nn.Module, Adapter, dict[str, Any], torch.Generator], None]] = {
-    "statistics": _statistics,
-    "reinit": _reinit,
-    "permuted": _permuted,
-    "truncated": _truncated,
-}
-
-
-def select_blocks(settings: dict[str, Any], blocks: int, what: str) -> set[int]:
+def select_blocks(selection: BlockSelection, blocks: int, what: str) -> set[int]:
     """Return the numbers of the chosen blocks, counted from 0.
 
     Args:
-        settings: `which`, `count` and `start`.
+        selection: which blocks are chosen.
         blocks: number of blocks of the body.
         what: the setting's name, for an error.
 
     Raises:
         UserError: the body does not have as many.
     """
-    count, start = settings["count"], settings["start"]
+    count, start = selection.count, selection.start
     if start + count > blocks:
         raise UserError(f"{what} names blocks {start} to {start + count - 1}, but the checkpoint has {blocks}.")
     every = range(blocks)
-    match settings["which"]:
+    match selection.which:
         case "first":
             return set(every[:count])
         case "last":

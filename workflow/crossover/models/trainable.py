@@ -1,7 +1,8 @@
 """Which parameters of a model are trained, and at what learning rate."""
 
-from typing import Any
+from collections.abc import Sequence
 
+from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
 from crossover.models.lora import original_name
@@ -10,14 +11,13 @@ from crossover.models.surgery import blocks_of, select_blocks
 
 
 def trained_rates(
-    model: SequenceModel, trained: list[dict[str, Any]], adapter: Adapter, input_group: str
+    model: SequenceModel, trained: Sequence[TrainedPart], adapter: Adapter, input_group: str
 ) -> dict[str, float]:
     """Return the trained parameters by name, each with its multiple of the learning rate.
 
     Args:
         model: body, input layer and head.
-        trained: parts of the model (`groups`, `blocks` or None, `rate`, `lora` or None for the weights themselves); later
-            parts override earlier ones.
+        trained: parts of the model; later parts override earlier ones.
         adapter: the body's.
         input_group: `input` for an input layer that is new, `embeddings` for the checkpoint's own.
 
@@ -35,12 +35,12 @@ def trained_rates(
     depth = len(blocks_of(model.body, adapter))
     rates = {}
     for part in trained:
-        blocks = select_blocks(part["blocks"], depth, "trained") if part["blocks"] else None
+        blocks = select_blocks(part.blocks, depth, "trained") if part.blocks else None
         for name, (group, block, is_lora) in places.items():
-            if group in part["groups"] and (blocks is None or block in blocks) and is_lora == bool(part["lora"]):
-                rates[name] = part["rate"]
+            if group in part.groups and (blocks is None or block in blocks) and is_lora == bool(part.lora):
+                rates[name] = part.rate
     if not rates:
-        names = ", ".join(group for part in trained for group in part["groups"])
+        names = ", ".join(group for part in trained for group in part.groups)
         raise UserError(
             f"the model has no parameters of the groups that are to be trained ({names}); add head to them."
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 from crossover.analyses.kinds import measure_module, text_of
 from crossover.config.conditions import Condition
@@ -21,10 +21,11 @@ from crossover.specs.studies import ModelLabels, StudyAnalysis
 
 @dataclass(frozen=True)
 class PlannedModel:
-    """A model before it is fine-tuned: its settings, and its names in the report."""
+    """A model before it is fine-tuned: its settings, its names in the report, and the modules of its architecture."""
 
     settings: ModelSettings
     labels: ModelLabels
+    adapter_modules: list[str]
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _models(
             input=input_name(condition.input),
         )
         if settings not in [known.settings for known in models]:  # conditions may differ in what they train alone
-            models.append(PlannedModel(settings, labels))
+            models.append(PlannedModel(settings, labels, checkpoint.adapter_modules))
     return models
 
 
@@ -126,6 +127,7 @@ def _spec(where: str, kind: str, task: str, group: tuple[PlannedModel, ...]) -> 
             "analysis other tasks, or checkpoints with one tokenizer."
         )
     names = [f"{model.labels.checkpoint}-{body_kind(model.settings.body).replace(' ', '-')}" for model in group]
-    code = code_of("crossover.analyses.stage", measure_module(kind))
+    adapters = chain.from_iterable(model.adapter_modules for model in group)
+    code = code_of("crossover.analyses.stage", measure_module(kind), *adapters)
     models = tuple(model.settings for model in group)
     return AnalysisSpec.named(".".join([kind, task, *names]), analysis=kind, models=models, code=code)

@@ -1,17 +1,15 @@
-"""What planning needs to know of a checkpoint's architecture before anything is loaded."""
+"""What planning needs to know of a checkpoint's architecture, before anything is loaded."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
 from crossover.config.checkpoints import PretrainedHere
 from crossover.errors import UserError, nearest
-from crossover.files import read_json
 from crossover.models.adapter import Adapter
-from crossover.models.registry import ADAPTERS
+from crossover.models.discovery import ADAPTERS
 
-BYTES_AND_SPECIAL = 259  # the smallest vocabulary of a masked model: 256 bytes, and three special tokens
+MASKED_VOCABULARY = 259  # the smallest of a masked model: 256 bytes, and three special tokens
 USUAL = Adapter("", groups={}, blocks="", token_table="", dropouts=())  # the config keys that most architectures use
 
 
@@ -34,27 +32,13 @@ def check_pretraining(name: str, checkpoint: PretrainedHere) -> None:
     adapter = ADAPTERS[architecture]
     if checkpoint.positions % adapter.window:
         raise UserError(
-            f"{where}: positions must be a multiple of {adapter.window}, the window of {architecture}'s attention."
+            f"{where}: positions must be a multiple of {adapter.window}, the attention window of {architecture}."
         )
-    if adapter.objective == "masked" and checkpoint.vocabulary < BYTES_AND_SPECIAL:
+    if adapter.objective == "masked" and checkpoint.vocabulary < MASKED_VOCABULARY:
         raise UserError(
-            f"{where}: vocabulary must be at least {BYTES_AND_SPECIAL}, for the bytes and the three special tokens of masked "
-            "models."
+            f"{where}: vocabulary must be at least {MASKED_VOCABULARY}: masked-token prediction needs 256 bytes and three "
+            "special tokens."
         )
-
-
-def model_type_of(checkpoint: Mapping[str, Any], specs: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Return the model type of a checkpoint, or None for one that may not have been fetched yet.
-
-    Args:
-        checkpoint: how a run refers to it: `name` and `folder`.
-        specs: of all checkpoints and datasets that are made or fetched; a user's own folder is not among them.
-    """
-    spec = specs.get(checkpoint["name"])
-    if spec is not None:
-        return spec["architecture"] if spec["kind"] == "checkpoint" else None
-    model_type: str | None = read_json(Path(checkpoint["folder"]) / "config.json").get("model_type")
-    return model_type
 
 
 def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "positions"]) -> int | None:

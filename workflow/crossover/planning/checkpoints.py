@@ -1,6 +1,7 @@
 """The specs of a checkpoint."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from crossover.acquire.checkpoint import address_on_hub
@@ -17,7 +18,8 @@ from crossover.config.datasets import DownloadDataset
 from crossover.config.load import load_checkpoint
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.models.architecture import stored_size
+from crossover.models.discovery import adapter_modules
+from crossover.planning.architectures import check_pretraining, stored_size
 from crossover.planning.code import code_of
 from crossover.planning.datasets import plan_dataset
 from crossover.planning.tasks import PlannedTask, plan_task
@@ -87,6 +89,16 @@ class PlannedCheckpoint:
                 return stored_size(read_json(Path(path) / "config.json"), "positions")
         return None
 
+    @cached_property
+    def adapter_modules(self) -> list[str]:
+        """The modules of its architecture; those of all where it is not known before the checkpoint has been downloaded."""
+        match self.config:
+            case PretrainedHere(architecture=architecture):
+                return adapter_modules(architecture)
+            case LocalCheckpoint(path=path):
+                return adapter_modules(read_json(Path(path) / "config.json").get("model_type"))
+        return adapter_modules(None)
+
 
 def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
     """Plan a checkpoint of config/checkpoints/.
@@ -119,11 +131,12 @@ def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
             folder = str(PurePosixPath("resources/downloads", download.name, checkpoint.folder))
             files = CheckpointFiles(name=download.name, folder=folder, receipt=download.receipt)
             return PlannedCheckpoint(name, checkpoint, files, download)
+    check_pretraining(name, checkpoint)
     corpus = _plan_corpus(name, checkpoint.corpus)
     made = PretrainedSpec.named(
         name,
         corpus=corpus.spec.name if isinstance(corpus, PlannedTask) else corpus.name,
-        code=code_of("crossover.pretraining.pretrain"),
+        code=code_of("crossover.pretraining.pretrain", *adapter_modules(checkpoint.architecture)),
         **{
             key: getattr(checkpoint, key)
             for key in PretrainedSpec.model_fields.keys() & PretrainedHere.model_fields.keys() - {"kind", "corpus"}

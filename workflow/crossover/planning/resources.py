@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from crossover.files import read_json
-from crossover.models.architecture import stored_size
+from crossover.planning.architectures import stored_size
 from crossover.specs.analyses import AnalysisSpec
 from crossover.specs.checkpoints import PretrainedSpec
 from crossover.specs.load import AnySpec

@@ -33,7 +33,7 @@ def plan_cell(
     """Plan the runs of one task, checkpoint and condition, whose name in config/conditions.yaml is given."""
     key = CellKey(task=task.name, checkpoint=checkpoint.name, condition=name)
     augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
-    code = code_of("crossover.training.finetune", *augmentations)
+    code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
 
     def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
         return RunSpec.named(

@@ -25,8 +25,8 @@ from transformers.utils.logging import disable_progress_bar
 from crossover.config.checkpoints import Pretraining
 from crossover.errors import UserError
 from crossover.files import replacing, sha256, write_parquet
-from crossover.models.architecture import ARCHITECTURES, Architecture
-from crossover.models.build import derived_seed
+from crossover.models.adapter import Adapter
+from crossover.models.discovery import ADAPTERS
 from crossover.pretraining.corpus import read_corpus
 from crossover.pretraining.ngrams import ngram_losses
 from crossover.pretraining.objectives import (
@@ -41,6 +41,7 @@ from crossover.pretraining.objectives import (
 )
 from crossover.pretraining.tokenizer import END, MASK, PAD, SPECIAL, CorpusTokens, tokenize
 from crossover.runs.provenance import Recorder
+from crossover.seeds import derived_seed
 from crossover.specs.checkpoints import PretrainedSpec
 from crossover.specs.descriptions import CorpusSize, LanguageModelReport, PretrainedDescription
 from crossover.training.device import device_use
@@ -75,8 +76,8 @@ def pretrain_checkpoint(
     """
     training = spec.training
     recorder = Recorder(spec.code, command)
-    architecture = ARCHITECTURES[spec.architecture]
-    kind = str(architecture.objective)
+    adapter = ADAPTERS[spec.architecture]
+    kind = str(adapter.objective)
     tokenizer, tokens = tokenize(read_corpus(corpus), spec.vocabulary, SPECIAL[kind], training.held_out, training.seed)
     if min(len(tokens.training), len(tokens.held_out)) <= training.context:
         raise UserError(
@@ -84,7 +85,7 @@ def pretrain_checkpoint(
         )
     objective = _objective(kind, tokenizer)
     torch.manual_seed(derived_seed(training.seed, "body"))
-    whole, model = language_model(kind, model_config(spec, architecture, tokenizer))
+    whole, model = language_model(kind, model_config(spec, adapter, tokenizer))
     model.to(device)
     torch.manual_seed(derived_seed(training.seed, "dropout"))
 
@@ -161,16 +162,17 @@ def _objective(kind: str, tokenizer: Tokenizer) -> Objective:
     return masked(special.index(MASK), len(special), tokenizer.get_vocab_size())
 
 
-def model_config(spec: PretrainedSpec, architecture: Architecture, tokenizer: Tokenizer) -> PretrainedConfig:
+def model_config(spec: PretrainedSpec, adapter: Adapter, tokenizer: Tokenizer) -> PretrainedConfig:
     """Return the config of a model that is made here; what the spec does not say is as the architecture has it."""
+    adapter.register()
     end = tokenizer.token_to_id(END)
     return AutoConfig.for_model(
-        spec.architecture,
+        adapter.model_type,
         vocab_size=tokenizer.get_vocab_size(),
         bos_token_id=end,
         eos_token_id=end,
         pad_token_id=tokenizer.token_to_id(PAD),
-        **architecture.config_of(spec.blocks, spec.width, spec.heads, spec.positions, spec.dropout),
+        **adapter.pretraining_config(spec.blocks, spec.width, spec.heads, spec.positions, spec.dropout),
     )
 
 

@@ -80,16 +80,16 @@ def serve(listener: int, command: Command) -> None:
 
 def import_libraries() -> None:
     """Import what training needs, and keep the collector from touching it, so that the forks share the memory."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES, model_type_to_module_name
 
-    from crossover.models.architecture import ARCHITECTURES
+    from crossover.models.discovery import ADAPTERS, adapter_modules
     from crossover.specs.identity import code_digests
 
-    for stage in STAGES:
-        importlib.import_module(stage)
-        code_digests(stage)  # remembered: runs are checked against the code that was imported here
-    for architecture in set(ARCHITECTURES) & set(CONFIG_MAPPING_NAMES):
-        importlib.import_module(f"transformers.models.{architecture}.modeling_{architecture}")
+    for module in code_digests(*STAGES, *adapter_modules(None)):  # remembered: runs are checked against this code
+        importlib.import_module(module)
+    for model_type in set(ADAPTERS) & set(CONFIG_MAPPING_NAMES):
+        package = model_type_to_module_name(model_type)
+        importlib.import_module(f"transformers.models.{package}.modeling_{package}")
     gc.collect()
     gc.freeze()
 

@@ -15,9 +15,11 @@ from crossover.config.studies import Training
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Tokens, Transform
 from crossover.files import sha256, write_json, write_parquet
-from crossover.models.build import SequenceModel, build_model, derived_seed
+from crossover.models.factory import build_model
+from crossover.models.module import SequenceModel
 from crossover.runs.files import write_provenance
 from crossover.runs.provenance import Recorder
+from crossover.seeds import derived_seed
 from crossover.specs.descriptions import (
     EncodedTarget,
     EncodingDescription,

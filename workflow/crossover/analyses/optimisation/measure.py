@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from crossover.analyses.analysed_model import AnalysedModel, sample_indices
-from crossover.models.build import derived_seed
+from crossover.seeds import derived_seed
 from crossover.training.collate import collate
 from crossover.training.scoring import loss_of
 
