@@ -4,7 +4,7 @@ Labels stand in tables and in the report, and never in a hash.
 """
 
 from crossover.config.bodies import Blocks, Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
-from crossover.config.conditions import Group, Part, Preset
+from crossover.config.conditions import Group, Preset, TrainedPart
 from crossover.config.inputs import Input, ShiftInput
 
 
@@ -57,12 +57,12 @@ def input_name(entry: Input) -> str:
     return f"{entry.kind} {entry.by if isinstance(entry, ShiftInput) else entry.seed}"
 
 
-def trained_name(trained: Preset | list[Group | Preset | Part]) -> str:
+def trained_name(trained: Preset | list[Group | Preset | TrainedPart]) -> str:
     """Return the label of the trained parameters: the preset, or the groups joined by +."""
     return trained if isinstance(trained, str) else "+".join(map(_part_name, trained))
 
 
-def _part_name(part: Group | Preset | Part) -> str:
+def _part_name(part: Group | Preset | TrainedPart) -> str:
     if isinstance(part, str):
         return part
     blocks = f" of {blocks_name(part.blocks)}" if part.blocks else ""
