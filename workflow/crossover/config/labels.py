@@ -3,7 +3,7 @@
 Labels stand in tables and in the report, and never in a hash.
 """
 
-from crossover.config.bodies import Blocks, Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.bodies import BlockSelection, Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.config.conditions import Group, Preset, TrainedPart
 from crossover.config.inputs import Input, ShiftInput
 
@@ -71,7 +71,7 @@ def _part_name(part: Group | Preset | TrainedPart) -> str:
     return f"{adapters}{' and '.join(part.groups)}{blocks}{rate}"
 
 
-def blocks_name(blocks: Blocks) -> str:
+def blocks_name(blocks: BlockSelection) -> str:
     """Return the label of a selection of blocks, counted from 0, such as `window 3-5`."""
     if blocks.which in ("first", "last"):
         return f"{blocks.which} {blocks.count}"
