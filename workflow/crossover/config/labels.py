@@ -3,7 +3,15 @@
 Labels stand in tables and in the report, and never in a hash.
 """
 
-from crossover.config.bodies import BlockSelection, Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.bodies import (
+    BlockSelection,
+    Body,
+    PermutedBody,
+    RandomBody,
+    ReinitBody,
+    StatisticsBody,
+    TruncatedBody,
+)
 from crossover.config.conditions import Group, Preset, TrainedPart
 from crossover.config.inputs import Input, ShiftInput
 
