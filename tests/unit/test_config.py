@@ -452,7 +452,7 @@ def test_a_checkpoint_without_a_tokenizer_is_told_in_a_sentence(two_checkpoints)
     (two_checkpoints / "tokenizer.json").unlink()
     assert sentence(make_plan, "demo") == (
         "config/tasks/listops.yaml: encoding.tokenizer needs weights/tokenizer.json, which is missing; save the tokenizer "
-        "there in the form of the Hugging Face tokenizers library, or choose another encoding."
+        "there in the format of the Hugging Face tokenizers library, or choose another encoding."
     )
 
 
@@ -478,8 +478,8 @@ def test_embeddings_of_other_tokens_are_refused(two_checkpoints, config, entry):
             assert make_plan("demo")
         else:
             assert sentence(make_plan, "demo") == (
-                "config/tasks/listops.yaml: condition tokens embeds the tokens of checkpoint mine, but its subwords are "
-                "those of other.json; set encoding.tokenizer to checkpoint."
+                "config/tasks/listops.yaml: condition tokens uses the token embeddings of checkpoint mine, but its subwords "
+                "come from other.json; set encoding.tokenizer to checkpoint."
             )
 
 
@@ -589,7 +589,7 @@ def test_an_analysis_that_compares_needs_two_models(config):
     edit(config / "studies/demo.yaml", "conditions", value=["random-all"])
     edit(config / "studies/demo.yaml", "analyses", value=["similarity"])
     assert sentence(make_plan, "demo") == (
-        "study demo: the analysis similarity compares models, but there is only one on task composer; name another "
+        "study demo: the analysis similarity compares models, but there is only one on task composer; add a "
         "checkpoint, or a condition with another body."
     )
 
@@ -601,5 +601,5 @@ def test_models_with_other_tokens_are_not_compared_position_by_position(two_chec
     edit(config / "studies/demo.yaml", "analyses", value=[{"kind": "similarity", "tasks": ["listops"]}])
     assert sentence(make_plan, "demo") == (
         "study demo: the analysis similarity compares models position by position, but checkpoints topics-gpt2 and mine "
-        "cut task listops into subwords of their own; give the analysis other tasks, or checkpoints with one tokenizer."
+        "encode task listops with different tokenizers; give the analysis other tasks, or checkpoints with the same tokenizer."
     )
