@@ -40,7 +40,7 @@ rule all:
 # again in the same invocation for a new one and would retrain; in the next one it compares contents.
 rule specs:
     input:
-        [f"results/specs/{name}.json" for name in PLAN.specs],
+        [f"results/specs/{name}.json" for name in (*PLAN.specs, STUDY.name)],
     localrule: True
 
 

@@ -35,9 +35,7 @@ HARMLESS = {
     "a comment in the training code": lambda copy: copy.append(FINETUNE, "\n# a remark\n"),
     "the layout of the training code": lambda copy: _reformat(copy, FINETUNE),
     "a docstring of the training code": lambda copy: copy.edit(FINETUNE, '"""Fine-tune one run', '"""Train one run'),
-    "the code that records provenance": lambda copy: copy.append(
-        "workflow/crossover/runs/provenance.py", "X = 1\n"
-    ),
+    "the code that records provenance": lambda copy: copy.append("workflow/crossover/runs/provenance.py", "X = 1\n"),
     "a reader of no task": lambda copy: copy.append("workflow/crossover/tasks/generators/listops.py", "\nX = 1\n"),
     "threads": lambda copy: copy.edit("tiny.yaml", "threads: 1", "threads: 2\n  memory_mb: 9000\n  minutes: 9"),
     "a GPU": lambda copy: copy.edit("tiny.yaml", "gpu: 0", "gpu: 1"),

@@ -34,7 +34,9 @@ def plan(request: dict) -> int:
     from crossover.planning.plan import make_plan
 
     study = next(part.removeprefix("study=") for part in request["arguments"] if part.startswith("study="))
-    Path(request["jobs"] + ".specs").write_text(json.dumps(make_plan(study).specs), encoding="utf-8")
+    made = make_plan(study)
+    specs = {spec.name: spec.content() for spec in (*made.specs.values(), made.study)}
+    Path(request["jobs"] + ".specs").write_text(json.dumps(specs), encoding="utf-8")
     return 0
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+from crossover.acquire.spec import dataset_spec
 from tiny_runs import environment
 from web import serving, serving_ftp
 
 from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import read_receipt
-from crossover.acquire.spec import dataset_spec
 from crossover.acquire.transfer import http as transfer
 from crossover.acquire.transfer.checksums import record_checksum, recorded_checksum
 from crossover.config.datasets import Dataset

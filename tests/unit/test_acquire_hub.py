@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from crossover.acquire.spec import dataset_spec
 from tiny_runs import environment
 
 from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import read_receipt
-from crossover.acquire.spec import dataset_spec
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.errors import UserError

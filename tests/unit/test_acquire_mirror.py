@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import sklearn.datasets
+from crossover.acquire.spec import dataset_spec, subset_of
 from web import serving
 
 from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import read_receipt
-from crossover.acquire.spec import dataset_spec, subset_of
 from crossover.acquire.transfer import http as transfer
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from crossover.acquire.spec import dataset_spec
 from PIL import Image
 
 from crossover.acquire.dataset import acquire_dataset
 from crossover.acquire.receipt import Receipt, read_receipt
-from crossover.acquire.spec import dataset_spec
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.config.media_readers import ImageFolderReader, ImageTableReader

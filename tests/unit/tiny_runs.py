@@ -6,17 +6,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-
-from crossover.config.encodings import Encoding
-from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
-from crossover.specs.identity import code_digests, named
+from crossover.specs.base import Spec
+from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.descriptions import EncodingDescription
+from crossover.specs.identity import code_digests
+from crossover.specs.runs import RunSpec
+from crossover.specs.tasks import TaskSpec, TokensSpec
 from crossover.tasks.prepare.stage import prepare_task
 
+S = TypeVar("S", bound=Spec)
 ROOT = Path(__file__).parents[2]
 POSITIONS = 24
 VOCABULARY = 30  # of the checkpoints; no task's vocabulary has this size
@@ -64,21 +66,27 @@ SIZES: dict[str, dict[str, Any]] = {  # of the checkpoint of each architecture
 def write_tokens(root: Path, task: str) -> str:
     """Prepare and tokenize one of TASKS below `root`; return the name of the tokens."""
     settings = TASKS[task]
-    prepared = {
-        "task": task,
-        "reader": settings["reader"] | {"sizes": settings["sizes"], "seed": 0},
-        "split": None,
-        "target": Target(kind=settings["target"]).model_dump(),
-        "simulated": False,
-    }
-    prepare_task(prepared, None, root / "results/tasks" / task)
     name = f"{task}-tokens"
-    encoding = TypeAdapter(Encoding).validate_python(settings["encoding"]).model_dump()
-    tokenize_task({"encoding": encoding}, root / "results/tasks" / task, root / "results/tokens" / name)
+    reader = settings["reader"] | {"sizes": settings["sizes"], "seed": 0}
+    prepared = TaskSpec(
+        **{
+            "name": task,
+            "task": task,
+            "dataset": None,
+            "reader": reader,
+            "split": None,
+            "policy": None,
+            "letters": None,
+        },
+        **{"target": {"kind": settings["target"]}, "simulated": False, "licence": "none", "code": {}},
+    )
+    prepare_task(prepared, None, root / "results/tasks" / task)
+    tokens = TokensSpec(name=name, task=task, encoding=settings["encoding"], code={})
+    tokenize_task(tokens, root / "results/tasks" / task, root / "results/tokens" / name)
     return name
 
 
-def write_checkpoint(folder: Path, model_type: str, vocabulary: int = VOCABULARY, **changes: Any) -> dict[str, str]:
+def write_checkpoint(folder: Path, model_type: str, vocabulary: int = VOCABULARY, **changes: Any) -> CheckpointFiles:
     """Save a random model in Hugging Face form; return how a run's spec refers to it."""
     import torch
     from transformers import AutoConfig, AutoModel
@@ -93,7 +101,7 @@ def write_checkpoint(folder: Path, model_type: str, vocabulary: int = VOCABULARY
     for parameter in model.parameters():  # away from the initialisation: biases that are not 0, norms that are not 1
         parameter.data += 0.1 * torch.randn_like(parameter)
     model.save_pretrained(folder)
-    return {"name": f"tiny-{model_type}", "folder": str(folder), "sha256": tree_digest(folder)}
+    return CheckpointFiles(name=f"tiny-{model_type}", folder=str(folder), sha256=tree_digest(folder))
 
 
 def parts(trained: list) -> list[dict[str, Any]]:
@@ -108,9 +116,9 @@ class Tiny:
     """A working directory with the tokens of TASKS and a checkpoint of each architecture."""
 
     root: Path
-    checkpoints: dict[str, dict[str, str]]
+    checkpoints: dict[str, CheckpointFiles]
 
-    def spec(self, task: str = "listops", model: str = "gpt2", **changes: Any) -> dict[str, Any]:
+    def spec(self, task: str = "listops", model: str = "gpt2", **changes: Any) -> RunSpec:
         """The spec of a run; `training` is merged, everything else is replaced. `trained` may be names of groups."""
         training = {
             "batch_size": 8,
@@ -123,8 +131,8 @@ class Tiny:
             "gradient_clip": 1.0,
             "dropout": 0.0,
         }
-        identity = {
-            "kind": "run",
+        fields = {
+            "cell": {"task": task, "checkpoint": f"tiny-{model}", "condition": "tried"},
             "tokens": f"{task}-tokens",
             "checkpoint": self.checkpoints[model],
             "body": "pretrained",
@@ -136,7 +144,16 @@ class Tiny:
             **changes | ({"trained": parts(changes["trained"])} if "trained" in changes else {}),
             "training": training | changes.get("training", {}),
         }
-        return named(f"{task}.tiny-{model}.tried", identity)
+        return RunSpec.named(f"{task}.tiny-{model}.tried", **fields)
+
+    def encoding(self, task: str) -> EncodingDescription:
+        """What is known of the tokens of a task."""
+        return EncodingDescription.load(self.tokens[task] / "encoding.json")
+
+    def write(self, spec: Spec, path: Path) -> Path:
+        """Write a spec to a file."""
+        path.write_text(spec.text)
+        return path
 
     @property
     def tokens(self) -> dict[str, Path]:
@@ -152,10 +169,10 @@ def make_tiny(root: Path) -> Tiny:
     return Tiny(root, {model: write_checkpoint(folder / model, model) for model in SIZES})
 
 
-def renamed(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
+def renamed(spec: S, **changes: Any) -> S:
     """A spec with other settings, and the name that belongs to them."""
-    identity = {key: value for key, value in spec.items() if key != "name"} | changes
-    return named(spec["name"].rsplit("-", 1)[0], identity)
+    fields = {key: value for key, value in spec if key != "name"}
+    return type(spec).named(spec.stem, **fields | changes)
 
 
 # --- commands ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from crossover.analyses.registry import ANALYSES
 from crossover.errors import UserError
-from crossover.files import read_json, read_sealed_json
+from crossover.files import read_sealed_json
 from crossover.planning.snapshot import PLAN_FOLDER
 from crossover.runs.events import record, watched
 from crossover.runs.lock import exclusive
@@ -231,51 +231,38 @@ def _parser() -> argparse.ArgumentParser:
 # --- stages -----------------------------------------------------------------------------------------------
 
 
-def _checked_spec(arguments: argparse.Namespace) -> dict:
-    """Read the spec, and make sure that the code is still that which it names, and that it is as it was written."""
-    from crossover.specs.identity import code_digests, is_named_rightly
-
-    spec = read_json(arguments.spec)
-    planned = spec.get("code", {})
-    now = code_digests(*planned)
-    for module, digest in planned.items():
-        if now.get(module) != digest:
-            raise UserError(
-                f"{arguments.spec}: the code of {module} has changed since this was planned; run snakemake again to plan it anew."
-            )
-    if not is_named_rightly(spec):
-        raise UserError(
-            f"{arguments.spec}: its content has changed, so its name is not right any more; delete it and run snakemake again."
-        )
-    return spec
-
-
 def _acquire_dataset(arguments: argparse.Namespace) -> None:
     from crossover.acquire.dataset import acquire_dataset
+    from crossover.specs.datasets import DatasetSpec
 
-    acquire_dataset(_checked_spec(arguments), arguments.output.parent, workers=arguments.threads)
+    acquire_dataset(DatasetSpec.load(arguments.spec), arguments.output.parent, workers=arguments.threads)
 
 
 def _prepare_task(arguments: argparse.Namespace) -> None:
+    from crossover.specs.tasks import TaskSpec
     from crossover.tasks.prepare.stage import prepare_task
 
-    prepare_task(_checked_spec(arguments), arguments.dataset, arguments.output)
+    prepare_task(TaskSpec.load(arguments.spec), arguments.dataset, arguments.output)
 
 
 def _tokenize_task(arguments: argparse.Namespace) -> None:
     from crossover.encodings.tokenize import tokenize_task
+    from crossover.specs.tasks import TokensSpec
 
-    tokenize_task(_checked_spec(arguments), arguments.task, arguments.output)
+    tokenize_task(TokensSpec.load(arguments.spec), arguments.task, arguments.output)
 
 
 def _fetch_checkpoint(arguments: argparse.Namespace) -> None:
     from crossover.acquire.checkpoint import fetch_checkpoint
+    from crossover.specs.checkpoints import HubSpec
 
-    fetch_checkpoint(_checked_spec(arguments), arguments.output)
+    fetch_checkpoint(HubSpec.load(arguments.spec), arguments.output)
 
 
 def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:
-    spec = _checked_spec(arguments)
+    from crossover.specs.checkpoints import PretrainedSpec
+
+    spec = PretrainedSpec.load(arguments.spec)
     with exclusive(arguments.output / ".lock", f"checkpoint {spec['name']}"), watched(arguments.output):
         from crossover.pretraining.pretrain import pretrain_checkpoint
         from crossover.training.device import pick_device, set_up_torch
@@ -292,7 +279,9 @@ def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:
 
 
 def _finetune_run(arguments: argparse.Namespace) -> None:
-    spec = _checked_spec(arguments)
+    from crossover.specs.runs import RunSpec
+
+    spec = RunSpec.load(arguments.spec)
     of_workflow = PLAN_FOLDER in os.environ
     with exclusive(arguments.output / ".lock", f"run {spec['name']} with seed {arguments.seed}"):
         if of_workflow and restore(arguments.output):
@@ -316,7 +305,9 @@ def _finetune_run(arguments: argparse.Namespace) -> None:
 
 
 def _analyse(arguments: argparse.Namespace) -> None:
-    spec = _checked_spec(arguments)
+    from crossover.specs.analyses import AnalysisSpec
+
+    spec = AnalysisSpec.load(arguments.spec)
     wanted = ANALYSES[spec["analysis"]].command
     if wanted != arguments.command:
         raise UserError(f"{arguments.spec} is for crossover {wanted}, not for crossover {arguments.command}.")
@@ -338,9 +329,10 @@ def _gather_analyses(arguments: argparse.Namespace) -> None:
 
 
 def _select_rate(arguments: argparse.Namespace) -> None:
+    from crossover.specs.runs import RunSpec
     from crossover.training.rates import select_rate
 
-    select_rate(_checked_spec(arguments), arguments.output)
+    select_rate(RunSpec.load(arguments.spec), arguments.output)
 
 
 def _aggregate_study(arguments: argparse.Namespace) -> None:

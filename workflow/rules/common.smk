@@ -14,32 +14,35 @@ if set("{}") & set(str(workflow.basedir)):  # Snakemake takes them for patterns,
     raise WorkflowError(f"the folder {workflow.basedir} has a brace in its path; move the repository elsewhere.")
 
 # Jobs use the plan and the code of the Snakemake that submitted them, whatever is edited meanwhile.
-FROZEN = None if workflow.is_main_process else os.getenv("CROSSOVER_PLAN")
-for _ in range(60 if FROZEN else 0):  # seconds, like the profile's latency-wait: a file server may show them late
-    if Path(FROZEN, "plan.json").exists():
+SNAPSHOT = None if workflow.is_main_process else os.getenv("CROSSOVER_PLAN")
+for _ in range(60 if SNAPSHOT else 0):  # seconds, like the profile's latency-wait: a file server may show them late
+    if Path(SNAPSHOT, "plan.json").exists():
         break
     time.sleep(1)
     importlib.invalidate_caches()
-sys.path.insert(0, str(Path(FROZEN, "code") if FROZEN else Path(workflow.basedir, "workflow")))
+sys.path.insert(0, str(Path(SNAPSHOT, "code") if SNAPSHOT else Path(workflow.basedir, "workflow")))
 
 from crossover import export_path
-from crossover.planning import resources as demand
 from crossover.config.load import load_config
 from crossover.errors import UserError
-from crossover.files import read_json, sha256
-from crossover.planning.snapshot import spec_text, thaw
-from crossover.specs.identity import PACKAGE, code_digests, hash8
+from crossover.files import sha256
+from crossover.planning import resources
 from crossover.planning.plan import make_plan
+from crossover.planning.snapshot import read_snapshot
+from crossover.specs.identity import PACKAGE, code_digests, hash8
+from crossover.specs.load import read_spec
+from crossover.specs.runs import SelectedRate
 
 export_path()
 
 try:
-    PLAN = thaw(Path(FROZEN)) if FROZEN else make_plan(load_config(config).study)
+    PLAN = read_snapshot(Path(SNAPSHOT)) if SNAPSHOT else make_plan(load_config(config).study)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 HARDWARE = PLAN.settings.hardware
-REPORT = f"results/studies/{PLAN.study}/report.html"
+STUDY = PLAN.study
+REPORT = f"results/studies/{PLAN.name}/report.html"
 
 
 # A hash ends each name; the separators "." and "-" cannot be confused, since names hold no dots.
@@ -60,36 +63,38 @@ def spec_of(name):
     """The spec of that name: planned, or as it was written when it was planned."""
     if name in PLAN.specs:
         return PLAN.specs[name]
+    if name == STUDY.name:
+        return STUDY
     try:
-        return read_json(f"results/specs/{name}.json")
+        return read_spec(Path(f"results/specs/{name}.json"))
     except UserError:
-        raise WorkflowError(f"study {PLAN.study} has nothing called {name}") from None
+        raise WorkflowError(f"study {PLAN.name} has nothing called {name}") from None
 
 
 def digest_of_spec(wildcards):
     """For `params`: what the text of a spec is, so that a changed one is written again."""
-    return hash8(spec_text(spec_of(wildcards.name)))
+    return hash8(spec_of(wildcards.name).text)
 
 
 def work_of(wildcards):
     """The size of a training or an analysis, that memory and time are estimated from."""
     [name] = [wildcards.get(kind) for kind in ("run", "checkpoint", "analysis") if wildcards.get(kind)]
-    return demand.work_of(spec_of(name), PLAN.specs)
+    return resources.work_of(spec_of(name), PLAN.specs)
 
 
 def memory_of_training(wildcards, attempt):
     """Memory in MB; more at each attempt."""
-    return attempt * (HARDWARE.memory_mb or demand.memory_mb(work_of(wildcards), HARDWARE.gpu))
+    return attempt * (HARDWARE.memory_mb or resources.memory_mb(work_of(wildcards), HARDWARE.gpu))
 
 
 def gpu_memory_of_training(wildcards):
     """Memory of the GPU in MB: with `--resources gpu=8 gpu_mem_mb=80000`, runs share a card as far as it goes."""
-    return demand.gpu_memory_mb(work_of(wildcards)) if HARDWARE.gpu else 0
+    return resources.gpu_memory_mb(work_of(wildcards)) if HARDWARE.gpu else 0
 
 
 def minutes_of_training(wildcards, attempt):
     """Time in minutes; more at each attempt, although each goes on where the last one ended."""
-    return attempt * (HARDWARE.minutes or demand.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads))
+    return attempt * (HARDWARE.minutes or resources.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads))
 
 
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has
@@ -98,54 +103,50 @@ def minutes_of_training(wildcards, attempt):
 
 def dataset_of_task(wildcards):
     """The receipt of the dataset that a task reads, as a list of one path or none."""
-    dataset = spec_of(wildcards.task)["dataset"]
+    dataset = spec_of(wildcards.task).dataset
     return [ancient(f"resources/downloads/{dataset}/dataset.json")] if dataset else []
 
 
 def corpus_of_checkpoint(wildcards):
     """What a checkpoint that is pretrained here learns from: the receipt of a dataset, or the card of a task."""
-    corpus = spec_of(wildcards.checkpoint)["corpus"]
-    if spec_of(corpus)["kind"] == "task":
-        return ancient(f"results/tasks/{corpus}/card.json")
-    return ancient(f"resources/downloads/{corpus}/dataset.json")
+    corpus = spec_of(spec_of(wildcards.checkpoint).corpus)
+    return ancient(corpus.card if corpus.kind == "task" else corpus.receipt)
 
 
 def task_of_tokens(wildcards):
-    return ancient(f"results/tasks/{spec_of(wildcards.tokens)['task']}/card.json")
+    return ancient(f"results/tasks/{spec_of(wildcards.tokens).task}/card.json")
 
 
 def folder_of_task_of_tokens(wildcards):
-    return f"results/tasks/{spec_of(wildcards.tokens)['task']}"
+    return f"results/tasks/{spec_of(wildcards.tokens).task}"
 
 
 def tokenizer_of_tokens(wildcards):
     """The tokenizer that makes subwords, as a list of its file or none; one made here comes with what it is checked against."""
-    tokenizer = spec_of(wildcards.tokens).get("tokenizer")
+    tokenizer = spec_of(wildcards.tokens).tokenizer
     if not tokenizer:
         return []
-    file = Path(tokenizer["file"])
-    if "receipt" in tokenizer:
-        return [ancient(tokenizer["receipt"])]
-    made_here = "sha256" not in tokenizer
+    if tokenizer.receipt:
+        return [ancient(tokenizer.receipt)]
+    file = Path(tokenizer.file)
+    made_here = tokenizer.sha256 is None
     return [ancient(str(path)) for path in ([file, file.with_name("checkpoint.json")] if made_here else [file])]
 
 
 def inputs_of_run(wildcards):
     """Tokens, checkpoint and selected rate of a run: every file, so that a job waits for those that appear late."""
     spec = spec_of(wildcards.run)
-    weights = spec["checkpoint"]
-    selected = [f"results/rates/{wildcards.run}.json"] if isinstance(spec["learning_rate"], dict) else []
-    return files_of_tokens(spec["tokens"]) + files_of_checkpoint(weights["name"], weights["folder"]) + selected
+    selected = [spec.rate_file] if isinstance(spec.learning_rate, SelectedRate) else []
+    return files_of_tokens(spec.tokens) + files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder) + selected
 
 
 def inputs_of_analysis(wildcards):
     """Tokens and checkpoints of the models that an analysis is about."""
-    models = spec_of(wildcards.analysis)["models"]
+    models = spec_of(wildcards.analysis).models
     files = [
         file
         for model in models
-        for file in files_of_tokens(model["tokens"])
-        + files_of_checkpoint(model["checkpoint"]["name"], model["checkpoint"]["folder"])
+        for file in files_of_tokens(model.tokens) + files_of_checkpoint(model.checkpoint.name, model.checkpoint.folder)
     ]
     return list(dict.fromkeys(files))
 
@@ -160,17 +161,17 @@ def files_of_checkpoint(name, folder):
     """A checkpoint that is made or fetched speaks through checkpoint.json; a user's own was there before the plan."""
     if name not in PLAN.specs:
         return [f"{folder}/config.json"]
-    if PLAN.specs[name]["kind"] == "dataset":
-        return [ancient(f"resources/downloads/{name}/dataset.json")]
-    made_by = rules.fetch_checkpoint if PLAN.specs[name]["kind"] == "hub" else rules.pretrain_checkpoint
+    spec = PLAN.specs[name]
+    if spec.kind == "dataset":
+        return [ancient(spec.receipt)]
+    made_by = rules.fetch_checkpoint if spec.kind == "hub" else rules.pretrain_checkpoint
     made = [path.format(checkpoint=name) for path in made_by.output]
     return [path if path.endswith("checkpoint.json") else ancient(path) for path in made]
 
 
 def sweep_of_run(wildcards):
     """The metrics of the runs that a run's learning rate is selected from, and what they are checked against."""
-    entries = spec_of(wildcards.run)["learning_rate"]["selected_from"]
-    folders = [f"results/runs/{entry['run']}/seed-{entry['seed']}" for entry in entries]
+    folders = [run.folder for run in spec_of(wildcards.run).learning_rate.selected_from]
     return [f"{folder}/metrics.json" for folder in folders] + [
         ancient(f"{folder}/provenance.json") for folder in folders
     ]
@@ -179,40 +180,36 @@ def sweep_of_run(wildcards):
 def results_of_study(wildcards):
     """Every file of every run of the study, and the rates that were selected."""
     kinds = ["metrics.json", "curve.parquet", "predictions.parquet", "provenance.json"]
-    files = [f"results/runs/{run}/seed-{seed}/{kind}" for run, seed in PLAN.runs for kind in kinds]
-    return files + [cell["rate"] for cell in PLAN.cells if cell["rate"]]
+    files = [f"results/runs/{run}/seed-{seed}/{kind}" for run, seed in STUDY.runs for kind in kinds]
+    return files + [cell.rate for cell in STUDY.cells if cell.rate]
 
 
 def provenance_of_checkpoints(wildcards):
     """At what cost the checkpoints of the study that are made here were made."""
-    checkpoints = PLAN.specs[f"study-{PLAN.study}"]["checkpoints"].values()
-    return [f"{entry['folder']}/provenance.json" for entry in checkpoints if entry["pretraining"]]
+    return [f"{entry.folder}/provenance.json" for entry in STUDY.checkpoints.values() if entry.pretraining]
 
 
 def analyses_of_kind(wildcards):
     """Every file of the study's analyses of one kind."""
     return [
-        f"results/analyses/{entry['name']}/seed-{seed}/{file}"
-        for entry in PLAN.specs[f"study-{PLAN.study}"]["analyses"]
-        if entry["kind"] == wildcards.kind
-        for seed in entry["seeds"]
+        f"results/analyses/{entry.name}/seed-{seed}/{file}"
+        for entry in STUDY.analyses
+        if entry.kind == wildcards.kind
+        for seed in entry.seeds
         for file in ("values.parquet", "provenance.json")
     ]
 
 
 def analyses_of_study(wildcards):
     """The tables of the study's analyses."""
-    kinds = dict.fromkeys(entry["kind"] for entry in PLAN.specs[f"study-{PLAN.study}"]["analyses"])
-    return [f"results/studies/{PLAN.study}/analyses/{kind}.parquet" for kind in kinds]
+    kinds = dict.fromkeys(entry.kind for entry in STUDY.analyses)
+    return [f"results/studies/{PLAN.name}/analyses/{kind}.parquet" for kind in kinds]
 
 
 def descriptions_of_study(wildcards):
     """What the report says of tasks and checkpoints."""
-    study = PLAN.specs[f"study-{PLAN.study}"]
-    tasks = [
-        path for task in study["tasks"].values() for path in dict.fromkeys([task["card"], *task["encodings"].values()])
-    ]
-    return tasks + [entry["pretraining"] for entry in study["checkpoints"].values() if entry["pretraining"]]
+    tasks = [path for task in STUDY.tasks.values() for path in dict.fromkeys([task.card, *task.encodings.values()])]
+    return tasks + [entry.pretraining for entry in STUDY.checkpoints.values() if entry.pretraining]
 
 
 def code_of(module):

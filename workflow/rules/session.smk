@@ -5,11 +5,11 @@ from crossover.runtime import batch
 from crossover.runtime import orphans
 from crossover.runtime import plugin_patches as patience
 from crossover.runtime.paths import check_paths
-from crossover.planning.snapshot import freeze, use_frozen
+from crossover.planning.snapshot import activate_snapshot, write_snapshot
 from crossover.runtime.session import Session, tell
 from crossover.runs import result_backup as finished
 
-SESSION = Session(PLAN)
+SESSION = Session(STUDY)
 
 # In the job of a batch of runs (`--groups`), they fork from one process too. No hook runs there.
 if warm.is_batch(sys.argv):
@@ -17,12 +17,12 @@ if warm.is_batch(sys.argv):
 
 
 onstart:
-    tell(f"Study {PLAN.study}: {len(PLAN.cells)} cells, {len(PLAN.runs)} runs.")
+    tell(f"Study {PLAN.name}: {len(STUDY.cells)} cells, {len(STUDY.runs)} runs.")
     on_cluster = workflow.executor_plugin.name == "slurm"
     try:
         if on_cluster:
             check_paths(Path.cwd(), workflow.basedir, config["study"])
-        use_frozen(freeze(PLAN))
+        activate_snapshot(write_snapshot(PLAN))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if on_cluster:
@@ -40,9 +40,9 @@ onstart:
 
 onsuccess:
     SESSION.stop()
-    finished.forget_all(PLAN.runs)
+    finished.forget_all(STUDY.runs)
     if Path(REPORT).exists():
-        tell(f"The report of study {PLAN.study} is {Path(REPORT).resolve()}")
+        tell(f"The report of study {PLAN.name} is {Path(REPORT).resolve()}")
 
 
 onerror:
@@ -50,5 +50,5 @@ onerror:
     if workflow.executor_plugin.name == "slurm":
         for sentence in orphans.cancel_own():
             tell(sentence)
-    finished.restore_missing(PLAN.runs)
+    finished.restore_missing(STUDY.runs)
     tell(SESSION.summary())

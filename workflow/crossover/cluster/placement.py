@@ -12,6 +12,8 @@ from crossover.errors import UserError, nearest
 from crossover.planning import resources as demand
 from crossover.planning.plan import make_plan
 from crossover.slurm import Partition, Scheduler, ask
+from crossover.specs.checkpoints import PretrainedSpec
+from crossover.specs.runs import RunSpec
 
 RUN, OTHER = "finetune_run", "prepare_task"  # a rule that may use a GPU, and one that does not
 ACCOUNT, PARTITION, GPU_PARTITION = "CROSSOVER_ACCOUNT", "CROSSOVER_PARTITION", "CROSSOVER_GPU_PARTITION"
@@ -183,11 +185,11 @@ def needs_of_study(study: str | None) -> Needs | Finding:
     except UserError as error:
         return Finding("FAIL", "study", str(error), "correct it; snakemake -n says when it is right")
     asked = plan.settings.hardware
-    trainings = [spec for spec in plan.specs.values() if spec["kind"] in {"run", "checkpoint"}]
+    trainings = [spec for spec in plan.specs.values() if isinstance(spec, RunSpec | PretrainedSpec)]
     works = [demand.work_of(spec, plan.specs) for spec in trainings]
     memory = asked.memory_mb or max(demand.memory_mb(work, asked.gpu) for work in works)
     minutes = asked.minutes or max(demand.minutes(work, asked.gpu, asked.threads) for work in works)
-    return Needs(plan.study, asked.gpu, asked.threads, memory, minutes)
+    return Needs(plan.name, asked.gpu, asked.threads, memory, minutes)
 
 
 def check_study(needs: Needs, partition: Partition, retries: int) -> Finding:

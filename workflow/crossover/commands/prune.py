@@ -42,14 +42,14 @@ def prune(further_studies: list[str], delete: bool) -> str:
             deleted then.
     """
     plans = [make_plan(study) for study in [*known_names("studies"), *further_studies]]
-    used = {CHECKSUMS.removesuffix(".json"), *(name for plan in plans for name in plan.specs)}
+    used = {CHECKSUMS.removesuffix(".json"), *(name for plan in plans for name in (*plan.specs, plan.study.name))}
     unused = sorted(path for folder in NAMED for path in _entries(Path(folder)) if _name(path) not in used)
     unused += superseded_plans()
     kept = {path: reason for path in unused if (reason := _reason_to_keep(path))}
     unused = [path for path in unused if path not in kept]
     lines = [f"{_size(path) / 1e6:11.1f} MB  {path}" for path in unused]
     lines += [f"{reason:>14}  {path}" for path, reason in kept.items()]
-    planned = {plan.study for plan in plans}
+    planned = {plan.name for plan in plans}
     strangers = sorted(path.name for path in _entries(Path("results/studies")) if path.name not in planned)
     if not unused:
         return "\n".join([*lines, f"Nothing to delete: every {'other ' if kept else ''}file is used by a study."])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # A name becomes part of file names: "." separates the parts of a run, and a file system takes 255 bytes in all.
 NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
+RESOLVED = {"resolved": True}  # validation context of specs, in which every key is set, whether a user wrote it or not
 Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 

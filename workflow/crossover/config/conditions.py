@@ -65,10 +65,10 @@ class Condition(Described):
     """The parameters that receive gradients: a preset, or a list of groups, presets and parts of groups."""
 
     @property
-    def trained_parts(self) -> list[dict[str, object]]:
+    def trained_parts(self) -> tuple[Part, ...]:
         """What is trained, presets resolved: whole groups in a fixed order, then the parts in theirs."""
         entries = [self.trained] if isinstance(self.trained, str) else self.trained
         named = {group for entry in entries if isinstance(entry, str) for group in TRAINED_PRESETS.get(entry, (entry,))}
         whole = [group for group in TRAINED_PRESETS["all"] if group in named]
-        parts = [entry.model_dump() for entry in entries if isinstance(entry, Part)]
-        return ([Part(groups=whole).model_dump()] if whole else []) + parts
+        parts = [entry for entry in entries if isinstance(entry, Part)]
+        return tuple(([Part(groups=whole)] if whole else []) + parts)

@@ -6,14 +6,16 @@ right: a retry asks for more, a run that meets its time limit goes on from its s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from crossover.files import read_json
 from crossover.models.architecture import stored_size
-
-Spec = dict[str, Any]
+from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.checkpoints import PretrainedSpec
+from crossover.specs.load import AnySpec
+from crossover.specs.runs import ModelSettings, RunSpec
+from crossover.specs.tasks import TokensSpec
 
 LIBRARIES_MB = 900  # Python with torch and transformers (0.4 GB measured), and the Snakemake around it (0.13 GB twice)
 CUDA_MB = 3000  # host memory of a process that uses a GPU
@@ -72,52 +74,65 @@ def minutes(work: Work, gpu: int, threads: int) -> int:
     return START_MINUTES + round(operations / (GPU_FLOPS if gpu else CPU_FLOPS * threads) / 60)
 
 
-def work_of(spec: Spec, specs: Mapping[str, Spec]) -> Work:
-    """The size of the work that the spec of a run, of a checkpoint pretrained here, or of an analysis describes.
+def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
+    """Return the size of the work that the spec of a run, of a checkpoint pretrained here, or of an analysis describes.
 
     Args:
         spec: of the run, checkpoint or analysis.
         specs: of everything that it refers to.
     """
-    if spec["kind"] == "analysis":
-        return _analysis(spec, specs)
-    training = spec["training"]
-    if spec["kind"] == "checkpoint":
-        blocks, width, parameters, _ = _pretrained_here(spec)
-        return Work(parameters, blocks, width, training["context"], training["batch_size"], training["steps"])
-    parameters, blocks, width, length = _model(spec, specs)
-    at_once = min(training["batch_size"], training["micro_batch"] or training["batch_size"])
-    steps = training["max_steps"] * training["batch_size"] // at_once
-    return Work(parameters, blocks, width, length, at_once, steps)
+    match spec:
+        case AnalysisSpec():
+            return _analysis(spec, specs)
+        case PretrainedSpec(training=training):
+            size = _pretrained_here(spec)
+            return Work(size.parameters, size.blocks, size.width, training.context, training.batch_size, training.steps)
+        case RunSpec(training=training):
+            size = _model(spec, specs)
+            at_once = min(training.batch_size, training.micro_batch or training.batch_size)
+            steps = training.max_steps * training.batch_size // at_once
+            return Work(size.parameters, size.blocks, size.width, size.length, at_once, steps)
+    raise TypeError(f"{spec.name} trains nothing and measures nothing")
 
 
-def _analysis(spec: Spec, specs: Mapping[str, Spec]) -> Work:
-    """The size of an analysis: its models are in memory together, and gradients of several batches of one of them."""
-    sizes = [_model(model, specs) for model in spec["models"]]
-    parameters, blocks, width, length = (max(values) for values in zip(*sizes, strict=True))
+@dataclass(frozen=True)
+class _Size:
+    """Parameters, blocks and width of a model, and its longest sequence in positions."""
+
+    parameters: int
+    blocks: int
+    width: int
+    length: int
+
+
+def _analysis(spec: AnalysisSpec, specs: Mapping[str, AnySpec]) -> Work:
+    """Return the size of an analysis: its models are in memory together, and gradients of several batches of one of them."""
+    sizes = [_model(model, specs) for model in spec.models]
+    parameters, blocks, width, length = (max(values) for values in zip(*map(astuple, sizes), strict=True))
     return Work(2 * parameters, blocks, width, length, ANALYSIS_ITEMS, ANALYSIS_STEPS)
 
 
-def _model(spec: Spec, specs: Mapping[str, Spec]) -> tuple[int, int, int, int]:
-    """Parameters, blocks, width, and the longest sequence of a model that reads tokens."""
-    weights = spec["checkpoint"]
-    made = specs.get(weights["name"])
-    model = _pretrained_here(made) if made and made["kind"] == "checkpoint" else _stored(Path(weights["folder"]))
-    blocks, width, parameters, positions = model
-    return parameters, blocks, width, specs[spec["tokens"]]["encoding"].get("max_length") or positions
+def _model(model: ModelSettings, specs: Mapping[str, AnySpec]) -> _Size:
+    """Return the size of a model, and the longest sequence that it reads."""
+    made = specs.get(model.checkpoint.name)
+    size = _pretrained_here(made) if isinstance(made, PretrainedSpec) else _stored(Path(model.checkpoint.folder))
+    tokens = specs[model.tokens]
+    assert isinstance(tokens, TokensSpec)
+    return replace(size, length=getattr(tokens.encoding, "max_length", None) or size.length)
 
 
-def _pretrained_here(spec: Spec) -> tuple[int, int, int, int]:
-    blocks, width, positions = spec["blocks"], spec["width"], spec["positions"]
-    return blocks, width, 12 * blocks * width**2 + (spec["vocabulary"] + positions) * width, positions
+def _pretrained_here(spec: PretrainedSpec) -> _Size:
+    parameters = 12 * spec.blocks * spec.width**2 + (spec.vocabulary + spec.positions) * spec.width
+    return _Size(parameters, spec.blocks, spec.width, spec.positions)
 
 
-def _stored(folder: Path) -> tuple[int, int, int, int]:
-    """The size of a checkpoint in a folder; of one that the hub still has, that of GPT-2's smallest model."""
+def _stored(folder: Path) -> _Size:
+    """Return the size of a checkpoint in a folder; of one that is still on the hub, that of GPT-2's smallest model."""
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    blocks = stored_size(config, "depth") or 12
-    width = stored_size(config, "width") or 768
-    positions = stored_size(config, "positions") or LONGEST
     weights = folder / "model.safetensors"
-    parameters = weights.stat().st_size // 4 if weights.is_file() else BASE_PARAMETERS
-    return blocks, width, parameters, positions
+    return _Size(
+        weights.stat().st_size // 4 if weights.is_file() else BASE_PARAMETERS,
+        stored_size(config, "depth") or 12,
+        stored_size(config, "width") or 768,
+        stored_size(config, "positions") or LONGEST,
+    )

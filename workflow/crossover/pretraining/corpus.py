@@ -1,4 +1,4 @@
-"""What language models are pretrained on: text, and the sequences of tasks."""
+"""The corpora of pretraining: text, and the sequences of tasks."""
 
 import ast
 import re
@@ -8,14 +8,15 @@ import numpy as np
 
 from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
-from crossover.files import check_file, read_sealed_json
+from crossover.files import check_file
+from crossover.specs.descriptions import Card
 from crossover.tasks.readers.raw import open_text
 
 ARTICLE = re.compile(r"= [^=].* =")  # WikiText: a heading of the first level; those below have more signs
 
 
 def read_corpus(description: Path) -> list[str]:
-    """The documents of a corpus, for the splitting of which each is one piece.
+    """Return the documents of a corpus; a held-out split keeps each of them whole.
 
     Args:
         description: `dataset.json` of a text dataset, or `card.json` of a prepared task.
@@ -27,7 +28,7 @@ def read_corpus(description: Path) -> list[str]:
 
 
 def read_documents(receipt: Path) -> list[str]:
-    """The documents of a text dataset, file by file in the order of names.
+    """Return the documents of a text dataset, file by file in the order of names.
 
     - `topics.py`: Python's documentation topics, in the order of their names;
     - `.tokens`: WikiText (Merity et al. 2017), one document per article; its test file is left for tests;
@@ -60,7 +61,7 @@ def read_documents(receipt: Path) -> list[str]:
 
 
 def read_wikitext(path: Path) -> list[str]:
-    """The articles of a WikiText file, its tokens as they are, separated by spaces; headings begin lines of their own."""
+    """Return the articles of a WikiText file, its tokens as they are, separated by spaces; headings begin lines of their own."""
     articles: list[list[str]] = []
     before = ""
     with open_text(path) as stream:
@@ -74,7 +75,7 @@ def read_wikitext(path: Path) -> list[str]:
 
 
 def read_sequences(card: Path) -> list[str]:
-    """The training sequences of a prepared task, without their labels: letters, words, or numbers with spaces between.
+    """Return the training sequences of a prepared task, without their labels: letters, words, or numbers with spaces between.
 
     Only the training split, so that a model which learns from them has not seen what it will be tested on. The sequences
     of a group, such as the segments of a piece, are the lines of one document, and so are the two texts of a pair.
@@ -88,7 +89,7 @@ def read_sequences(card: Path) -> list[str]:
     import pyarrow.parquet as pq
 
     name = "train.parquet"
-    path = check_file(card.with_name(name), read_sealed_json(card)["sha256"][name], f"{card} describes")
+    path = check_file(card.with_name(name), Card.load(card).sha256[name], f"{card} describes")
     columns = [name for name in ("sequence", "second") if name in pq.read_schema(path).names]
     table = pq.read_table(path, columns=["group", *columns]).to_pandas()
     lines = table[columns].map(_written).agg("\n".join, axis=1)

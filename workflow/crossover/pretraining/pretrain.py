@@ -1,4 +1,4 @@
-"""Pretrain a small language model, with a tokenizer of its own, and measure what it has learned."""
+"""Pretrain a small language model with its own tokenizer, and measure what it has learned."""
 
 import logging
 import math
@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,35 +22,40 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from crossover.config.checkpoints import Pretraining
 from crossover.errors import UserError
-from crossover.files import replacing, sha256, write_parquet, write_sealed_json
+from crossover.files import replacing, sha256, write_parquet
 from crossover.models.architecture import ARCHITECTURES, Architecture
 from crossover.models.build import derived_seed
 from crossover.pretraining.corpus import read_corpus
+from crossover.pretraining.ngrams import ngram_losses
 from crossover.pretraining.objectives import (
-    NOTHING,
-    Ask,
+    IGNORE_INDEX,
+    Objective,
     draw_windows,
+    evaluation_batches,
     held_out_loss,
     masked,
     mean_loss,
     next_token,
-    questions,
 )
-from crossover.pretraining.tokens import END, MASK, PAD, SPECIAL, Tokens, ngram_losses, tokenize
+from crossover.pretraining.tokenizer import END, MASK, PAD, SPECIAL, CorpusTokens, tokenize
 from crossover.runs.provenance import Recorder
-from crossover.training.loop import Settings, train
+from crossover.specs.checkpoints import PretrainedSpec
+from crossover.specs.descriptions import CorpusSize, LanguageModelReport, PretrainedDescription
+from crossover.training.device import device_use
+from crossover.training.loop import LoopSettings, train
 from crossover.training.state import StateStore
 
 log = logging.getLogger(__name__)
 WARM_UP = 0.05  # share of the steps
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "curve.parquet")
-BASELINES = {"unigram": 1, "trigram": 3}  # tokens that are counted together
+BASELINES = {"unigram": 1, "trigram": 3}  # orders of count-based models
 MODELS = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 
 
 def pretrain_checkpoint(
-    spec: dict[str, Any], corpus: Path, out: Path, device: torch.device, save_every: float, command: str
+    spec: PretrainedSpec, corpus: Path, out: Path, device: torch.device, save_every: float, command: str
 ) -> None:
     """Train tokenizer and model, and write what was made, what was learned, and at what cost.
 
@@ -59,7 +63,7 @@ def pretrain_checkpoint(
     the same checkpoint is made) and provenance.json.
 
     Args:
-        spec: the content of results/specs/<checkpoint>.json.
+        spec: of the checkpoint.
         corpus: dataset.json of a text dataset, or card.json of a task.
         out: results/checkpoints/<checkpoint>/.
         device: where to compute.
@@ -69,60 +73,53 @@ def pretrain_checkpoint(
     Raises:
         UserError: the corpus is damaged, or too small for the context.
     """
-    training = spec["training"]
-    context, seed = training["context"], training["seed"]
-    recorder = Recorder(device, spec["code"], command)
-    architecture = ARCHITECTURES[spec["architecture"]]
-    objective = str(architecture.objective)
-    tokenizer, tokens = tokenize(
-        read_corpus(corpus), spec["vocabulary"], SPECIAL[objective], training["held_out"], seed
-    )
-    if min(len(tokens.training), len(tokens.held_out)) <= context:
+    training = spec.training
+    recorder = Recorder(spec.code, command)
+    architecture = ARCHITECTURES[spec.architecture]
+    kind = str(architecture.objective)
+    tokenizer, tokens = tokenize(read_corpus(corpus), spec.vocabulary, SPECIAL[kind], training.held_out, training.seed)
+    if min(len(tokens.training), len(tokens.held_out)) <= training.context:
         raise UserError(
-            f"{corpus}: the corpus is shorter than one context of {context} tokens; use more text or a shorter context."
+            f"{corpus}: the corpus is shorter than one context of {training.context} tokens; use more text or a shorter context."
         )
-    ask = _asking(objective, tokenizer)
-    torch.manual_seed(derived_seed(seed, "body"))
-    whole, model = language_model(objective, model_config(spec, architecture, tokenizer))
+    objective = _objective(kind, tokenizer)
+    torch.manual_seed(derived_seed(training.seed, "body"))
+    whole, model = language_model(kind, model_config(spec, architecture, tokenizer))
     model.to(device)
-    torch.manual_seed(derived_seed(seed, "dropout"))
+    torch.manual_seed(derived_seed(training.seed, "dropout"))
 
     def losses_of(step: int) -> list[Tensor]:
-        rng = np.random.default_rng([seed, step])
-        windows = draw_windows(tokens.training, context, training["batch_size"], rng)
-        return [mean_loss(model, *ask(windows, rng, True), device)]
+        rng = np.random.default_rng([training.seed, step])
+        windows = draw_windows(tokens.training, training.context, training.batch_size, rng)
+        return [mean_loss(model, *objective(windows, rng, True), device)]
 
     def validate() -> tuple[float, float]:
-        loss = held_out_loss(model, tokens.held_out, context, ask, seed, device)
+        loss = held_out_loss(model, tokens.held_out, training.context, objective, training.seed, device)
         return -loss, loss
 
     store = StateStore(out / "state", save_every)
-    progress = train(model, _settings(training), losses_of, validate, store)
+    progress = train(model, _loop_settings(training), losses_of, validate, store)
 
     save_model(whole, out)
     with replacing(out / "tokenizer.json") as temporary:
         tokenizer.save(str(temporary))
-    write_parquet(
-        out / "curve.parquet",
-        pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])[["step", "split", "loss"]],
-    )
-    asked = np.concatenate(
-        [(labels != NOTHING).ravel() for _, labels in questions(tokens.held_out, context, ask, seed)]
-    )
-    write_sealed_json(
-        out / "checkpoint.json",
-        {
-            "name": spec["name"],
-            "objective": objective,
-            **_report(tokens, asked, progress.best_loss, tokenizer.get_vocab_size()),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "steps": progress.step,
-            "best_step": progress.best_step,
-            "tokens_seen": progress.step * training["batch_size"] * context,
-            "sha256": {name: sha256(out / name) for name in FILES},
-        },
-    )
-    write_sealed_json(out / "provenance.json", recorder.finish(progress.resumed, {"corpus": sha256(corpus)}))
+    curve = pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])
+    write_parquet(out / "curve.parquet", curve[["step", "split", "loss"]])
+    batches = evaluation_batches(tokens.held_out, training.context, objective, training.seed)
+    predicted = np.concatenate([(labels != IGNORE_INDEX).ravel() for _, labels in batches])
+    report = _report(tokens, predicted, progress.best_loss, tokenizer.get_vocab_size())
+    PretrainedDescription(
+        name=spec.name,
+        objective=kind,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        steps=progress.step,
+        best_step=progress.best_step,
+        tokens_seen=progress.step * training.batch_size * training.context,
+        sha256={name: sha256(out / name) for name in FILES},
+        **dict(report),
+    ).write(out / "checkpoint.json")
+    provenance = recorder.finish(device_use(device), progress.resumed, {"corpus": sha256(corpus)})
+    provenance.write(out / "provenance.json")
     store.clear()
 
 
@@ -144,36 +141,36 @@ class EncoderReader(nn.Module):
         return SimpleNamespace(logits=self.output(self.encoder(input_ids).last_hidden_state))
 
 
-def _settings(training: dict[str, Any]) -> Settings:
-    return Settings(
-        max_steps=training["steps"],
-        evaluate_every=max(1, training["steps"] // 20),
+def _loop_settings(training: Pretraining) -> LoopSettings:
+    return LoopSettings(
+        max_steps=training.steps,
+        evaluate_every=max(1, training.steps // 20),
         patience=None,
         best_possible=None,
-        learning_rate=training["learning_rate"],
-        weight_decay=training["weight_decay"],
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
         gradient_clip=1.0,
-        warm_up=max(1, round(WARM_UP * training["steps"])),
+        warm_up=max(1, round(WARM_UP * training.steps)),
     )
 
 
-def _asking(objective: str, tokenizer: Tokenizer) -> Ask:
-    if objective == "causal":
+def _objective(kind: str, tokenizer: Tokenizer) -> Objective:
+    if kind == "causal":
         return next_token
-    special = SPECIAL[objective]
+    special = SPECIAL[kind]
     return masked(special.index(MASK), len(special), tokenizer.get_vocab_size())
 
 
-def model_config(spec: dict[str, Any], architecture: Architecture, tokenizer: Tokenizer) -> PretrainedConfig:
-    """The config of a model that is made here; what the spec does not say is as the architecture has it."""
+def model_config(spec: PretrainedSpec, architecture: Architecture, tokenizer: Tokenizer) -> PretrainedConfig:
+    """Return the config of a model that is made here; what the spec does not say is as the architecture has it."""
     end = tokenizer.token_to_id(END)
     return AutoConfig.for_model(
-        spec["architecture"],
+        spec.architecture,
         vocab_size=tokenizer.get_vocab_size(),
         bos_token_id=end,
         eos_token_id=end,
         pad_token_id=tokenizer.token_to_id(PAD),
-        **architecture.config_of(spec["blocks"], spec["width"], spec["heads"], spec["positions"], spec["dropout"]),
+        **architecture.config_of(spec.blocks, spec.width, spec.heads, spec.positions, spec.dropout),
     )
 
 
@@ -196,30 +193,30 @@ def save_model(model: PreTrainedModel, out: Path) -> None:
                 shutil.copyfile(Path(folder) / name, temporary)
 
 
-def _report(tokens: Tokens, asked: np.ndarray, loss: float, vocabulary: int) -> dict[str, Any]:
-    """What was learned: the held-out loss of the model beside those of models that count.
+def _report(tokens: CorpusTokens, predicted: np.ndarray, loss: float, vocabulary: int) -> LanguageModelReport:
+    """Return what was learned: the held-out loss of the model beside those of count-based models.
 
     Args:
         tokens: of the corpus.
-        asked: bool [held-out tokens - 1], which tokens were to be predicted.
+        predicted: bool [held-out tokens - 1], which tokens are predicted.
         loss: of the model, in nats.
         vocabulary: number of token ids.
     """
     losses = {"model": loss} | {
-        name: float(ngram_losses(tokens.training, tokens.held_out, vocabulary, order)[asked].mean())
+        name: float(ngram_losses(tokens.training, tokens.held_out, vocabulary, order)[predicted].mean())
         for name, order in BASELINES.items()
     }
     per_character = (len(tokens.held_out) - 1) / tokens.held_out_characters / math.log(2)
-    return {
-        "vocabulary": vocabulary,
-        "corpus": {
-            "characters": tokens.characters,
-            "tokens": len(tokens.training) + len(tokens.held_out),
-            "held_out_tokens": len(tokens.held_out),
-            "predicted_tokens": int(asked.sum()),
-        },
-        "loss": {**losses, "unit": "nats per predicted token"},
-        "perplexity": {name: math.exp(value) for name, value in losses.items()},
-        # A text has a probability under models that read it from left to right alone.
-        "bits_per_character": {name: value * per_character for name, value in losses.items()} if asked.all() else None,
-    }
+    return LanguageModelReport(
+        vocabulary=vocabulary,
+        corpus=CorpusSize(
+            characters=tokens.characters,
+            tokens=len(tokens.training) + len(tokens.held_out),
+            held_out_tokens=len(tokens.held_out),
+            predicted_tokens=int(predicted.sum()),
+        ),
+        loss=losses,
+        perplexity={name: math.exp(value) for name, value in losses.items()},
+        # Only a model that reads from left to right gives a text a probability.
+        bits_per_character={name: value * per_character for name, value in losses.items()} if predicted.all() else None,
+    )

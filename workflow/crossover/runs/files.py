@@ -1,44 +1,54 @@
-"""The files of a run or an analysis: where they lie, and whether they are still what it wrote."""
+"""The files of a run or an analysis: where they lie, and whether they are still those that it wrote."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from crossover.errors import UserError
-from crossover.files import check_file, read_sealed_json, sha256, write_sealed_json
+from crossover.files import check_file, read_json, sha256
+from crossover.specs.descriptions import Metrics, Provenance
+from crossover.specs.runs import SeededRun
 
-RUNS = Path("results/runs")
 RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet")
 ANALYSES = Path("results/analyses")
 VALUES = ("values.parquet",)
 
 
 def run_folder(run: str, seed: int) -> Path:
-    """Where the files of a run with one of its seeds lie."""
-    return RUNS / run / f"seed-{seed}"
+    """Return the folder of a run with one of its seeds."""
+    return SeededRun(run=run, seed=seed).folder
 
 
 def analysis_folder(analysis: str, seed: int) -> Path:
-    """Where the files of an analysis with one of its seeds lie."""
+    """Return the folder of an analysis with one of its seeds."""
     return ANALYSES / analysis / f"seed-{seed}"
 
 
-def write_provenance(folder: Path, provenance: dict[str, Any], results: Sequence[str] = RESULTS) -> None:
-    """Write a run's provenance.json, the last of its files, with the digests of the others."""
-    digests = {name: sha256(folder / name) for name in results}
-    write_sealed_json(folder / "provenance.json", {**provenance, "results": digests})
-
-
-def checked_provenance(folder: Path, results: Sequence[str] = RESULTS) -> dict[str, Any]:
-    """The provenance of a run, once its results have been compared with the digests in it.
+def read_metrics(folder: Path) -> Metrics:
+    """Read metrics.json of a run.
 
     Raises:
-        UserError: one of its files is missing, or is not what the run wrote.
+        UserError: it is missing or damaged.
     """
-    provenance = read_sealed_json(folder / "provenance.json")
+    path = folder / "metrics.json"
+    return Metrics.parse(read_json(path), path)
+
+
+def write_provenance(folder: Path, provenance: Provenance, results: Sequence[str] = RESULTS) -> None:
+    """Write a run's provenance.json, the last of its files, with the digests of the others."""
+    digests = {name: sha256(folder / name) for name in results}
+    provenance.model_copy(update={"results": digests}).write(folder / "provenance.json")
+
+
+def checked_provenance(folder: Path, results: Sequence[str] = RESULTS) -> Provenance:
+    """Return the provenance of a run, once its results have been compared with the digests in it.
+
+    Raises:
+        UserError: one of its files is missing, or is not the one that the run wrote.
+    """
+    provenance = Provenance.load(folder / "provenance.json")
     for name in results:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is missing; run snakemake to make it.")
-        check_file(path, provenance["results"].get(name), "the run wrote")
+        check_file(path, (provenance.results or {}).get(name), "the run wrote")
     return provenance

@@ -8,9 +8,10 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from crossover.errors import UserError
 from crossover.files import not_written
@@ -38,7 +39,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     with _opened(path) as stream:
         told = False
         while not _taken(stream):
-            owner = describe_owner(read_owner(path))
+            owner = read_owner(path) or "another process"
             if "SLURM_JOB_ID" not in os.environ:
                 raise UserError(f"{what} is already being computed by {owner}; wait for it, or stop it first.")
             if not told:
@@ -68,7 +69,7 @@ def _without_links(path: str, flags: int) -> int:
 def _sign(stream: IO[str]) -> None:
     try:
         stream.truncate(0)
-        os.write(stream.fileno(), json.dumps(_this_process()).encode())
+        os.write(stream.fileno(), json.dumps(asdict(_this_process())).encode())
     except OSError as error:
         raise not_written(stream.name, error) from error
 
@@ -83,21 +84,33 @@ def is_held(path: Path) -> bool:
     return _lives_elsewhere(read_owner(path))
 
 
-def read_owner(path: Path) -> dict[str, Any] | None:
-    """Who holds the lock, or held it when it was killed; None when the last owner ended in good order."""
+@dataclass(frozen=True)
+class Owner:
+    """The process that holds a lock.
+
+    Attributes:
+        pid: its id.
+        host: where it is.
+        slurm_job_id: its SLURM job, if it is one.
+        since: when it took the lock.
+    """
+
+    pid: int
+    host: str
+    slurm_job_id: str | None
+    since: str
+
+    def __str__(self) -> str:
+        job = f"SLURM job {self.slurm_job_id}, " if self.slurm_job_id else ""
+        return f"{job}process {self.pid} on {self.host} since {self.since}"
+
+
+def read_owner(path: Path) -> Owner | None:
+    """Return who holds the lock, or held it when it was killed; None when the last owner ended in good order."""
     try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there, empty, or just being written
+        return Owner(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # not there, empty, or just being written
         return None
-    return owner if isinstance(owner, dict) else None
-
-
-def describe_owner(owner: dict[str, Any] | None) -> str:
-    """The owner of a lock in words."""
-    if owner is None:
-        return "another process"
-    job = f"SLURM job {owner['slurm_job_id']}, " if owner.get("slurm_job_id") else ""
-    return f"{job}process {owner.get('pid')} on {owner.get('host')} since {owner.get('since')}"
 
 
 def this_host() -> str:
@@ -121,20 +134,15 @@ def _taken(stream: IO[str]) -> bool:
     return True
 
 
-def _lives_elsewhere(owner: dict[str, Any] | None) -> bool:
-    """Whether the owner is a SLURM job that still runs on another node, although the file system shows no lock."""
-    if not owner or not owner.get("slurm_job_id") or owner.get("host") == this_host():
+def _lives_elsewhere(owner: Owner | None) -> bool:
+    """Return whether the owner is a SLURM job that still runs on another node, although the file system shows no lock."""
+    if not owner or not owner.slurm_job_id or owner.host == this_host():
         return False  # on this node the operating system's answer is the truth
-    if owner["slurm_job_id"] == os.environ.get("SLURM_JOB_ID"):
+    if owner.slurm_job_id == os.environ.get("SLURM_JOB_ID"):
         return False  # this very job, requeued to another node
-    states = set(ask("squeue", "--noheader", "--format=%T", f"--jobs={owner['slurm_job_id']}").out.split())
+    states = set(ask("squeue", "--noheader", "--format=%T", f"--jobs={owner.slurm_job_id}").out.split())
     return bool(states - ENDED - {"PENDING", "REQUEUED"})
 
 
-def _this_process() -> dict[str, Any]:
-    return {
-        "pid": os.getpid(),
-        "host": this_host(),
-        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
-        "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
-    }
+def _this_process() -> Owner:
+    return Owner(os.getpid(), this_host(), os.environ.get("SLURM_JOB_ID"), f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")

@@ -2,56 +2,69 @@
 
 import os
 import platform
-import resource
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import torch
+from crossover.specs.descriptions import Provenance
 
 PACKAGES = ("torch", "transformers", "numpy", "pandas", "pyarrow")
+
+
+@dataclass(frozen=True)
+class DeviceUse:
+    """What a computation has used of its device.
+
+    Attributes:
+        name: `cpu`, or the name of the GPU.
+        threads: CPU threads.
+        peak_memory_mb: memory taken at most, of the GPU where there is one.
+    """
+
+    name: str
+    threads: int
+    peak_memory_mb: int
 
 
 class Recorder:
     """Notes the start of a computation, and describes it at its end."""
 
-    def __init__(self, device: torch.device, code: dict[str, str], command: str) -> None:
-        self.device, self.code, self.command = device, code, command
+    def __init__(self, code: dict[str, str], command: str) -> None:
+        self.code, self.command = code, command
         self.started, self._clock = datetime.now(UTC), time.monotonic()
         self._cpu = time.process_time()
 
-    def finish(self, resumed: int, inputs: dict[str, str]) -> dict[str, Any]:
-        """The provenance as JSON values; times are those of this process alone, after the last resumption.
+    def finish(self, device: DeviceUse, resumed: int, inputs: dict[str, str]) -> Provenance:
+        """Return the provenance; times are those of this process alone, after the last resumption.
 
         Args:
-            resumed: how often the computation was taken up again after an interruption.
+            device: what was used of it.
+            resumed: how often the computation was resumed after an interruption.
             inputs: SHA-256 of the inputs, by name.
         """
-        gpu = self.device.type == "cuda"
-        memory = torch.cuda.max_memory_allocated() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return {
-            "host": socket.gethostname(),
-            "platform": platform.platform(),
-            "cpu": _cpu_name(),
-            "device": torch.cuda.get_device_name() if gpu else "cpu",
-            "threads": torch.get_num_threads(),
-            "python": sys.version.split()[0],
-            "versions": {name: version(name) for name in PACKAGES},
-            "code": self.code,
-            "started": self.started.isoformat(timespec="seconds"),
-            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self._clock, 3),
-            "cpu_seconds": round(time.process_time() - self._cpu, 3),
-            "peak_memory_mb": round(memory / 2**20),
-            "resumed": resumed,
-            "command": self.command,
-            "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
-            "digests": inputs,
-        }
+        return Provenance(
+            host=socket.gethostname(),
+            platform=platform.platform(),
+            cpu=_cpu_name(),
+            device=device.name,
+            threads=device.threads,
+            python=sys.version.split()[0],
+            versions={name: version(name) for name in PACKAGES},
+            code=self.code,
+            started=self.started.isoformat(timespec="seconds"),
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._clock, 3),
+            cpu_seconds=round(time.process_time() - self._cpu, 3),
+            peak_memory_mb=device.peak_memory_mb,
+            resumed=resumed,
+            command=self.command,
+            slurm_job_id=os.environ.get("SLURM_JOB_ID"),
+            digests=inputs,
+        )
 
 
 def _cpu_name() -> str:

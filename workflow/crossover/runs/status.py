@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.planning.plan import Plan
-from crossover.runs.events import read_events
+from crossover.runs.events import Event, read_events
 from crossover.runs.files import RESULTS, run_folder
-from crossover.runs.lock import read_owner, this_host
+from crossover.runs.lock import Owner, read_owner, this_host
+from crossover.specs.descriptions import Provenance
+from crossover.specs.studies import StudySpec
 
 State = Literal["done", "running", "failed", "waiting"]
 RECENT = 30  # finished runs that the speed is measured on
@@ -57,12 +58,6 @@ class RunState:
         written = Path(own).exists() and Path(own).stat().st_size  # Snakemake leaves an empty one
         return self.slurm_log if self.slurm_log and not written else own
 
-    @property
-    def kind(self) -> tuple[str, str]:
-        """Task and condition: runs of one kind take about as long as each other."""
-        task, _, condition = self.run.rsplit("-", 1)[0].split(".")
-        return task, condition
-
     def place(self) -> str:
         """Where its last attempt was, in words."""
         return f"SLURM job {self.slurm_job_id}" if self.slurm_job_id else self.host or ""
@@ -75,9 +70,9 @@ def state_of(run: str, seed: int) -> RunState:
     if owner and _lives(owner, folder):
         found = _progress(folder)
         quiet = time.time() - _last_sign(folder)
-        silent = owner.get("host") != this_host() and quiet > SILENCE
+        silent = owner.host != this_host() and quiet > SILENCE
         reason = f"no sign of life for {quiet / 60:.0f} minutes" if silent else ""
-        return RunState(run, seed, "running", reason, owner.get("slurm_job_id"), owner.get("host"), found)
+        return RunState(run, seed, "running", reason, owner.slurm_job_id, owner.host, found)
     if all((folder / name).is_file() for name in (*RESULTS, "provenance.json")):
         return RunState(run, seed, "done", seconds=_seconds(folder))
     history = read_events(folder)
@@ -93,15 +88,15 @@ def reason_of(run: str, seed: int) -> tuple[str, str]:
     return found.reason or words.get(found.state, ""), found.log
 
 
-def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], owner: dict[str, Any] | None) -> RunState:
+def _ended(run: str, seed: int, folder: Path, history: list[Event], owner: Owner | None) -> RunState:
     """A run that was started, has no results, and does not run now."""
-    retried = history[-1]["event"] == "to be retried"
+    retried = history[-1].event == "to be retried"
     last = history[-2 if retried and len(history) > 1 else -1]
-    job = last.get("of_job") or last.get("slurm_job_id")
-    waiting = RunState(run, seed, "waiting", "", job, last.get("host"), _progress(folder))
+    job = last.of_job or last.slurm_job_id
+    waiting = RunState(run, seed, "waiting", "", job, last.host, _progress(folder))
     attempt = _since_start(history)
-    own = [entry.get("reason", "") for entry in attempt if entry["event"] == "failed"]
-    of_jobs = [entry.get("reason", "") for entry in attempt if entry["event"] == "job failed"]
+    own = [entry.reason for entry in attempt if entry.event == "failed"]
+    of_jobs = [entry.reason for entry in attempt if entry.event == "job failed"]
     if len(of_jobs) > 1:  # the last job ended before the run had begun
         own = []
     own = own or _logged_error(waiting.log)  # on a full disk no event can be written
@@ -109,14 +104,14 @@ def _ended(run: str, seed: int, folder: Path, history: list[dict[str, Any]], own
     if reasons := own or of_jobs:
         if retried:
             return replace(waiting, reason=f"to be tried again, {reasons[-1]}")
-        return replace(waiting, state="failed", reason=reasons[-1], slurm_log=last.get("slurm_log"))
+        return replace(waiting, state="failed", reason=reasons[-1], slurm_log=last.slurm_log)
     if owner:
-        return replace(waiting, state="failed", reason=_without_a_word(owner))
-    return replace(waiting, reason=last.get("reason", ""))
+        return replace(waiting, state="failed", reason=_died(owner))
+    return replace(waiting, reason=last.reason)
 
 
-def _since_start(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    starts = [index for index, entry in enumerate(history) if entry["event"] == "started"]
+def _since_start(history: list[Event]) -> list[Event]:
+    starts = [index for index, entry in enumerate(history) if entry.event == "started"]
     return history[starts[-1] if starts else 0 :]
 
 
@@ -129,20 +124,19 @@ def _logged_error(log: str) -> list[str]:
     return [found[1] for found in map(LOGGED_ERROR.match, lines) if found]
 
 
-def _without_a_word(owner: dict[str, Any]) -> str:
-    job = owner.get("slurm_job_id")
-    ask = f"; ask sacct -j {job}" if job else ""
-    return f"it ended without a word: killed, out of memory, or its node failed{ask}"
+def _died(owner: Owner) -> str:
+    ask = f"; ask sacct -j {owner.slurm_job_id}" if owner.slurm_job_id else ""
+    return f"it exited without an error message: killed, out of memory, or its node failed{ask}"
 
 
-def _lives(owner: dict[str, Any], folder: Path) -> bool:
-    """Whether the owner of a lock is at work: on this host by its process, elsewhere by what it last said."""
-    if owner.get("host") != this_host():
+def _lives(owner: Owner, folder: Path) -> bool:
+    """Return whether the owner of a lock is at work: on this host by its process, elsewhere by what it last said."""
+    if owner.host != this_host():
         history = read_events(folder)
-        return not history or history[-1]["event"] != "job failed"
+        return not history or history[-1].event != "job failed"
     try:
-        return b"crossover" in Path(f"/proc/{int(owner['pid'])}/cmdline").read_bytes()
-    except (OSError, KeyError, TypeError, ValueError):
+        return b"crossover" in Path(f"/proc/{owner.pid}/cmdline").read_bytes()
+    except OSError:
         return False
 
 
@@ -161,8 +155,8 @@ def _progress(folder: Path) -> tuple[int, int] | None:
 
 def _seconds(folder: Path) -> float:
     try:
-        return float(read_json(folder / "provenance.json")["seconds"])
-    except (UserError, KeyError, TypeError, ValueError):
+        return Provenance.load(folder / "provenance.json").seconds
+    except UserError:
         return 0.0
 
 
@@ -172,8 +166,10 @@ def _seconds(folder: Path) -> float:
 class Overview:
     """The states of all runs of a study; what is done is not read again."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.study, self._wanted = plan.study, plan.runs
+    def __init__(self, study: StudySpec) -> None:
+        self.study, self._wanted = study.study, study.runs
+        # Runs of one task and condition take about as long as each other.
+        self._cells = {member.run: cell for cell in study.cells for member in cell.members}
         self._done: dict[tuple[str, int], RunState] = {}
         self.states: list[RunState] = []
 
@@ -209,31 +205,36 @@ class Overview:
         speed = self._speed()
         if speed is None or not self.of("running"):
             return None
-        took: dict[Any, list[float]] = defaultdict(list)
+        took: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for one in self.of("done"):
-            for group in (one.kind, one.kind[0], "all"):
+            for group in self._groups(one):
                 took[group].append(one.seconds)
         work = 0.0
         for one in rest:
-            past = took.get(one.kind) or took.get(one.kind[0]) or took["all"]
+            past = next(took[group] for group in self._groups(one) if group in took)
             share = 1 - one.step[0] / one.step[1] if one.step else 1.0
             work += share * sum(past) / len(past)
         return work / speed
+
+    def _groups(self, one: RunState) -> list[tuple[str, ...]]:
+        """The groups of runs that a run is compared with, the most similar first: task and condition, task, all."""
+        cell = self._cells[one.run]
+        return [(cell.task, cell.condition), (cell.task,), ()]
 
     def _speed(self) -> float | None:
         """Seconds of runs that are finished per second of the clock: how many run side by side, waiting included."""
         ends = []
         for one in self.of("done"):
-            finished = [entry for entry in read_last_events(one) if entry["event"] == "finished"]
-            ends += [(datetime.fromisoformat(entry["time"]).timestamp(), one.seconds) for entry in finished[-1:]]
+            finished = [entry for entry in read_last_events(one) if entry.event == "finished"]
+            ends += [(datetime.fromisoformat(entry.time).timestamp(), one.seconds) for entry in finished[-1:]]
         ends = sorted(ends)[-RECENT:]
         if len(ends) < 3 or ends[-1][0] <= ends[0][0]:
             return None
         return sum(seconds for _, seconds in ends[1:]) / (ends[-1][0] - ends[0][0]) or None
 
 
-def read_last_events(one: RunState) -> list[dict[str, Any]]:
-    """The events of a run."""
+def read_last_events(one: RunState) -> list[Event]:
+    """Return the events of a run."""
     return read_events(run_folder(one.run, one.seed))
 
 

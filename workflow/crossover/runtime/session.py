@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from crossover.planning.plan import Plan
 from crossover.runs.events import record as note
 from crossover.runs.status import Overview, describe_failures
+from crossover.specs.studies import StudySpec
 
 EVERY = 10.0  # seconds between two looks
 RESTART = "Trying to restart job"
@@ -41,9 +41,9 @@ def tell(text: str) -> None:
 class Session(logging.Handler):
     """Listens to Snakemake, and tells how far the study is."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, study: StudySpec) -> None:
         super().__init__()
-        self.overview = Overview(plan)
+        self.overview = Overview(study)
         self.failed: dict[str, tuple[str, str]] = {}  # other jobs than runs: their files, reason and log
         self._just_failed: list[Path] = []  # folders of the runs of the last job that failed
         self._ended = threading.Event()

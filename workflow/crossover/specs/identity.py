@@ -17,24 +17,10 @@ from crossover.errors import UserError
 from crossover.files import read_json, sha256, tree_digest, write_json
 
 PACKAGE = Path(__file__).parents[1]
-# Modules that move bytes and report, but compute nothing that ends up in a result.
-WITHOUT_RESULTS = {
-    "crossover",
-    "crossover.acquire.transfer.checksums",
-    "crossover.acquire.registry",
-    "crossover.acquire.transfer.http",
-    "crossover.analyses.registry",
-    "crossover.encodings.registry",
-    "crossover.errors",
-    "crossover.files",
-    "crossover.runs.files",
-    "crossover.tasks.registry",  # it names readers; the one that a task uses is counted by itself
-    "crossover.runs.events",
-    "crossover.runs.result_backup",
-    "crossover.runs.lock",
-    "crossover.runs.provenance",
-}
-WITHOUT_IDENTITY = {"name", "about"}  # keys of a spec that its name does not depend on
+# What computes nothing that ends up in a result: what a user writes and what specs hold enters by its values, the folder
+# of a run and transfers hold or move bytes. A test holds these modules to it.
+WITHOUT_RESULTS = ("config", "specs", "runs", "acquire.transfer", "errors", "files")
+REGISTRY = "registry"  # modules that name others; the one that is used is counted by itself
 DIGEST_CACHE = Path("resources/downloads/.digests.json")
 
 
@@ -42,24 +28,6 @@ def hash8(value: Any) -> str:
     """The first 8 hexadecimal digits of the SHA-256 of a value's canonical JSON."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
-
-
-def named(stem: str, identity: dict[str, Any], about: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A spec: its identity, and the name `<stem>-<hash8>` that follows from it.
-
-    Args:
-        stem: the first part of the name.
-        identity: everything that can change the result.
-        about: what cannot, but must travel along: a licence, the addresses of files whose digests are known.
-    """
-    spec = {"name": f"{stem}-{hash8(identity)}", **identity}
-    return spec | {"about": about} if about else spec
-
-
-def is_named_rightly(spec: dict[str, Any]) -> bool:
-    """Whether a spec's name still follows from its identity."""
-    identity = {key: value for key, value in spec.items() if key not in WITHOUT_IDENTITY}
-    return str(spec.get("name")).endswith(hash8(identity))
 
 
 # --- code -------------------------------------------------------------------------------------------------
@@ -84,7 +52,7 @@ def code_digests(*modules: str) -> dict[str, str]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in found or module in WITHOUT_RESULTS:
+        if module in found or not computes_results(module):
             continue
         source = _source(module)
         if not source.is_file():
@@ -93,6 +61,13 @@ def code_digests(*modules: str) -> dict[str, str]:
         found[module] = digest
         waiting.extend(name for name in imports if _is_module(name))
     return dict(sorted(found.items()))
+
+
+def computes_results(module: str) -> bool:
+    """Return whether a module of this package takes part in computing results, so that its code belongs to their identity."""
+    place = module.removeprefix("crossover").removeprefix(".")
+    without = any(place == room or place.startswith(f"{room}.") for room in WITHOUT_RESULTS)
+    return bool(place) and not without and place.rpartition(".")[2] != REGISTRY
 
 
 def _source(module: str) -> Path:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Settings:
+class LoopSettings:
     """How to train.
 
     Attributes:
@@ -33,7 +33,7 @@ class Settings:
         best_possible: a score that cannot be beaten, which ends the training, or None.
         learning_rate: rate of AdamW, or its peak with `warm_up`.
         weight_decay: decay of matrices; vectors (norms, biases) have none.
-        gradient_clip: largest norm of the gradient.
+        gradient_clip: maximum gradient norm.
         warm_up: steps of linear warm-up, followed by a cosine decay to a tenth; 0 keeps the rate constant.
     """
 
@@ -47,7 +47,7 @@ class Settings:
     warm_up: int = 0
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         if not self.warm_up:
             return self.learning_rate
         if step < self.warm_up:
@@ -70,7 +70,7 @@ class Progress:
         loss_sum: sum of training losses since the last evaluation.
         loss_count: number of those losses.
         diverged: the validation loss was not a finite number, so that going on is pointless.
-        resumed: how often the run was taken up again.
+        resumed: how often the run was resumed.
     """
 
     step: int = 0
@@ -94,7 +94,7 @@ class Interrupted(SystemExit):
 
 def train(
     model: nn.Module,
-    settings: Settings,
+    settings: LoopSettings,
     losses_of: Callable[[int], Iterable[Tensor]],
     evaluate: Callable[[], tuple[float, float]],
     store: StateStore,
@@ -105,10 +105,9 @@ def train(
     Args:
         model: its parameters with `requires_grad` are trained.
         settings: how.
-        losses_of: the mean loss of the batch of a step (counted from 0), in parts that are differentiated one after another
-            and together are the whole.
+        losses_of: the mean loss of the batch of a step (counted from 0), in micro-batches whose gradients are accumulated.
         evaluate: score and mean loss on the whole validation split; the model is in evaluation mode.
-        store: where the state is kept, and taken up from when there is one.
+        store: where the state is saved, and resumed from when there is one.
         rates: for some parameters a multiple of the learning rate, by name; 1 for the others.
 
     Raises:
@@ -153,7 +152,7 @@ def train(
     return progress
 
 
-def _exhausted(progress: Progress, settings: Settings) -> bool:
+def _exhausted(progress: Progress, settings: LoopSettings) -> bool:
     if settings.best_possible is not None and progress.best_score >= settings.best_possible:
         return True
     if progress.diverged:
@@ -163,7 +162,7 @@ def _exhausted(progress: Progress, settings: Settings) -> bool:
 
 
 def _optimizer(
-    trained: Mapping[str, nn.Parameter], settings: Settings, rates: Mapping[str, float]
+    trained: Mapping[str, nn.Parameter], settings: LoopSettings, rates: Mapping[str, float]
 ) -> torch.optim.Optimizer:
     """AdamW with a group of parameters for each pair of a weight decay and a multiple of the rate."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -270,11 +269,11 @@ class _Clock:
 
 
 def batches(items: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
-    """The order of items: each epoch a fresh permutation that follows from the seed and the epoch alone.
+    """Return the order of items: each epoch a fresh permutation that follows from the seed and the epoch alone.
 
     Args:
         items: number of items.
-        batch_size: items of a step; the last batch of an epoch may have fewer.
+        batch_size: items per optimizer step; the last batch of an epoch may have fewer.
         seed: the run's seed.
 
     Returns:
@@ -294,6 +293,6 @@ def batches(items: int, batch_size: int, seed: int) -> Callable[[int], np.ndarra
 
 
 def slices(items: int, size: int) -> Iterator[slice]:
-    """Consecutive slices of at most `size` items that cover all of them."""
+    """Yield consecutive slices of at most `size` items that cover all of them."""
     for start in range(0, items, size):
         yield slice(start, min(start + size, items))

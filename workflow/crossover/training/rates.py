@@ -1,34 +1,40 @@
 """The learning rate of a cell, selected on validation data alone."""
 
 from pathlib import Path
-from typing import Any
 
-from crossover.files import read_json, write_sealed_json
-from crossover.runs.files import checked_provenance, run_folder
+from crossover.runs.files import checked_provenance, read_metrics
+from crossover.specs.runs import Candidate, RateSelection, RunSpec, SelectedRate
 
 
-def select_rate(spec: dict[str, Any], output: Path) -> None:
+def select_rate(spec: RunSpec, output: Path) -> None:
     """Write the rate whose run reached the best validation score; of equal scores, the one with the lower loss wins.
 
     Args:
-        spec: the final run's spec; `learning_rate.selected_from` names the runs that tried the rates.
+        spec: the final run's spec, whose learning rate is selected.
         output: results/rates/<run>.json.
 
     Raises:
-        UserError: a file of one of these runs is missing, or is not what the run wrote.
+        UserError: a file of one of the runs that tried the rates is missing, or is not the one that the run wrote.
     """
+    assert isinstance(spec.learning_rate, SelectedRate)
     candidates = []
-    for entry in spec["learning_rate"]["selected_from"]:
-        folder = run_folder(entry["run"], entry["seed"])
-        checked_provenance(folder)
-        metrics = read_json(folder / "metrics.json")
+    for run in spec.learning_rate.selected_from:
+        checked_provenance(run.folder)
+        metrics = read_metrics(run.folder)
         candidates.append(
-            {
-                "run": entry["run"],
-                "learning_rate": metrics["learning_rate"],
-                "validation_score": metrics["validation"]["score"],
-                "validation_loss": metrics["validation"]["loss"],
-            }
+            Candidate(
+                run=run.run,
+                learning_rate=metrics.learning_rate,
+                validation_score=metrics.validation.score,
+                validation_loss=metrics.validation.loss,
+            )
         )
-    best = max(candidates, key=lambda candidate: (candidate["validation_score"], -candidate["validation_loss"]))
-    write_sealed_json(output, {"run": spec["name"], "learning_rate": best["learning_rate"], "candidates": candidates})
+    best = max(candidates, key=lambda candidate: (candidate.validation_score, -candidate.validation_loss))
+    RateSelection(run=spec.name, learning_rate=best.learning_rate, candidates=tuple(candidates)).write(output)
+
+
+def learning_rate(spec: RunSpec) -> float:
+    """Return the rate of a run: the one in its spec, or the one that was selected for it on validation data."""
+    if isinstance(spec.learning_rate, SelectedRate):
+        return RateSelection.load(Path(spec.rate_file)).learning_rate
+    return spec.learning_rate

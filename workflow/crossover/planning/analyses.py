@@ -1,0 +1,131 @@
+"""The specs of a study's analyses."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from crossover.analyses.registry import ANALYSES
+from crossover.config.conditions import Condition
+from crossover.config.labels import body_kind, body_name, input_name
+from crossover.config.studies import Analysis, Study
+from crossover.errors import UserError
+from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
+from crossover.planning.code import code_of
+from crossover.planning.tasks import PlannedTask, plan_task
+from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
+from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.load import AnySpec
+from crossover.specs.runs import ModelSettings
+from crossover.specs.studies import AnalysedModel, StudyAnalysis
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model before it is fine-tuned: its settings, and its names in the report."""
+
+    settings: ModelSettings
+    words: AnalysedModel
+
+
+@dataclass(frozen=True)
+class PlannedAnalysis:
+    """An analysis of a study, and the specs that it needs."""
+
+    entry: StudyAnalysis
+    specs: list[AnySpec]
+
+
+def plan_analyses(where: str, study: Study, conditions: dict[str, Condition]) -> Iterator[PlannedAnalysis]:
+    """Plan the analyses of a study.
+
+    Args:
+        where: the study, for errors.
+        study: its settings.
+        conditions: of the study, by name.
+
+    Raises:
+        UserError: an analysis has too few models, or models that do not fit the task or each other.
+    """
+    for entry in study.analyses:
+        analysis = entry if isinstance(entry, Analysis) else Analysis(kind=entry)
+        for name in analysis.tasks or study.tasks:
+            task = plan_task(name, where)
+            checkpoints = [plan_checkpoint(one, where) for one in analysis.checkpoints or study.checkpoints]
+            yield from _plan_kind(where, analysis.kind, study, task, checkpoints, conditions)
+
+
+def _plan_kind(
+    where: str,
+    kind: str,
+    study: Study,
+    task: PlannedTask,
+    checkpoints: list[PlannedCheckpoint],
+    conditions: dict[str, Condition],
+) -> Iterator[PlannedAnalysis]:
+    """Plan the analyses of one kind on one task: one for each model, or for each pair of models."""
+    tokens = {one.name: plan_tokens(task, one) for one in checkpoints}
+    models = [model for one in checkpoints for model in _models(task, tokens[one.name], one, conditions)]
+    groups = list(combinations(models, 2 if ANALYSES[kind].paired else 1))
+    if not groups:
+        raise UserError(
+            f"{where}: the analysis {kind} compares models, but there is only one on task {task.name}; name another "
+            "checkpoint, or a condition with another body."
+        )
+    needed = [spec for one in checkpoints for spec in (*one.specs, *tokens[one.name].specs)]
+    for group in groups:
+        spec = _spec(where, kind, task.name, group)
+        entry = StudyAnalysis(
+            name=spec.name,
+            kind=kind,
+            seeds=tuple(study.seeds),
+            task=task.name,
+            title=task.config.title,
+            simulated=task.config.simulated,
+            metric=task.config.target.metric,
+            subset=task.subset,
+            models=tuple(model.words for model in group),
+        )
+        yield PlannedAnalysis(entry, [*task.specs, *needed, spec])
+
+
+def _models(
+    task: PlannedTask, tokens: PlannedTokens, checkpoint: PlannedCheckpoint, conditions: dict[str, Condition]
+) -> list[Subject]:
+    """A checkpoint with each body and input of the conditions, as runs on a task start from it."""
+    check_fit(task, tokens.spec, checkpoint, conditions)
+    models: list[Subject] = []
+    for condition in conditions.values():
+        settings = ModelSettings(
+            tokens=tokens.spec.name,
+            checkpoint=checkpoint.files,
+            body=condition.body,
+            input=condition.input,
+            trained=condition.model_copy(update={"trained": "all"}).trained_parts,
+        )
+        words = AnalysedModel(
+            checkpoint=checkpoint.name,
+            checkpoint_title=checkpoint.config.title,
+            body=body_name(condition.body),
+            input=input_name(condition.input),
+        )
+        if settings not in [known.settings for known in models]:  # conditions may differ in what they train alone
+            models.append(Subject(settings, words))
+    return models
+
+
+def _spec(where: str, kind: str, task: str, group: tuple[Subject, ...]) -> AnalysisSpec:
+    """Return the spec of an analysis of one model, or of two.
+
+    Raises:
+        UserError: it compares models position by position that split the same items into different tokens.
+    """
+    if len({model.settings.tokens for model in group}) > 1:
+        raise UserError(
+            f"{where}: the analysis {kind} compares models position by position, but checkpoints "
+            f"{' and '.join(model.words.checkpoint for model in group)} cut task {task} into subwords of their own; give the "
+            "analysis other tasks, or checkpoints with one tokenizer."
+        )
+    names = [f"{model.words.checkpoint}-{body_kind(model.settings.body).replace(' ', '-')}" for model in group]
+    code = code_of("crossover.analyses.stage", ANALYSES[kind].module)
+    models = tuple(model.settings for model in group)
+    return AnalysisSpec.named(".".join([kind, task, *names]), analysis=kind, models=models, code=code)

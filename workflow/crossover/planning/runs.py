@@ -1,0 +1,67 @@
+"""The specs of a cell's runs."""
+
+from dataclasses import dataclass
+
+from crossover.config.conditions import Condition
+from crossover.config.studies import Study
+from crossover.encodings.registry import AUGMENTATIONS
+from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.code import code_of
+from crossover.planning.tasks import PlannedTask
+from crossover.specs.load import AnySpec
+from crossover.specs.runs import CellKey, RunSpec, SeededRun, SelectedRate
+from crossover.specs.studies import Candidate, Cell
+from crossover.specs.tasks import TokensSpec
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell of a study, and the specs of its runs: those that try learning rates, and last the final one."""
+
+    cell: Cell
+    specs: list[AnySpec]
+
+
+def plan_cell(
+    study: Study,
+    task: PlannedTask,
+    tokens: TokensSpec,
+    checkpoint: PlannedCheckpoint,
+    name: str,
+    condition: Condition,
+) -> PlannedCell:
+    """Plan the runs of one task, checkpoint and condition, whose name in config/conditions.yaml is given."""
+    key = CellKey(task=task.name, checkpoint=checkpoint.name, condition=name)
+    augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
+    code = code_of("crossover.training.finetune", *augmentations)
+
+    def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
+        return RunSpec.named(
+            f"{key.task}.{key.checkpoint}.{key.condition}",
+            cell=key,
+            tokens=tokens.name,
+            checkpoint=checkpoint.files,
+            body=condition.body,
+            input=condition.input,
+            trained=condition.trained_parts,
+            training=study.training_of(task.name),
+            learning_rate=rate,
+            score_test=score_test,
+            code=code,
+        )
+
+    seeds = tuple(study.seeds)
+    if len(study.learning_rates) == 1:
+        final = run(study.learning_rates[0], score_test=True)
+        return PlannedCell(Cell(**dict(key), run=final.name, seeds=seeds, rate=None, sweep=()), [final])
+    tried = [run(rate, score_test=False) for rate in sorted(study.learning_rates)]
+    selected_from = tuple(SeededRun(run=one.name, seed=study.sweep_seed) for one in tried)
+    selection = code_of("crossover.training.rates")
+    final = run(SelectedRate(selected_from=selected_from), score_test=True, code=code | selection)
+    sweep = tuple(
+        Candidate(run=one.name, seed=study.sweep_seed, learning_rate=rate)
+        for one, rate in zip(tried, sorted(study.learning_rates), strict=True)
+    )
+    return PlannedCell(
+        Cell(**dict(key), run=final.name, seeds=seeds, rate=final.rate_file, sweep=sweep), [*tried, final]
+    )

@@ -1,0 +1,100 @@
+"""A study and all that it needs."""
+
+import shlex
+from dataclasses import dataclass
+from typing import Protocol
+
+from crossover.config.conditions import Condition
+from crossover.config.load import known_names
+from crossover.config.studies import Study
+from crossover.planning.analyses import PlannedAnalysis
+from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.runs import PlannedCell
+from crossover.planning.tasks import PlannedTask
+from crossover.planning.tokens import PlannedTokens
+from crossover.specs.load import AnySpec
+from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
+
+CONFIDENCE = 0.95  # of intervals
+THRESHOLD = 0.9  # convergence is measured at this share of the way from the floor to the best score
+
+
+class Planned(Protocol):
+    """A part of a study that knows the specs that make it."""
+
+    @property
+    def specs(self) -> list[AnySpec]:
+        """The specs of the part, with those that they refer to."""
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """A study and its parts.
+
+    Attributes:
+        name: of its file.
+        requested: its name or path as the user gave it.
+        settings: as configured.
+        tasks: in the order of the config.
+        checkpoints: likewise.
+        conditions: likewise, by name.
+        tokens: by names of task and checkpoint.
+        cells: task by task, then checkpoint by checkpoint.
+        analyses: of the study.
+    """
+
+    name: str
+    requested: str
+    settings: Study
+    tasks: list[PlannedTask]
+    checkpoints: list[PlannedCheckpoint]
+    conditions: dict[str, Condition]
+    tokens: dict[tuple[str, str], PlannedTokens]
+    cells: list[PlannedCell]
+    analyses: list[PlannedAnalysis]
+
+    @property
+    def specs(self) -> dict[str, AnySpec]:
+        """The specs of all parts by name."""
+        parts: list[Planned] = [*self.checkpoints, *self.tasks, *self.tokens.values(), *self.cells, *self.analyses]
+        return {spec.name: spec for part in parts for spec in part.specs}
+
+    @property
+    def spec(self) -> StudySpec:
+        """What aggregation and the report read."""
+        # The same study requested by its path must not look like another one.
+        reproducible = self.name if self.name in known_names("studies") else self.requested
+        return StudySpec(
+            name=f"study-{self.name}",
+            study=self.name,
+            title=self.settings.title,
+            question=self.settings.question,
+            description=self.settings.description,
+            confidence=CONFIDENCE,
+            threshold=THRESHOLD,
+            tasks={task.name: self._task(task) for task in self.tasks},
+            checkpoints={checkpoint.name: _checkpoint(checkpoint) for checkpoint in self.checkpoints},
+            conditions=self.conditions,
+            cells=tuple(part.cell for part in self.cells),
+            analyses=tuple({part.entry.name: part.entry for part in self.analyses}.values()),
+            reproduce=shlex.join(["snakemake", "--config", f"study={reproducible}"]),
+        )
+
+    def _task(self, task: PlannedTask) -> StudyTask:
+        return StudyTask(
+            **task.config.model_dump(include={"title", "description", "domain", "simulated", "licence", "citation"}),
+            metric=task.config.target.metric,
+            subset=task.subset,
+            card=task.spec.card,
+            encodings={one.name: self.tokens[task.name, one.name].spec.description for one in self.checkpoints},
+        )
+
+
+def _checkpoint(checkpoint: PlannedCheckpoint) -> StudyCheckpoint:
+    return StudyCheckpoint(
+        **checkpoint.config.model_dump(include={"title", "description", "licence"}),
+        folder=checkpoint.files.folder,
+        origin=checkpoint.origin,
+        pretraining=checkpoint.pretraining,
+        subset=checkpoint.subset,
+    )

@@ -1,0 +1,78 @@
+"""The specs of a task."""
+
+from dataclasses import dataclass
+
+from crossover.config.load import load_task
+from crossover.config.tasks import Task
+from crossover.planning.code import code_of
+from crossover.planning.datasets import plan_dataset
+from crossover.specs.datasets import DatasetSpec
+from crossover.specs.load import AnySpec
+from crossover.specs.tasks import TaskSpec
+from crossover.tasks.registry import CLUSTERING, READERS
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """A task of config/tasks/, and the specs that make it.
+
+    Attributes:
+        name: of its file in config/tasks/.
+        config: its settings.
+        spec: of its items.
+        dataset: of its raw files; None for a generator.
+    """
+
+    name: str
+    config: Task
+    spec: TaskSpec
+    dataset: DatasetSpec | None
+
+    @property
+    def specs(self) -> list[AnySpec]:
+        """All specs of the task."""
+        return [self.spec, *([self.dataset] if self.dataset else [])]
+
+    @property
+    def subset(self) -> str | None:
+        """What part of its data a mirror holds, in words, or None when it has all."""
+        return self.dataset.subset if self.dataset else None
+
+    @property
+    def longest(self) -> int:
+        """The length at which its encoding truncates sequences, or 0 where the encoding declares none."""
+        return getattr(self.config.encoding, "max_length", 0)
+
+    @property
+    def augmentation(self) -> str | None:
+        """What changes its training images."""
+        return getattr(self.config.encoding, "augment", None)
+
+
+def plan_task(name: str, where: str | None = None) -> PlannedTask:
+    """Plan a task of config/tasks/.
+
+    Args:
+        name: of its file.
+        where: what asked for it, for errors.
+
+    Raises:
+        UserError: the task is not known, or its config or its files are wrong.
+    """
+    task = load_task(name, where)
+    dataset = plan_dataset(task.dataset) if task.dataset else None
+    splitters = [CLUSTERING] if task.split and task.split.by == "similarity" else []
+    spec = TaskSpec.named(
+        name,
+        task=name,
+        dataset=dataset.name if dataset else None,
+        reader=task.reader,
+        split=task.split,
+        policy=task.policy if dataset else None,
+        letters=task.domain if dataset and task.domain in ("dna", "protein") else None,
+        target=task.target,
+        simulated=task.simulated,
+        licence=task.licence,
+        code=code_of("crossover.tasks.prepare.stage", READERS[task.reader.kind], *splitters),
+    )
+    return PlannedTask(name, task, spec, dataset)

@@ -1,0 +1,115 @@
+"""The specs of a task's tokens, and whether a checkpoint can read them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossover.config.conditions import Condition
+from crossover.config.encodings import SubwordsEncoding
+from crossover.config.load import known_names
+from crossover.encodings.registry import ENCODERS
+from crossover.errors import UserError
+from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
+from crossover.planning.code import code_of
+from crossover.planning.tasks import PlannedTask
+from crossover.specs.identity import remembered_digest
+from crossover.specs.load import AnySpec
+from crossover.specs.tasks import TokenizerFile, TokensSpec
+
+
+@dataclass(frozen=True)
+class PlannedTokens:
+    """The tokens of a task for a checkpoint, and the checkpoint whose tokenizer makes them, where one does."""
+
+    spec: TokensSpec
+    tokenizer_of: PlannedCheckpoint | None
+
+    @property
+    def specs(self) -> list[AnySpec]:
+        """All specs of the tokens, without those of the task."""
+        return [self.spec, *(self.tokenizer_of.specs if self.tokenizer_of else [])]
+
+
+def plan_tokens(task: PlannedTask, checkpoint: PlannedCheckpoint | None) -> PlannedTokens:
+    """Plan the tokens of a task as a checkpoint reads them.
+
+    Args:
+        task: whose items are encoded.
+        checkpoint: whose tokenizer makes them, where the encoding asks for that of each checkpoint.
+
+    Raises:
+        UserError: the encoding's tokenizer is missing.
+    """
+    encoding = task.config.encoding
+    stem, file, owner = f"{task.name}-{encoding.kind}", None, None
+    if isinstance(encoding, SubwordsEncoding):
+        source = encoding.tokenizer
+        if source == "checkpoint" and checkpoint:
+            stem, source = f"{stem}-{checkpoint.name}", checkpoint.name
+        where = f"config/tasks/{task.name}.yaml"
+        owner = _owner_of_tokenizer(source, checkpoint, where)
+        file = _tokenizer_file(owner, Path(source), where)
+    code = code_of("crossover.encodings.tokenize", ENCODERS[encoding.kind])
+    spec = TokensSpec.named(stem, task=task.spec.name, encoding=encoding, tokenizer=file, code=code)
+    return PlannedTokens(spec, owner)
+
+
+def _owner_of_tokenizer(source: str, checkpoint: PlannedCheckpoint | None, where: str) -> PlannedCheckpoint | None:
+    if checkpoint and source == checkpoint.name:
+        return checkpoint
+    return plan_checkpoint(source, where) if source in known_names("checkpoints") else None
+
+
+def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> TokenizerFile:
+    """Return the tokenizer of a checkpoint, or of a path; with its digest unless the workflow makes or downloads it."""
+    file = owner.tokenizer if owner else path
+    if owner and owner.files.sha256 is None:
+        return TokenizerFile(file=str(file), receipt=owner.files.receipt)
+    if not file.is_file():
+        raise UserError(
+            f"{where}: encoding.tokenizer needs {file}, which is missing; save the tokenizer there in the form of the "
+            "Hugging Face tokenizers library, or choose another encoding."
+        )
+    return TokenizerFile(file=str(file), sha256=remembered_digest(file))
+
+
+def check_fit(
+    task: PlannedTask, tokens: TokensSpec, checkpoint: PlannedCheckpoint, conditions: dict[str, Condition]
+) -> None:
+    """Refuse what could only fail in the jobs: sequences that are too long, and symbols that are not the checkpoint's tokens.
+
+    Raises:
+        UserError: the checkpoint has too few positions, or a condition embeds tokens that the task does not have.
+    """
+    _check_length(task, checkpoint)
+    for name, condition in conditions.items():
+        _check_input(task.name, tokens, name, condition, checkpoint)
+
+
+def _check_length(task: PlannedTask, checkpoint: PlannedCheckpoint) -> None:
+    """Patches have no declared length, and some configs no positions: for them the run itself checks, before its first step."""
+    positions = checkpoint.positions
+    if positions and task.longest > positions:
+        raise UserError(
+            f"config/tasks/{task.name}.yaml: encoding.max_length is {task.longest}, but checkpoint {checkpoint.name} has "
+            f"only {positions} positions; use at most {positions}, or a checkpoint with more."
+        )
+
+
+def _check_input(task: str, tokens: TokensSpec, name: str, condition: Condition, checkpoint: PlannedCheckpoint) -> None:
+    """Refuse a condition that gives symbols the embeddings of other tokens, or embeds what is no symbol."""
+    if condition.input == "new":
+        return
+    where = f"config/tasks/{task}.yaml: condition {name} embeds the tokens of checkpoint {checkpoint.name}, but"
+    if tokens.encoding.kind == "patches":
+        raise UserError(f"{where} the task's encoding is patches; choose a condition with input new, or another task.")
+    if condition.input != "re-embedded" and tokens.tokenizer and not _is_tokenizer_of(checkpoint, tokens.tokenizer):
+        raise UserError(
+            f"{where} its subwords are those of {tokens.tokenizer.file}; set encoding.tokenizer to checkpoint."
+        )
+
+
+def _is_tokenizer_of(checkpoint: PlannedCheckpoint, tokenizer: TokenizerFile) -> bool:
+    own = checkpoint.tokenizer
+    if tokenizer.file == str(own):
+        return True
+    return tokenizer.sha256 is not None and own.is_file() and tokenizer.sha256 == remembered_digest(own)

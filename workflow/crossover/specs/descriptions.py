@@ -1,0 +1,295 @@
+"""What stages say of the things that they have made: cards, encodings, checkpoints, metrics, provenance."""
+
+from typing import Any, Literal
+
+from crossover.config.tasks import Target
+from crossover.specs.base import Record, Sealed
+
+Split = Literal["train", "validation", "test"]
+
+
+class Floor(Record):
+    """The score that needs no learning: the best constant answer on the test split, and how it is computed."""
+
+    score: float
+    rule: str
+
+
+class Lengths(Record):
+    """Lengths of sequences in units."""
+
+    minimum: float
+    lower_quartile: float
+    median: float
+    upper_quartile: float
+    maximum: float
+
+
+class Card(Sealed):
+    """card.json: the facts of a task's data that a reader of a result must know.
+
+    Attributes:
+        task: its name.
+        licence: of the data, where the spec says it.
+        origin: of its raw files; None for a generator.
+        target: what is predicted.
+        unit: of one position of a sequence, in the plural.
+        simulated: whether the sequences imitate a real domain.
+        shape: rows, columns and channels of images; None for sequences.
+        skipped: inputs that gave no item, with `input` and `reason`.
+        notes: how the items came about.
+        counts: items that a policy changed or dropped, by what was done.
+        items: by split.
+        groups: by split.
+        classes: items by split and class; None where targets are not classes.
+        lengths: by split.
+        duplicates: by split, items whose sequence another item before them in that split has.
+        leakage: by split, items whose sequence an item of an earlier split has.
+        floor: of the task's metric.
+        sha256: of the splits' files.
+    """
+
+    task: str
+    licence: str | None = None
+    origin: dict[str, Any] | None
+    target: Target
+    unit: str
+    simulated: bool
+    shape: tuple[int, ...] | None
+    skipped: tuple[dict[str, str], ...]
+    notes: tuple[str, ...]
+    counts: dict[str, int]
+    items: dict[Split, int]
+    groups: dict[Split, int]
+    classes: dict[Split, dict[str, int]] | None
+    lengths: dict[Split, Lengths]
+    duplicates: dict[Split, int]
+    leakage: dict[Split, int]
+    floor: Floor
+    sha256: dict[str, str]
+
+
+class EncodedTarget(Target):
+    """A task's target as arrays.
+
+    Attributes:
+        classes: in the order of their numbers.
+        mean: of training targets that are numbers, which are standardised.
+        deviation: of them.
+        positions: at which bits are read out.
+        bits: of each of these positions.
+    """
+
+    classes: tuple[str, ...] | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    positions: int = 1
+    bits: int | None = None
+
+
+class Scaling(Record):
+    """How stored pixels are read: (value * scale - mean) / std, for each channel."""
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class EncodedImage(Record):
+    """Rows, columns and channels of an image as it is cut, rows and columns of a patch, and the augmentation."""
+
+    shape: tuple[int, int, int]
+    patch: tuple[int, int]
+    augment: str | None
+
+
+class EncoderFacts(Record):
+    """What an encoder says of its input.
+
+    Attributes:
+        kind: of the encoding.
+        vocabulary: the symbol of each id; None for patches.
+        width: values of a patch; None for symbols.
+        tokenizer: SHA-256 of the tokenizer of subwords.
+        separator: id of the token that ends the first text of a pair.
+        scaling: of pixels.
+        image: of images.
+    """
+
+    kind: str
+    vocabulary: tuple[str, ...] | None = None
+    width: int | None = None
+    tokenizer: str | None = None
+    separator: int | None = None
+    scaling: Scaling | None = None
+    image: EncodedImage | None = None
+
+
+class EncodingDescription(EncoderFacts, Sealed):
+    """encoding.json: what a model must know of its input, and what was lost on the way.
+
+    Attributes:
+        target: what is predicted.
+        longest: positions of the longest sequence.
+        items: by split.
+        truncated: share of items that were cut, by split.
+        truncated_items: their number, by split.
+        unknown: positions whose symbol is not in the vocabulary, by split.
+        counts: what else was lost or changed, by split.
+        floor: score of the best constant answer on the test split.
+        sha256: of the splits' files.
+    """
+
+    target: EncodedTarget
+    longest: int
+    items: dict[Split, int]
+    truncated: dict[Split, float]
+    truncated_items: dict[Split, int]
+    unknown: dict[Split, int]
+    counts: dict[Split, dict[str, int]]
+    floor: float
+    sha256: dict[str, str]
+
+
+class CorpusSize(Record):
+    """The size of a corpus; predicted tokens are those of the held-out part that a model is asked for."""
+
+    characters: int
+    tokens: int
+    held_out_tokens: int
+    predicted_tokens: int
+
+
+class CheckpointDescription(Sealed):
+    """checkpoint.json: which files a checkpoint consists of."""
+
+    name: str
+    sha256: dict[str, str]
+
+
+class HubDescription(CheckpointDescription):
+    """Of a checkpoint that was fetched: where it is from."""
+
+    origin: str
+
+
+class LanguageModelReport(Record):
+    """What a language model has learned.
+
+    Attributes:
+        vocabulary: number of token ids.
+        corpus: its size.
+        loss: held-out loss of the model and of count-based models, in nats per predicted token.
+        perplexity: of the same.
+        bits_per_character: of the same, where the model reads from left to right.
+    """
+
+    vocabulary: int
+    corpus: CorpusSize
+    loss: dict[str, float]
+    perplexity: dict[str, float]
+    bits_per_character: dict[str, float] | None
+
+
+class PretrainedDescription(CheckpointDescription, LanguageModelReport):
+    """checkpoint.json of a checkpoint that is pretrained here.
+
+    Attributes:
+        objective: `causal` or `masked`.
+        parameters: of the model.
+        steps: optimizer steps done.
+        best_step: the step of the lowest held-out loss, whose weights are kept.
+        tokens_seen: in training.
+    """
+
+    objective: str
+    parameters: int
+    steps: int
+    best_step: int
+    tokens_seen: int
+
+
+class ValidationResult(Record):
+    """The best score on the validation split, and the loss there."""
+
+    score: float
+    loss: float
+
+
+class TestResult(Record):
+    """The score on the whole test split, all metrics, the loss, and what was scored."""
+
+    score: float
+    metrics: dict[str, float]
+    loss: float
+    items: int
+
+
+class ParameterCounts(Record):
+    """Parameters that are trained, and all."""
+
+    trained: int
+    total: int
+
+
+class Metrics(Record):
+    """metrics.json: what a run with one seed has reached; `test` is None for a run that only tries a rate."""
+
+    run: str
+    seed: int
+    task: str
+    checkpoint: str
+    condition: str
+    learning_rate: float
+    metric: str
+    floor: float
+    steps: int
+    best_step: int
+    stopped_early: bool
+    validation: ValidationResult
+    test: TestResult | None
+    parameters: ParameterCounts
+
+
+class Provenance(Sealed):
+    """provenance.json: where, when, with what and at what cost something was made.
+
+    Attributes:
+        host: name of the machine.
+        platform: its operating system.
+        cpu: its processor.
+        device: `cpu`, or the name of the GPU.
+        threads: CPU threads.
+        python: version.
+        versions: of packages.
+        code: module to digest of the code.
+        started: UTC.
+        ended: UTC.
+        seconds: of the last uninterrupted part.
+        cpu_seconds: of it.
+        peak_memory_mb: of it.
+        resumed: how often it was resumed.
+        command: that was called.
+        slurm_job_id: of its job.
+        digests: SHA-256 of what it read.
+        results: SHA-256 of the files that it wrote, where no other description holds them.
+    """
+
+    host: str
+    platform: str
+    cpu: str
+    device: str
+    threads: int
+    python: str
+    versions: dict[str, str]
+    code: dict[str, str]
+    started: str
+    ended: str
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mb: int
+    resumed: int
+    command: str
+    slurm_job_id: str | None
+    digests: dict[str, str]
+    results: dict[str, str] | None = None

@@ -1,0 +1,36 @@
+"""Read the spec in a file, of whatever kind it is."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from crossover.config.base import RESOLVED
+from crossover.errors import UserError
+from crossover.files import read_json
+from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.checkpoints import HubSpec, PretrainedSpec
+from crossover.specs.datasets import DatasetSpec
+from crossover.specs.runs import RunSpec
+from crossover.specs.tasks import TaskSpec, TokensSpec
+
+AnySpec = DatasetSpec | TaskSpec | TokensSpec | PretrainedSpec | HubSpec | RunSpec | AnalysisSpec
+
+
+def read_spec(path: Path) -> AnySpec:
+    """Read a spec that was planned earlier.
+
+    Raises:
+        UserError: the file is missing, or is not a spec.
+    """
+    try:
+        return _adapter().validate_python(read_json(path), context=RESOLVED)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].lower()
+        raise UserError(f"{path} is not a spec ({problem}): delete it and run snakemake again.") from error
+
+
+@cache
+def _adapter() -> TypeAdapter[AnySpec]:
+    return TypeAdapter(Annotated[AnySpec, Field(discriminator="kind")])

@@ -1,0 +1,116 @@
+"""Runs: a model, how it is trained, and the rate that it is trained with."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from crossover.config.bodies import Body
+from crossover.config.conditions import Part
+from crossover.config.inputs import Input
+from crossover.config.studies import Training
+from crossover.specs.base import Record, Sealed, Spec
+from crossover.specs.checkpoints import CheckpointFiles
+
+
+class CellKey(Record):
+    """Which cell of a study a run belongs to, by the names of the config."""
+
+    task: str
+    checkpoint: str
+    condition: str
+
+
+class SeededRun(Record):
+    """A run with one of its seeds: what is computed and cached."""
+
+    run: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return Path(f"results/runs/{self.run}/seed-{self.seed}")
+
+
+class SelectedRate(Record):
+    """A learning rate that is selected on validation data; `selected_from` are the runs that try the rates."""
+
+    selected_from: tuple[SeededRun, ...]
+
+
+class ModelSettings(Record):
+    """The model that a task's tokens are read by.
+
+    Attributes:
+        tokens: name of the spec of the tokens.
+        checkpoint: the weights that it starts from.
+        body: which weights the body has.
+        input: how sequences enter.
+        trained: the parts that receive gradients.
+    """
+
+    tokens: str
+    checkpoint: CheckpointFiles
+    body: Body
+    input: Input
+    trained: tuple[Part, ...]
+
+    @property
+    def dropout(self) -> float | None:
+        """Dropout in the body; None for the checkpoint's own."""
+        return None
+
+    @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """The compute dtype."""
+        return "fp32"
+
+
+class RunSpec(Spec, ModelSettings):
+    """A model trained at one learning rate; its seeds are counted under it.
+
+    Attributes:
+        cell: what it is a run of.
+        training: how it is trained.
+        learning_rate: its rate, or where it is selected.
+        score_test: whether it is scored on the test split; a run that tries a rate is not.
+    """
+
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"cell"})
+
+    kind: Literal["run"] = "run"
+    cell: CellKey
+    training: Training
+    learning_rate: float | SelectedRate
+    score_test: bool
+
+    @property
+    def dropout(self) -> float | None:
+        """Dropout in the body; None for the checkpoint's own."""
+        return self.training.dropout
+
+    @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """The compute dtype."""
+        return self.training.precision
+
+    @property
+    def rate_file(self) -> str:
+        """The path of the file that holds its selected rate."""
+        return f"results/rates/{self.name}.json"
+
+
+class Candidate(Record):
+    """A learning rate that was tried, and what its run reached on validation data."""
+
+    run: str
+    learning_rate: float
+    validation_score: float
+    validation_loss: float
+
+
+class RateSelection(Sealed):
+    """results/rates/<run>.json: the selected learning rate of a run, and the candidates."""
+
+    run: str
+    learning_rate: float
+    candidates: tuple[Candidate, ...]

@@ -1,0 +1,183 @@
+"""Studies: everything that aggregation and the report read."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from crossover.config.conditions import Condition
+from crossover.errors import UserError
+from crossover.files import read_json
+from crossover.specs.base import Record
+from crossover.specs.runs import CellKey, SeededRun
+
+
+class Candidate(SeededRun):
+    """A run that tries a learning rate."""
+
+    learning_rate: float
+
+
+class Member(NamedTuple):
+    """A run with one of its seeds, and what it is for."""
+
+    role: Literal["sweep", "final"]
+    run: str
+    seed: int
+
+
+class Cell(CellKey):
+    """Task x checkpoint x condition: the unit that is reported.
+
+    Attributes:
+        run: the final run.
+        seeds: its seeds.
+        rate: the file that holds its selected rate; None where only one rate is tried.
+        sweep: the runs that try the rates.
+    """
+
+    run: str
+    seeds: tuple[int, ...]
+    rate: str | None
+    sweep: tuple[Candidate, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Task, checkpoint and condition."""
+        return self.task, self.checkpoint, self.condition
+
+    @property
+    def members(self) -> Iterator[Member]:
+        """Everything that is computed for the cell: the runs that try rates, then the final ones."""
+        for candidate in self.sweep:
+            yield Member("sweep", candidate.run, candidate.seed)
+        for seed in self.seeds:
+            yield Member("final", self.run, seed)
+
+
+class StudyTask(Record):
+    """A task as the report speaks of it; `encodings` are the descriptions of its tokens by checkpoint."""
+
+    title: str
+    description: str
+    domain: str
+    simulated: bool
+    licence: str
+    citation: str
+    metric: str
+    subset: str | None
+    card: str
+    encodings: dict[str, str]
+
+
+class StudyCheckpoint(Record):
+    """A checkpoint as the report speaks of it.
+
+    Attributes:
+        title: shown in the report.
+        description: shown in the report.
+        licence: of its weights or corpus.
+        folder: where it lies.
+        origin: its address on the web.
+        pretraining: the path of what pretraining reports, where it is pretrained here.
+        subset: what part of its corpus a mirror holds, in words.
+    """
+
+    title: str
+    description: str
+    licence: str
+    folder: str
+    origin: str | None
+    pretraining: str | None
+    subset: str | None
+
+
+class AnalysedModel(Record):
+    """A model before fine-tuning, in words."""
+
+    checkpoint: str
+    checkpoint_title: str
+    body: str
+    input: str
+
+
+class StudyAnalysis(Record):
+    """An analysis of a study: its spec's name, its seeds, its task, and the models that it is about."""
+
+    name: str
+    kind: str
+    seeds: tuple[int, ...]
+    task: str
+    title: str
+    simulated: bool
+    metric: str
+    subset: str | None
+    models: tuple[AnalysedModel, ...]
+
+
+class StudySpec(Record):
+    """A study; tasks, checkpoints and conditions are in the order of its config.
+
+    Its name has no hash: results/studies/<study>/ is where people look for the latest report. Hence it is sealed.
+    """
+
+    kind: Literal["study"] = "study"
+    name: str
+    study: str
+    title: str
+    question: str
+    description: str
+    confidence: float
+    threshold: float
+    tasks: dict[str, StudyTask]
+    checkpoints: dict[str, StudyCheckpoint]
+    conditions: dict[str, Condition]
+    cells: tuple[Cell, ...]
+    analyses: tuple[StudyAnalysis, ...]
+    reproduce: str
+
+    @property
+    def text(self) -> str:
+        """The content of the spec's file, with its seal."""
+        content = self.content()
+        return json.dumps(content | {"seal": _seal(content)}, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> "StudySpec":
+        """Read a study.
+
+        Raises:
+            UserError: the file is missing, or is not as it was written.
+        """
+        content = read_json(path)
+        seal = content.pop("seal", None) if isinstance(content, dict) else None
+        if seal != _seal(content):
+            raise UserError(f"{path} is not as it was written: delete it and run snakemake again.")
+        return cls.parse(content, path)
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """Name and seed of everything that is trained: the runs that select a rate, then the final ones."""
+        members = sorted({member for cell in self.cells for member in cell.members})
+        ordered = sorted(members, key=lambda member: member.role == "final")
+        return [(member.run, member.seed) for member in ordered]
+
+    def of_cells(self, cells: tuple[Cell, ...]) -> "StudySpec":
+        """Return the study with these cells alone, and the tasks, checkpoints and conditions that occur in them."""
+        return self.model_copy(
+            update={
+                "cells": cells,
+                "tasks": {name: one for name, one in self.tasks.items() if name in {cell.task for cell in cells}},
+                "checkpoints": {
+                    name: one for name, one in self.checkpoints.items() if name in {cell.checkpoint for cell in cells}
+                },
+                "conditions": {
+                    name: one for name, one in self.conditions.items() if name in {cell.condition for cell in cells}
+                },
+            }
+        )
+
+
+def _seal(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()

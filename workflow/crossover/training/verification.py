@@ -1,0 +1,32 @@
+"""The files of a checkpoint, compared with their recorded digests before anything is read from them."""
+
+from pathlib import Path
+
+from crossover.acquire.receipt import recorded_digests
+from crossover.errors import UserError
+from crossover.files import check_file, sha256, tree_digest
+from crossover.specs.checkpoints import CheckpointFiles
+
+
+def verify_checkpoint(checkpoint: CheckpointFiles) -> str:
+    """Compare a checkpoint's files with the digests that were recorded when it was made or planned.
+
+    Returns:
+        The SHA-256 of its weights.
+
+    Raises:
+        UserError: the weights are missing, or a file has changed since.
+    """
+    folder = Path(checkpoint.folder)
+    if not (folder / "model.safetensors").is_file():
+        raise UserError(
+            f"{folder}/model.safetensors is missing; weights are read from safetensors alone: make or convert them."
+        )
+    if checkpoint.sha256 is not None:  # a user's own folder, read in place
+        if tree_digest(folder) != checkpoint.sha256:
+            raise UserError(f"{folder} has changed since this run was planned; run snakemake again.")
+        return sha256(folder / "model.safetensors")
+    record, recorded = recorded_digests(folder, checkpoint.receipt)
+    for name, digest in recorded.items():
+        check_file(folder / name, digest, f"{record} describes", record.parent)
+    return recorded["model.safetensors"]
