@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from crossover.training.reading import check_checkpoint
 from tiny_runs import VOCABULARY, environment, renamed, start, write_checkpoint
 
 from crossover import cli
@@ -16,6 +15,8 @@ from crossover.config.checkpoints import Checkpoint
 from crossover.config.load import parse
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, write_json
+from crossover.specs.checkpoints import CheckpointFiles
+from crossover.training.verification import verify_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ID = "someone/bert"
@@ -114,10 +115,10 @@ def test_a_checkpoint_is_fetched_with_its_digests(hub, tmp_path):
         assert digest == sha256(out / name)
     assert record["origin"] == f"https://huggingface.co/{ID}/tree/{COMMIT}"
     assert read_json(out / "config.json")["vocab_size"] == VOCABULARY
-    assert check_checkpoint({"folder": str(out)}) == record["sha256"]["model.safetensors"]
+    assert verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out))) == record["sha256"]["model.safetensors"]
     (out / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(UserError, match=r"model\.safetensors is not the file that \S+checkpoint\.json describes"):
-        check_checkpoint({"folder": str(out)})
+        verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out)))
 
 
 def test_a_checkpoint_without_a_tokenizer_has_none(hub, fetch, tmp_path):

@@ -293,6 +293,7 @@ def test_the_profile_takes_the_site_from_the_environment(folder, monkeypatch):
     assert found.resource("prepare_task", "slurm_partition") == "cpu"
     assert found.resource("finetune_run", "slurm_partition") == "gpu"
     assert found.resource("finetune_run", "gres") == "gpu:a100:1"
+    assert found.resource("analyse", "slurm_partition") == "gpu"
     assert found.resource("finetune_run", "slurm_account") == "lab", "the default holds where a rule has no other"
 
 

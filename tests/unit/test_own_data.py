@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from test_tasks_midi import write_midi
 
-from crossover.commands.check_task import check_task
+from crossover.commands import check_task as command
 from crossover.commands.new_task import guess, new_task
 from crossover.config.load import load_task
 from crossover.errors import UserError
@@ -33,6 +33,11 @@ def folder(tmp_path, monkeypatch):
 def dna(number: int) -> list[str]:
     rng = np.random.default_rng(0)
     return ["".join(rng.choice(LETTERS, 20)) for _ in range(number)]
+
+
+def check_task(name: str) -> str:
+    """What check-task says of a task."""
+    return command.check_task(name).text()
 
 
 def written(source: str) -> dict:

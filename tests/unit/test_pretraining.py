@@ -193,10 +193,10 @@ def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(
     assert read_json(tmp_path / "provenance.json")["resumed"] == 2
 
 
-def test_pretraining_runs_as_a_command(corpus, tmp_path, warm):
+def test_pretraining_runs_as_a_command(corpus, tmp_path, forked):
     (tmp_path / "spec.json").write_text(renamed(spec_of("gpt2", steps=3)).text)
     arguments = ("--spec", tmp_path / "spec.json", "--corpus", corpus, "--output", tmp_path / "out", "--gpus", "0")
-    process = start("pretrain-checkpoint", *arguments, env=warm)
+    process = start("pretrain-checkpoint", *arguments, env=forked)
     assert process.wait(60) == 0, process.stderr.read()
     assert json.loads((tmp_path / "out/checkpoint.json").read_text())["steps"] == 3
 

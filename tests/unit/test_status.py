@@ -13,7 +13,7 @@ from crossover.runs.files import run_folder
 from crossover.runs.lock import exclusive
 from crossover.runs.result_backup import forget_all, keep, restore_missing
 from crossover.runs.status import Overview, by_cause, describe, duration, reason_of, state_of
-from crossover.runtime.session import in_words
+from crossover.runtime.session import reason_of_failure
 from crossover.specs.descriptions import Provenance
 from crossover.specs.studies import Cell
 
@@ -167,17 +167,22 @@ def test_results_that_were_removed_are_put_back_unless_they_are_damaged():
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("state", "log", "words"),
     [
-        ("SLURM-job '5' failed, SLURM status is: 'TIMEOUT'. Detailed", "the time limit was reached"),
-        ("SLURM-job '5' failed, SLURM status is: 'OUT_OF_MEMORY'.", "out of memory; raise hardware.memory_mb"),
-        ("SLURM-job '5' failed, SLURM status is: 'BOOT_FAIL'.", "SLURM status BOOT_FAIL"),
-        ("SLURM sbatch failed. The error message was 'sbatch: error:\n invalid partition'.\n    sbatch call", "SLURM did not take the job: sbatch: error: invalid partition"),
-        ("", "its command failed; see its log"),
+        ("TIMEOUT", "", "the time limit was reached"),
+        ("OUT_OF_MEMORY", "", "out of memory; raise hardware.memory_mb"),
+        ("FAILED", "slurmstepd: error: Detected 1 oom_kill event", "out of memory; raise hardware.memory_mb"),
+        ("BOOT_FAIL", "", "SLURM status BOOT_FAIL"),
+        ("COMPLETED", "", "what Snakemake said"),
+        ("", "", "what Snakemake said"),
     ],
-)  # fmt: skip
-def test_the_reason_of_the_scheduler_is_given_in_words(said, words):
-    assert in_words(said).startswith(words)
+)
+def test_the_reason_of_the_scheduler_is_given_in_words(state, log, words):
+    assert reason_of_failure("what\n  Snakemake said", state, log).startswith(words)
+
+
+def test_a_failure_without_a_reason_points_to_its_log():
+    assert reason_of_failure("") == "its command failed; see its log"
 
 
 @pytest.mark.parametrize(

@@ -702,7 +702,7 @@ def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_pa
     assert read_json(out / "provenance.json")["command"].startswith("crossover finetune-run --spec ")
 
 
-def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(undisturbed, tiny, tmp_path, warm, eventually):
+def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(undisturbed, tiny, tmp_path, forked, eventually):
     spec, expected = undisturbed
     out, moments = tmp_path / "out", random.Random(0)
     latest = out / "state/latest.pt"
@@ -712,27 +712,27 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(undisturbed, 
 
     for _ in range(5):
         before = stamp()
-        process = finetune(spec, out, "--save-every", "0", seed=5, env=warm)
+        process = finetune(spec, out, "--save-every", "0", seed=5, env=forked)
         eventually(lambda before=before: stamp() != before)
         time.sleep(moments.uniform(0, 0.06))  # a few steps later, in the middle of a save or between two
         process.kill()
         process.wait()
         eventually(lambda: not is_held(out / ".lock"))
         assert not (out / "metrics.json").exists(), "the run is too short to be killed five times"
-    process = finetune(spec, out, "--save-every", "0", seed=5, env=warm)
+    process = finetune(spec, out, "--save-every", "0", seed=5, env=forked)
     assert process.wait(60) == 0, process.stderr.read()
     assert results(out) == expected
     assert read_json(out / "provenance.json")["resumed"] == 5
     assert not (out / "state").exists()
 
 
-def test_a_second_process_leaves_a_run_alone_that_another_one_computes(tiny, tmp_path, warm, eventually):
+def test_a_second_process_leaves_a_run_alone_that_another_one_computes(tiny, tmp_path, forked, eventually):
     endless = tiny.spec(training={"max_steps": 20_000, "patience": 20_000})
     tiny.write(endless, tmp_path / "spec.json")
     out = tmp_path / "out"
-    first = finetune(tmp_path / "spec.json", out, "--save-every", "0", "--log", tmp_path / "log", env=warm)
+    first = finetune(tmp_path / "spec.json", out, "--save-every", "0", "--log", tmp_path / "log", env=forked)
     eventually((out / "state/latest.pt").exists)
-    second = finetune(tmp_path / "spec.json", out, env=warm)
+    second = finetune(tmp_path / "spec.json", out, env=forked)
     _, said = second.communicate(timeout=60)
     assert second.returncode == 1
     owner = str(read_owner(out / ".lock"))

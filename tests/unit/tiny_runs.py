@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -179,8 +180,8 @@ def renamed(spec: S, **changes: Any) -> S:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of a command: it finds the package, and no warm process but the one given."""
-    kept = {key: value for key, value in os.environ.items() if key != "CROSSOVER_WARM"}
+    """The environment of a command: it finds the package, and no fork server but the one given."""
+    kept = {key: value for key, value in os.environ.items() if key != "CROSSOVER_FORKSERVER"}
     return kept | {"PYTHONPATH": str(ROOT / "workflow")} | changes
 
 
@@ -188,6 +189,15 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen:
     """Start `crossover ARGUMENTS`; `options` are those of Popen."""
     defaults = {"env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-m", "crossover", *map(str, arguments)], **defaults | options)
+
+
+def serve_forks(path: Path) -> subprocess.Popen:
+    """Start a fork server that listens on a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        descriptor = listener.fileno()
+        return start("serve-forks", str(descriptor), pass_fds=[descriptor], stdout=None, stderr=None)
 
 
 def finetune(spec: Path, out: Path, *more: str | Path, seed: int = 0, **options: Any) -> subprocess.Popen:

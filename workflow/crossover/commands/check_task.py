@@ -2,13 +2,15 @@
 
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from crossover.acquire.dataset import acquire_dataset
+from crossover.commands.output import Row, aligned, table, waiting
 from crossover.encodings.tokenize import encoder_of, tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.files import read_sealed_json
@@ -16,15 +18,67 @@ from crossover.planning.plan import plan_task
 from crossover.tasks.items import SPLITS
 from crossover.tasks.prepare.stage import prepare_task
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 SHOWN = 3  # items that are encoded and decoded again
 WIDTH = 72  # characters of a sequence that are shown
 MOST_CLASSES = 25  # classes that are listed
 
+NO_ENCODING = "The encoding takes a checkpoint's tokenizer: add --checkpoint NAME to see it."
+
 Facts = dict[str, Any]
 
 
-def check_task(name: str, checkpoint: str | None = None) -> str:
-    """Acquire, prepare and encode a task, and describe it in words; only downloads are kept.
+@dataclass(frozen=True)
+class TaskReport:
+    """What was understood of a task.
+
+    Attributes:
+        name: the task's name.
+        card: the content of its card.json.
+        encoding: the content of its encoding.json, or None where a checkpoint's tokenizer is needed and none was named.
+        items: lines that show its first items before and after the encoding.
+    """
+
+    name: str
+    card: Facts
+    encoding: Facts | None
+    items: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return classes, lengths, duplicates and floor, and what the encoding makes of it."""
+        lines = [self._head, "", *aligned(_rows_of_card(self.card)), *_lines_of_card(self.card), ""]
+        if self.encoding is None:
+            return "\n".join([*lines, NO_ENCODING])
+        rows = aligned(_rows_of_encoding(self.encoding))
+        return "\n".join([*lines, *rows, *_lines_of_encoding(self.encoding), "", *self.items])
+
+    def facts(self) -> Facts:
+        """Return the card and the description of the encoding."""
+        return {"task": self.name, "card": self.card, "encoding": self.encoding}
+
+    def page(self) -> "RenderableType":
+        """Return the text with its numbers in tables."""
+        from rich.console import Group
+        from rich.text import Text
+
+        def parts(rows: list[Row], lines: Iterable[str]) -> "Iterable[RenderableType]":
+            return [table(rows[0], rows[1:], numbers=True), *map(Text, lines)]
+
+        shown = [Text(self._head, style="bold"), *parts(_rows_of_card(self.card), _lines_of_card(self.card))]
+        if self.encoding is None:
+            return Group(*shown, Text(f"\n{NO_ENCODING}"))
+        encoded = parts(_rows_of_encoding(self.encoding), [*_lines_of_encoding(self.encoding), "", *self.items])
+        return Group(*shown, *encoded)
+
+    @property
+    def _head(self) -> str:
+        return f"Task {self.name}: config/tasks/{self.name}.yaml"
+
+
+def check_task(name: str, checkpoint: str | None = None) -> TaskReport:
+    """Acquire, prepare and encode a task; only downloads are kept.
 
     Args:
         name: of a file in config/tasks/.
@@ -34,21 +88,17 @@ def check_task(name: str, checkpoint: str | None = None) -> str:
         UserError: the task cannot be made; the sentence says why.
     """
     specs = plan_task(name, checkpoint)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, waiting(f"reading task {name}"):
         task = Path(folder, "task")
         assert specs["task"]
         prepare_task(specs["task"], _receipt(specs["dataset"]), task)
         card = read_sealed_json(task / "card.json")
-        lines = [f"Task {name}: config/tasks/{name}.yaml", "", *_describe(card)]
         if specs["tokens"] is None:
-            return "\n".join(
-                [*lines, "", "The encoding takes a checkpoint's tokenizer: add --checkpoint NAME to see it."]
-            )
+            return TaskReport(name, card, None, ())
         tokens = Path(folder, "tokens")
         tokenize_task(specs["tokens"], task, tokens)
         encoding = read_sealed_json(tokens / "encoding.json")
-        lines += ["", *_describe_encoding(encoding), "", *_show_items(specs["tokens"], card, task, tokens)]
-    return "\n".join(lines)
+        return TaskReport(name, card, encoding, tuple(_show_items(specs["tokens"], card, task, tokens)))
 
 
 def _receipt(dataset: Any) -> Path | None:
@@ -60,8 +110,8 @@ def _receipt(dataset: Any) -> Path | None:
     return receipt
 
 
-def _describe(card: Facts) -> list[str]:
-    rows: list[tuple[str, ...]] = [("", *SPLITS), ("items", *_counts(card["items"]))]
+def _rows_of_card(card: Facts) -> list[Row]:
+    rows: list[Row] = [("", *SPLITS), ("items", *_counts(card["items"]))]
     if card["groups"] != card["items"]:
         rows.append(("groups", *_counts(card["groups"])))
     if card["classes"]:
@@ -77,8 +127,11 @@ def _describe(card: Facts) -> list[str]:
     rows.append(("  least to most", *(f"{one['minimum']:,.0f} to {one['maximum']:,.0f}" for one in spread)))
     rows.append(("same sequence twice", *_counts(card["duplicates"])))
     rows.append(("also in a split before", "", *(f"{card['leakage'][split]:,}" for split in SPLITS[1:])))
-    lines = _aligned(rows)
-    lines += [
+    return rows
+
+
+def _lines_of_card(card: Facts) -> list[str]:
+    lines = [
         f"floor     {card['floor']['score']:.4f}  {card['floor']['rule']}",
         f"score     {card['target']['metric']}",
     ]
@@ -91,20 +144,22 @@ def _describe(card: Facts) -> list[str]:
     return lines + [f"note      {note}" for note in card["notes"]]
 
 
-def _describe_encoding(encoding: Facts) -> list[str]:
-    rows: list[tuple[str, ...]] = [("", *SPLITS)]
+def _rows_of_encoding(encoding: Facts) -> list[Row]:
+    rows: list[Row] = [("", *SPLITS)]
     rows.append(("cut at the end", *(f"{encoding['truncated'][split]:.1%}" for split in SPLITS)))
     rows.append(("unknown symbols", *_counts(encoding["unknown"])))
     kinds = dict.fromkeys(what for split in SPLITS for what in encoding["counts"][split])
     rows += [(what, *(f"{encoding['counts'][split].get(what, 0):,}" for split in SPLITS)) for what in kinds]
-    lines = _aligned(rows)
+    return rows
+
+
+def _lines_of_encoding(encoding: Facts) -> list[str]:
     if encoding["vocabulary"]:
-        lines.append(
-            f"symbols   {len(encoding['vocabulary']):,}: {_shortened(' '.join(map(str, encoding['vocabulary'])))}"
-        )
+        spelled = _shortened(" ".join(map(str, encoding["vocabulary"])))
+        units = f"symbols   {len(encoding['vocabulary']):,}: {spelled}"
     else:
-        lines.append(f"patches   of {encoding['width']} numbers")
-    return [*lines, f"longest   {encoding['longest']:,} positions"]
+        units = f"patches   of {encoding['width']} numbers"
+    return [units, f"longest   {encoding['longest']:,} positions"]
 
 
 def _show_items(spec: Facts, card: Facts, task: Path, tokens: Path) -> Iterable[str]:
@@ -133,8 +188,3 @@ def _shortened(value: Any) -> str:
 
 def _counts(by_split: dict[str, int]) -> list[str]:
     return [f"{by_split[split]:,}" for split in SPLITS]
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]).rstrip() for row in rows]  # fmt: skip
