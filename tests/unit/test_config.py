@@ -91,16 +91,34 @@ def keys_of(value: object, where: tuple[str | int, ...] = ()) -> list[tuple[str 
     return found
 
 
-@pytest.mark.parametrize("name", FILES)
+def new_places(files: list[str]) -> dict[str, list[tuple[str | int, ...]]]:
+    """The places in each file of keys that none of the files before it has in a mapping of the same kind."""
+    seen: set[tuple[object, ...]] = set()
+    found: dict[str, list[tuple[str | int, ...]]] = {}
+    for name in files:
+        content = yaml.safe_load((ROOT / name).read_text())
+        for *where, key in keys_of(content):
+            inner = content
+            for part in where:
+                inner = inner[part]
+            if Path(name).stem == "conditions":  # whose keys are the user's own names; what they stand for is alike
+                place = (*where[1:], inner.get("kind"), key) if where else None
+            else:
+                place = (Path(name).parent, *where, inner.get("kind"), key)
+            if place and place not in seen:
+                seen.add(place)
+                found.setdefault(name, []).append((*where, key))
+    return found
+
+
+PLACES = new_places(FILES)
+
+
+@pytest.mark.parametrize("name", PLACES)
 def test_a_misspelt_key_is_refused_with_the_right_one_wherever_it_stands(name, config):
     path = config.parent / name
     original = path.read_text()
-    content = yaml.safe_load(original)
-    places = keys_of(content)
-    if path.stem == "conditions":  # once for each key, not for each condition that has it
-        places = list({where[1:]: where for where in places if where[1:]}.values())
-    assert places
-    for *where, key in places:
+    for *where, key in PLACES[name]:
         changed = yaml.safe_load(original)
         inner = changed
         for part in where:
