@@ -1,16 +1,49 @@
-"""Fixtures that run the whole workflow, once for all tests."""
+"""What all tests share: settings of the machine, the order of a parallel run, and the workflow, computed once."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+from filelock import FileLock
 
 from workflow_copy import ROOT, WorkflowCopy, fresh_copy
 
 # A shell starts what runs in its background deaf to Ctrl-C, and the commands of the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Workers side by side would fight for the cores. Commands that the tests start choose for themselves.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("crossover", deadline=None)
+hypothesis.settings.load_profile("crossover")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let a parallel run begin with the tests that wait most, those on a cluster, so that they do not end it alone."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.parent.name != "slurm")
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder that all workers of a parallel run share, whichever comes first; it must not be changed."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, made = base / name, base / f"{name}.made"
+        with FileLock(base / f"{name}.lock"):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                fill(folder)
+                made.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +70,8 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def _finished(tmp_path_factory) -> WorkflowCopy:
-    copy = fresh_copy(tmp_path_factory.mktemp("finished") / "workflow")
-    copy.finish("--cores", "2")
-    return copy
+def _finished(made_once) -> WorkflowCopy:
+    return WorkflowCopy(made_once("finished", lambda folder: fresh_copy(folder).finish("--cores", "2")))
 
 
 @pytest.fixture

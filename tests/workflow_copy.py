@@ -154,7 +154,8 @@ def plan_server() -> PlanServer:
 
 def fresh_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a fresh terminal in which the tests' own Python is active, with more variables or others."""
-    inherited = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "CROSSOVER_FORKSERVER"}}
+    of_tests = {"PYTHONPATH", "CROSSOVER_FORKSERVER", "OMP_NUM_THREADS"}
+    inherited = {key: value for key, value in os.environ.items() if key not in of_tests}
     variables = inherited | {"TERM": "dumb"} | dict(more or {})
     return variables | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])}
 

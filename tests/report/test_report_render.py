@@ -15,8 +15,8 @@ from page import Page
 
 from crossover.analyses.kinds import text_of
 from crossover.charts.palette import make_models, make_series, metric_words, task_labels
-from crossover.config.bodies import Blocks, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
-from crossover.config.conditions import Condition, Part
+from crossover.config.bodies import BlockSelection, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.conditions import Condition, TrainedPart
 from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
 from crossover.report import findings, numbers
@@ -259,7 +259,7 @@ def test_a_study_without_two_bodies_says_so():
     assert findings.headline(SPEC, []) == "No pretrained body can be compared with a random one yet."
 
 
-FIRST = Blocks(which="first", count=2)
+FIRST = BlockSelection(which="first", count=2)
 BASE = {"body": "pretrained", "input": "pretrained", "trained": "all"}
 REINIT = ReinitBody(kind="reinit", blocks=FIRST, norms="kept", weights="tamkin2020")
 
@@ -299,11 +299,11 @@ REINIT = ReinitBody(kind="reinit", blocks=FIRST, norms="kept", weights="tamkin20
             "With the pretrained body: training only head, norms against training everything",
         ),
         (
-            {"trained": ["head", Part(groups=["norms"], blocks=FIRST, rate=5)]},
+            {"trained": ["head", TrainedPart(groups=["norms"], blocks=FIRST, rate=5)]},
             "training only head, norms of first 2 at 5 times the rate against training everything",
         ),
         (
-            {"trained": ["all", Part(groups=["norms"], rate=5)]},
+            {"trained": ["all", TrainedPart(groups=["norms"], rate=5)]},
             "training all, norms at 5 times the rate against training everything",
         ),
     ],

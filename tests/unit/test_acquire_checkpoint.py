@@ -3,18 +3,20 @@
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from crossover.training.reading import check_checkpoint
 from tiny_runs import VOCABULARY, environment, renamed, start, write_checkpoint
 
+from crossover import cli
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.load import parse
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, write_json
+from crossover.specs.checkpoints import CheckpointFiles
+from crossover.training.verification import verify_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ID = "someone/bert"
@@ -69,22 +71,37 @@ def hub(tmp_path) -> Iterator[ThreadingHTTPServer]:
         thread.join()
 
 
-def fetch(hub, root: Path, **settings) -> str:
-    """What the command says on its way; empty when all is well."""
+def arguments(root: Path, **settings) -> list[str]:
+    """The command that fetches the checkpoint of a spec into `out`."""
     spec = {"kind": "hub", "name": "bert-00000000", "id": ID, "revision": COMMIT, "code": {}} | settings
     write_json(root / "spec.json", renamed(spec))
-    env = environment(
-        HF_ENDPOINT=f"http://127.0.0.1:{hub.server_port}", HF_HOME=str(root / "home"), HF_HUB_DISABLE_TELEMETRY="1"
-    )
-    process = start("fetch-checkpoint", "--spec", root / "spec.json", "--output", root / "out", env=env)
-    said = process.communicate(timeout=60)[1]
-    assert (process.returncode == 0) == ("crossover:" not in said), said
-    assert "Traceback" not in said
-    return next((line for line in said.splitlines() if line.startswith("crossover:")), "")
+    return ["fetch-checkpoint", "--spec", str(root / "spec.json"), "--output", str(root / "out")]
+
+
+@pytest.fixture
+def fetch(hub, tmp_path, monkeypatch, capfd) -> Callable[..., str]:
+    """Fetch the checkpoint in this process; returns what the command says on its way, empty when all is well."""
+    address = f"http://127.0.0.1:{hub.server_port}"
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+    def run(**settings) -> str:
+        status = cli.main(arguments(tmp_path, **settings))
+        said = capfd.readouterr().err
+        assert (status == 0) == ("crossover:" not in said), said
+        assert "Traceback" not in said
+        return next((line for line in said.splitlines() if line.startswith("crossover:")), "")
+
+    return run
 
 
 def test_a_checkpoint_is_fetched_with_its_digests(hub, tmp_path):
-    assert fetch(hub, tmp_path) == ""
+    """In a process of its own, which knows the hub by the environment."""
+    hub_of_test = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path / "home")}
+    process = start(*arguments(tmp_path), env=environment(**hub_of_test, HF_HUB_DISABLE_TELEMETRY="1"))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
     out = tmp_path / "out"
     assert sorted(path.name for path in out.iterdir()) == [
         "checkpoint.json",
@@ -98,23 +115,23 @@ def test_a_checkpoint_is_fetched_with_its_digests(hub, tmp_path):
         assert digest == sha256(out / name)
     assert record["origin"] == f"https://huggingface.co/{ID}/tree/{COMMIT}"
     assert read_json(out / "config.json")["vocab_size"] == VOCABULARY
-    assert check_checkpoint({"folder": str(out)}) == record["sha256"]["model.safetensors"]
+    assert verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out))) == record["sha256"]["model.safetensors"]
     (out / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(UserError, match=r"model\.safetensors is not the file that \S+checkpoint\.json describes"):
-        check_checkpoint({"folder": str(out)})
+        verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out)))
 
 
-def test_a_checkpoint_without_a_tokenizer_has_none(hub, tmp_path):
+def test_a_checkpoint_without_a_tokenizer_has_none(hub, fetch, tmp_path):
     del hub.files["tokenizer.json"]
-    assert fetch(hub, tmp_path) == ""
+    assert fetch() == ""
     assert json.loads((tmp_path / "out/tokenizer.json").read_text()) is None
 
 
-def test_a_download_that_broke_off_goes_on_where_it_ended(hub, tmp_path):
+def test_a_download_that_broke_off_goes_on_where_it_ended(hub, fetch, tmp_path):
     write_checkpoint(tmp_path / "large", "bert", hidden_size=64, intermediate_size=24_000)
     hub.files["model.safetensors"] = (tmp_path / "large/model.safetensors").read_bytes()
     hub.broken = 15_000_000
-    assert fetch(hub, tmp_path) == ""  # the library itself tries again
+    assert fetch() == ""  # the library itself tries again
     assert hub.ranges == [10 * 2**20]  # it writes so many bytes at a time
     assert (tmp_path / "out/model.safetensors").read_bytes() == hub.files["model.safetensors"]
 
@@ -126,25 +143,25 @@ def test_a_download_that_broke_off_goes_on_where_it_ended(hub, tmp_path):
         ({"id": "someone/else"}, rf"config.json of someone/else at commit {COMMIT} could not be had"),
     ],
 )
-def test_a_wrong_id_or_revision_is_named(settings, expected, hub, tmp_path):
-    assert_said(fetch(hub, tmp_path, **settings), expected)
+def test_a_wrong_id_or_revision_is_named(settings, expected, fetch):
+    assert_said(fetch(**settings), expected)
 
 
-def test_weights_that_are_not_safetensors_are_not_fetched(hub, tmp_path):
+def test_weights_that_are_not_safetensors_are_not_fetched(hub, fetch, tmp_path):
     del hub.files["model.safetensors"]
-    assert_said(fetch(hub, tmp_path), rf"model.safetensors of {ID} .* has its weights as one model.safetensors")
+    assert_said(fetch(), rf"model.safetensors of {ID} .* has its weights as one model.safetensors")
     assert not (tmp_path / "out/pytorch_model.bin").exists()
 
 
-def test_weights_that_were_cut_off_at_the_hub_are_named(hub, tmp_path):
+def test_weights_that_were_cut_off_at_the_hub_are_named(hub, fetch, tmp_path):
     hub.files["model.safetensors"] = hub.files["model.safetensors"][:-100]
-    assert_said(fetch(hub, tmp_path), r"\S+/model.safetensors is not a whole safetensors file")
+    assert_said(fetch(), r"\S+/model.safetensors is not a whole safetensors file")
     assert not (tmp_path / "out/checkpoint.json").exists()
 
 
-def test_an_architecture_that_nobody_knows_is_named_before_its_weights_are_fetched(hub, tmp_path):
+def test_an_architecture_that_nobody_knows_is_named_before_its_weights_are_fetched(hub, fetch, tmp_path):
     hub.files["config.json"] = b'{"model_type": "frob"}'
-    assert_said(fetch(hub, tmp_path), "neither crossover nor transformers knows the architecture 'frob'")
+    assert_said(fetch(), "neither crossover nor transformers knows the architecture 'frob'")
     assert not (tmp_path / "out/model.safetensors").exists()
 
 

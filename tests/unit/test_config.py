@@ -91,16 +91,34 @@ def keys_of(value: object, where: tuple[str | int, ...] = ()) -> list[tuple[str 
     return found
 
 
-@pytest.mark.parametrize("name", FILES)
+def new_places(files: list[str]) -> dict[str, list[tuple[str | int, ...]]]:
+    """The places in each file of keys that none of the files before it has in a mapping of the same kind."""
+    seen: set[tuple[object, ...]] = set()
+    found: dict[str, list[tuple[str | int, ...]]] = {}
+    for name in files:
+        content = yaml.safe_load((ROOT / name).read_text())
+        for *where, key in keys_of(content):
+            inner = content
+            for part in where:
+                inner = inner[part]
+            if Path(name).stem == "conditions":  # whose keys are the user's own names; what they stand for is alike
+                place = (*where[1:], inner.get("kind"), key) if where else None
+            else:
+                place = (Path(name).parent, *where, inner.get("kind"), key)
+            if place and place not in seen:
+                seen.add(place)
+                found.setdefault(name, []).append((*where, key))
+    return found
+
+
+PLACES = new_places(FILES)
+
+
+@pytest.mark.parametrize("name", PLACES)
 def test_a_misspelt_key_is_refused_with_the_right_one_wherever_it_stands(name, config):
     path = config.parent / name
     original = path.read_text()
-    content = yaml.safe_load(original)
-    places = keys_of(content)
-    if path.stem == "conditions":  # once for each key, not for each condition that has it
-        places = list({where[1:]: where for where in places if where[1:]}.values())
-    assert places
-    for *where, key in places:
+    for *where, key in PLACES[name]:
         changed = yaml.safe_load(original)
         inner = changed
         for part in where:
@@ -452,7 +470,7 @@ def test_a_checkpoint_without_a_tokenizer_is_told_in_a_sentence(two_checkpoints)
     (two_checkpoints / "tokenizer.json").unlink()
     assert sentence(make_plan, "demo") == (
         "config/tasks/listops.yaml: encoding.tokenizer needs weights/tokenizer.json, which is missing; save the tokenizer "
-        "there in the form of the Hugging Face tokenizers library, or choose another encoding."
+        "there in the format of the Hugging Face tokenizers library, or choose another encoding."
     )
 
 
@@ -478,8 +496,8 @@ def test_embeddings_of_other_tokens_are_refused(two_checkpoints, config, entry):
             assert make_plan("demo")
         else:
             assert sentence(make_plan, "demo") == (
-                "config/tasks/listops.yaml: condition tokens embeds the tokens of checkpoint mine, but its subwords are "
-                "those of other.json; set encoding.tokenizer to checkpoint."
+                "config/tasks/listops.yaml: condition tokens uses the token embeddings of checkpoint mine, but its subwords "
+                "come from other.json; set encoding.tokenizer to checkpoint."
             )
 
 
@@ -589,7 +607,7 @@ def test_an_analysis_that_compares_needs_two_models(config):
     edit(config / "studies/demo.yaml", "conditions", value=["random-all"])
     edit(config / "studies/demo.yaml", "analyses", value=["similarity"])
     assert sentence(make_plan, "demo") == (
-        "study demo: the analysis similarity compares models, but there is only one on task composer; name another "
+        "study demo: the analysis similarity compares models, but there is only one on task composer; add a "
         "checkpoint, or a condition with another body."
     )
 
@@ -601,5 +619,5 @@ def test_models_with_other_tokens_are_not_compared_position_by_position(two_chec
     edit(config / "studies/demo.yaml", "analyses", value=[{"kind": "similarity", "tasks": ["listops"]}])
     assert sentence(make_plan, "demo") == (
         "study demo: the analysis similarity compares models position by position, but checkpoints topics-gpt2 and mine "
-        "cut task listops into subwords of their own; give the analysis other tasks, or checkpoints with one tokenizer."
+        "encode task listops with different tokenizers; give the analysis other tasks, or checkpoints with the same tokenizer."
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score, matthews_corrcoef
@@ -26,6 +26,7 @@ answers = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=3, 
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(answers)
+@settings(max_examples=30)
 def test_the_mean_over_items_is_the_metric(metric, pairs):
     targets, predictions = np.array(pairs).T
     expected = BY_HAND[metric](targets, predictions)
@@ -35,6 +36,7 @@ def test_the_mean_over_items_is_the_metric(metric, pairs):
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(answers)
+@settings(max_examples=30)
 def test_items_have_their_jackknife_pseudo_values(metric, pairs):
     """The definition: n times the metric less n - 1 times the metric without the item, up to a constant."""
     targets, predictions = np.array(pairs).T

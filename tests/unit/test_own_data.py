@@ -360,7 +360,10 @@ def test_a_file_that_cannot_be_understood_is_one_sentence(name, content, words):
 def test_folders_that_are_no_task_are_named(tmp_path):
     Path("data/one").mkdir(parents=True)
     Path("data/one/a.csv").write_text("x")
-    with pytest.raises(UserError, match=r"data contains \.csv, but neither MIDI files nor images; give the path of a single file instead"):
+    with pytest.raises(
+        UserError,
+        match=r"data contains \.csv, but neither MIDI files nor images; give the path of a single file instead",
+    ):
         new_task("data")
     write_midi(Path("data/one/a.mid"), [(step, 60) for step in range(20)])
     with pytest.raises(

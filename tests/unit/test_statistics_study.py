@@ -116,10 +116,8 @@ def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> 
     )  # fmt: skip
 
 
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    """The spec of a study of one task whose files lie in the working directory."""
-    monkeypatch.chdir(tmp_path)
+def write_study():
+    """The spec of a study of one task, whose files are written into the working directory."""
     cells = []
     for place, (name, share) in enumerate(SHARES.items()):
         for seed in SEEDS:
@@ -148,8 +146,30 @@ def aggregate(spec) -> dict[str, pd.DataFrame]:
     return {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
 
 
-def test_tables(study):
-    tables = aggregate(study)
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """The spec of the study; the working directory is its own, and may be changed."""
+    monkeypatch.chdir(tmp_path)
+    return write_study()
+
+
+@pytest.fixture(scope="module")
+def _aggregated(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        return root, aggregate(write_study())
+
+
+@pytest.fixture
+def tables(_aggregated, monkeypatch):
+    """The tables of the study; the working directory is one that all such tests share."""
+    root, tables = _aggregated
+    monkeypatch.chdir(root)
+    return tables
+
+
+def test_tables_hold_every_run_and_every_cell_with_its_interval(tables):
     assert {path.name for path in Path("results/studies/s").glob("*.csv")} == {
         f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed", "costs")
     }
@@ -165,8 +185,8 @@ def test_tables(study):
     assert (tables["curves"]["role"] == "sweep").any()
 
 
-def test_costs_have_a_row_for_every_computation(study):
-    costs = aggregate(study)["costs"]
+def test_costs_have_a_row_for_every_computation(tables):
+    costs = tables["costs"]
     assert costs["role"].value_counts().to_dict() == {"final": 12, "sweep": 4, "pretraining": 1}
     made = costs[costs["role"] == "pretraining"].iloc[0]
     assert (made["run"], made["checkpoint"], made["seconds"]) == ("c-00000001", "c", 9.0)
@@ -175,11 +195,10 @@ def test_costs_have_a_row_for_every_computation(study):
     assert (run["seconds"], run["host"], run["path"]) == (2.0, "h", "results/runs/pf-final/seed-1")
 
 
-def test_only_the_costs_tell_one_computation_from_another(study):
+def test_only_the_costs_tell_one_computation_from_another(study, _aggregated):
     """Equal results that were computed elsewhere, slower and with interruptions give the same bytes in all other tables."""
     folder = Path("results/studies/s")
-    aggregate(study)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in (_aggregated[0] / folder).iterdir()}
     other = provenance(7.0, host="elsewhere", resumed=3, job="42")
     for path in Path("results/runs").glob("*/*"):
         write_provenance(path, other)
@@ -190,8 +209,8 @@ def test_only_the_costs_tell_one_computation_from_another(study):
     assert set(pd.read_parquet(folder / "costs.parquet")["host"]) == {"elsewhere"}
 
 
-def test_contrasts_compare_what_differs_in_one_choice_and_correct_each_kind_alone(study):
-    table = aggregate(study)["contrasts"]
+def test_contrasts_compare_what_differs_in_one_choice_and_correct_each_kind_alone(tables):
+    table = tables["contrasts"]
     assert list(zip(table["kind"], table["a"], table["b"], strict=True)) == [
         ("body", "pf", "rf"),
         ("body", "pa", "ra"),
@@ -353,8 +372,8 @@ def test_the_median_is_kaplan_and_meiers():
     assert median_steps(table).iloc[0]["median_steps"] == 30
 
 
-def test_runs_that_all_arrive_at_once_have_no_order_to_test(study):
-    speed = aggregate(study)["speed"]
+def test_runs_that_all_arrive_at_once_have_no_order_to_test(tables):
+    speed = tables["speed"]
     assert speed.loc[speed["a"] == "pa", "p"].isna().all()
 
 

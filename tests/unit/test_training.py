@@ -246,7 +246,7 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(size, task, tiny, tmp_pa
 
 
 def test_bf16_reaches_the_score_of_fp32(tiny, tmp_path):
-    training = {"max_steps": 150, "evaluate_every": 50, "batch_size": 100}
+    training = {"max_steps": 60, "evaluate_every": 20, "batch_size": 100}
     scores, first = {}, {}
     for precision in ("fp32", "bf16"):
         spec = tiny.spec(training=training | {"precision": precision}, learning_rate=1e-2)
@@ -425,7 +425,6 @@ class Scripted:
     best_possible=st.sampled_from([1.0, None]),
     every=st.integers(1, 3),
 )
-@settings(deadline=None)
 def test_the_weights_of_the_best_score_are_kept_and_training_stops_when_it_is_told_to(
     scores, patience, best_possible, every, tmp_path_factory
 ):
@@ -465,7 +464,7 @@ def test_a_score_that_comes_with_a_loss_that_is_no_number_is_never_the_best(tmp_
 
 
 @given(interrupt_at=st.sets(st.integers(0, 11), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=15)
 def test_a_run_stopped_at_any_steps_and_resumed_is_the_run_that_was_not(interrupt_at, tmp_path_factory):
     scores = [0.1, 0.4, 0.2, 0.6, 0.5]
     whole = Scripted(scores)
@@ -589,7 +588,7 @@ def test_the_newest_state_is_loaded_and_the_one_before_is_kept(tmp_path):
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=40)
 def test_a_damaged_state_is_passed_over(data, tmp_path_factory):
     store = saved(tmp_path_factory.getbasetemp() / "damaged")
     damaged = data.draw(st.sampled_from([[store.latest], [store.previous], [store.latest, store.previous]]))
@@ -685,8 +684,8 @@ def undisturbed(_tiny, tmp_path_factory):
     return folder / "spec.json", results(folder / "out")
 
 
-def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_path, eventually):
-    """In processes of their own, with the default pause between saves: the signal itself makes it save."""
+def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_path, warm, eventually):
+    """In a process of its own, with the default pause between saves: the signal itself makes it save."""
     spec, expected = undisturbed
     out, log = tmp_path / "out", tmp_path / "log"
     process = finetune(spec, out, "--log", log, seed=5)
@@ -695,7 +694,7 @@ def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_pa
     assert process.wait(60) == 143
     assert (out / "state/latest.pt").exists()
     assert not (out / "metrics.json").exists()
-    process = finetune(spec, out, "--log", log, seed=5)
+    process = finetune(spec, out, "--log", log, seed=5, env=warm)
     assert process.wait(60) == 0
     assert "resumed at step" in log.read_text()
     assert results(out) == expected

@@ -1,7 +1,7 @@
 """Say what was understood of a task: `crossover check-task`."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from crossover.acquire.dataset import acquire_dataset
 from crossover.commands.output import Row, aligned, table, waiting
 from crossover.encodings.tokenize import encoder_of, tokenize_task
 from crossover.encodings.tokens import Tokens
-from crossover.files import read_sealed_json
-from crossover.planning.plan import plan_task
-from crossover.tasks.items import SPLITS
+from crossover.planning.plan import plan_one_task
+from crossover.specs.datasets import DatasetSpec
+from crossover.specs.descriptions import SPLITS, Card, EncodingDescription, SplitName
+from crossover.specs.tasks import TokensSpec
 from crossover.tasks.prepare.stage import prepare_task
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ WIDTH = 72  # characters of a sequence that are shown
 MOST_CLASSES = 25  # classes that are listed
 
 NO_ENCODING = "The encoding takes a checkpoint's tokenizer: add --checkpoint NAME to see it."
-
-Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class TaskReport:
     """
 
     name: str
-    card: Facts
-    encoding: Facts | None
+    card: Card
+    encoding: EncodingDescription | None
     items: tuple[str, ...]
 
     def text(self) -> str:
@@ -54,9 +53,10 @@ class TaskReport:
         rows = aligned(_rows_of_encoding(self.encoding))
         return "\n".join([*lines, *rows, *_lines_of_encoding(self.encoding), "", *self.items])
 
-    def facts(self) -> Facts:
+    def facts(self) -> dict[str, object]:
         """Return the card and the description of the encoding."""
-        return {"task": self.name, "card": self.card, "encoding": self.encoding}
+        encoding = self.encoding.content() if self.encoding else None
+        return {"task": self.name, "card": self.card.content(), "encoding": encoding}
 
     def page(self) -> "RenderableType":
         """Return the text with its numbers in tables."""
@@ -87,82 +87,80 @@ def check_task(name: str, checkpoint: str | None = None) -> TaskReport:
     Raises:
         UserError: the task cannot be made; the sentence says why.
     """
-    specs = plan_task(name, checkpoint)
+    task, tokens = plan_one_task(name, checkpoint)
     with tempfile.TemporaryDirectory() as folder, waiting(f"reading task {name}"):
-        task = Path(folder, "task")
-        assert specs["task"]
-        prepare_task(specs["task"], _receipt(specs["dataset"]), task)
-        card = read_sealed_json(task / "card.json")
-        if specs["tokens"] is None:
+        prepared, encoded = Path(folder, "task"), Path(folder, "tokens")
+        prepare_task(task.spec, _receipt(task.dataset), prepared)
+        card = Card.load(prepared / "card.json")
+        if tokens is None:
             return TaskReport(name, card, None, ())
-        tokens = Path(folder, "tokens")
-        tokenize_task(specs["tokens"], task, tokens)
-        encoding = read_sealed_json(tokens / "encoding.json")
-        return TaskReport(name, card, encoding, tuple(_show_items(specs["tokens"], card, task, tokens)))
+        tokenize_task(tokens.spec, prepared, encoded)
+        encoding = EncodingDescription.load(encoded / "encoding.json")
+        return TaskReport(name, card, encoding, tuple(_show_items(tokens.spec, card, prepared, encoded)))
 
 
-def _receipt(dataset: Any) -> Path | None:
+def _receipt(dataset: DatasetSpec | None) -> Path | None:
     if dataset is None:
         return None
-    receipt = Path("resources/downloads", dataset["name"], "dataset.json")
+    receipt = Path(dataset.receipt)
     if not receipt.exists():
         acquire_dataset(dataset, receipt.parent)
     return receipt
 
 
-def _rows_of_card(card: Facts) -> list[Row]:
-    rows: list[Row] = [("", *SPLITS), ("items", *_counts(card["items"]))]
-    if card["groups"] != card["items"]:
-        rows.append(("groups", *_counts(card["groups"])))
-    if card["classes"]:
-        names = list(dict.fromkeys(label for split in SPLITS for label in card["classes"][split]))
+def _rows_of_card(card: Card) -> list[Row]:
+    rows: list[Row] = [("", *SPLITS), ("items", *_counts(card.items))]
+    if card.groups != card.items:
+        rows.append(("groups", *_counts(card.groups)))
+    if card.classes:
+        names = list(dict.fromkeys(label for split in SPLITS for label in card.classes[split]))
         rows += [
-            (f"  {label}", *(f"{card['classes'][split].get(label, 0):,}" for split in SPLITS))
+            (f"  {label}", *(f"{card.classes[split].get(label, 0):,}" for split in SPLITS))
             for label in names[:MOST_CLASSES]
         ]
         if len(names) > MOST_CLASSES:
             rows.append((f"  and {len(names) - MOST_CLASSES} more classes", "", "", ""))
-    spread = [card["lengths"][split] for split in SPLITS]
-    rows.append((f"{card['unit']}, median", *(f"{one['median']:,.0f}" for one in spread)))
-    rows.append(("  least to most", *(f"{one['minimum']:,.0f} to {one['maximum']:,.0f}" for one in spread)))
-    rows.append(("same sequence twice", *_counts(card["duplicates"])))
-    rows.append(("also in a split before", "", *(f"{card['leakage'][split]:,}" for split in SPLITS[1:])))
+    spread = [card.lengths[split] for split in SPLITS]
+    rows.append((f"{card.unit}, median", *(f"{one.median:,.0f}" for one in spread)))
+    rows.append(("  least to most", *(f"{one.minimum:,.0f} to {one.maximum:,.0f}" for one in spread)))
+    rows.append(("same sequence twice", *_counts(card.duplicates)))
+    rows.append(("also in a split before", "", *(f"{card.leakage[split]:,}" for split in SPLITS[1:])))
     return rows
 
 
-def _lines_of_card(card: Facts) -> list[str]:
+def _lines_of_card(card: Card) -> list[str]:
     lines = [
-        f"floor     {card['floor']['score']:.4f}  {card['floor']['rule']}",
-        f"score     {card['target']['metric']}",
+        f"floor     {card.floor.score:.4f}  {card.floor.rule}",
+        f"score     {card.target.metric}",
     ]
-    lines += [f"treated   {count:,} x {what}" for what, count in card["counts"].items()]
-    lines += [f"left out  {entry['input']}: {entry['reason']}" for entry in card["skipped"][:10]]
-    lines += [f"left out  and {len(card['skipped']) - 10} more"] if len(card["skipped"]) > 10 else []
-    origin = card["origin"] or {}
-    lines += [f"origin    {origin['origin']}"] if origin.get("origin") else []
-    lines += [f"SUBSET    {origin['subset']}"] if origin.get("subset") else []
-    return lines + [f"note      {note}" for note in card["notes"]]
+    lines += [f"treated   {count:,} x {what}" for what, count in card.counts.items()]
+    lines += [f"left out  {entry.input}: {entry.reason}" for entry in card.skipped[:10]]
+    lines += [f"left out  and {len(card.skipped) - 10} more"] if len(card.skipped) > 10 else []
+    if card.origin:
+        lines += [f"origin    {card.origin.origin}"] if card.origin.origin else []
+        lines += [f"SUBSET    {card.origin.subset}"] if card.origin.subset else []
+    return lines + [f"note      {note}" for note in card.notes]
 
 
-def _rows_of_encoding(encoding: Facts) -> list[Row]:
+def _rows_of_encoding(encoding: EncodingDescription) -> list[Row]:
     rows: list[Row] = [("", *SPLITS)]
-    rows.append(("cut at the end", *(f"{encoding['truncated'][split]:.1%}" for split in SPLITS)))
-    rows.append(("unknown symbols", *_counts(encoding["unknown"])))
-    kinds = dict.fromkeys(what for split in SPLITS for what in encoding["counts"][split])
-    rows += [(what, *(f"{encoding['counts'][split].get(what, 0):,}" for split in SPLITS)) for what in kinds]
+    rows.append(("cut at the end", *(f"{encoding.truncated[split]:.1%}" for split in SPLITS)))
+    rows.append(("unknown symbols", *_counts(encoding.unknown)))
+    kinds = dict.fromkeys(what for split in SPLITS for what in encoding.counts[split])
+    rows += [(what, *(f"{encoding.counts[split].get(what, 0):,}" for split in SPLITS)) for what in kinds]
     return rows
 
 
-def _lines_of_encoding(encoding: Facts) -> list[str]:
-    if encoding["vocabulary"]:
-        spelled = _shortened(" ".join(map(str, encoding["vocabulary"])))
-        units = f"symbols   {len(encoding['vocabulary']):,}: {spelled}"
+def _lines_of_encoding(encoding: EncodingDescription) -> list[str]:
+    if encoding.vocabulary:
+        spelled = _shortened(" ".join(map(str, encoding.vocabulary)))
+        units = f"symbols   {len(encoding.vocabulary):,}: {spelled}"
     else:
-        units = f"patches   of {encoding['width']} numbers"
-    return [units, f"longest   {encoding['longest']:,} positions"]
+        units = f"patches   of {encoding.width} numbers"
+    return [units, f"longest   {encoding.longest:,} positions"]
 
 
-def _show_items(spec: Facts, card: Facts, task: Path, tokens: Path) -> Iterable[str]:
+def _show_items(spec: TokensSpec, card: Card, task: Path, tokens: Path) -> Iterable[str]:
     """The first training items as they were read, and as they come back from the encoding."""
     table = pq.read_table(task / "train.parquet")
     encoder = encoder_of(spec, card, table)
@@ -186,5 +184,5 @@ def _shortened(value: Any) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ..."
 
 
-def _counts(by_split: dict[str, int]) -> list[str]:
+def _counts(by_split: Mapping[SplitName, int]) -> list[str]:
     return [f"{by_split[split]:,}" for split in SPLITS]

@@ -3,8 +3,16 @@
 Labels stand in tables and in the report, and never in a hash.
 """
 
-from crossover.config.bodies import Blocks, Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
-from crossover.config.conditions import Group, Part, Preset
+from crossover.config.bodies import (
+    BlockSelection,
+    Body,
+    PermutedBody,
+    RandomBody,
+    ReinitBody,
+    StatisticsBody,
+    TruncatedBody,
+)
+from crossover.config.conditions import Group, Preset, TrainedPart
 from crossover.config.inputs import Input, ShiftInput
 
 
@@ -57,12 +65,12 @@ def input_name(entry: Input) -> str:
     return f"{entry.kind} {entry.by if isinstance(entry, ShiftInput) else entry.seed}"
 
 
-def trained_name(trained: Preset | list[Group | Preset | Part]) -> str:
+def trained_name(trained: Preset | list[Group | Preset | TrainedPart]) -> str:
     """Return the label of the trained parameters: the preset, or the groups joined by +."""
     return trained if isinstance(trained, str) else "+".join(map(_part_name, trained))
 
 
-def _part_name(part: Group | Preset | Part) -> str:
+def _part_name(part: Group | Preset | TrainedPart) -> str:
     if isinstance(part, str):
         return part
     blocks = f" of {blocks_name(part.blocks)}" if part.blocks else ""
@@ -71,7 +79,7 @@ def _part_name(part: Group | Preset | Part) -> str:
     return f"{adapters}{' and '.join(part.groups)}{blocks}{rate}"
 
 
-def blocks_name(blocks: Blocks) -> str:
+def blocks_name(blocks: BlockSelection) -> str:
     """Return the label of a selection of blocks, counted from 0, such as `window 3-5`."""
     if blocks.which in ("first", "last"):
         return f"{blocks.which} {blocks.count}"

@@ -69,7 +69,7 @@ def _plan_kind(
     groups = list(combinations(models, 2 if text_of(kind).paired else 1))
     if not groups:
         raise UserError(
-            f"{where}: the analysis {kind} compares models, but there is only one on task {task.name}; name another "
+            f"{where}: the analysis {kind} compares models, but there is only one on task {task.name}; add a "
             "checkpoint, or a condition with another body."
         )
     needed = [spec for one in checkpoints for spec in (*one.specs, *tokens[one.name].specs)]
@@ -123,8 +123,8 @@ def _spec(where: str, kind: str, task: str, group: tuple[PlannedModel, ...]) -> 
     if len({model.settings.tokens for model in group}) > 1:
         raise UserError(
             f"{where}: the analysis {kind} compares models position by position, but checkpoints "
-            f"{' and '.join(model.labels.checkpoint for model in group)} cut task {task} into subwords of their own; give the "
-            "analysis other tasks, or checkpoints with one tokenizer."
+            f"{' and '.join(model.labels.checkpoint for model in group)} encode task {task} with different tokenizers; give "
+            "the analysis other tasks, or checkpoints with the same tokenizer."
         )
     names = [f"{model.labels.checkpoint}-{body_kind(model.settings.body).replace(' ', '-')}" for model in group]
     adapters = chain.from_iterable(model.adapter_modules for model in group)

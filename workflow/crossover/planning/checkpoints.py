@@ -115,8 +115,8 @@ def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
         case LocalCheckpoint(path=path):
             if set("{}<>") & set(path):
                 raise UserError(
-                    f"config/checkpoints/{name}.yaml: path {path} has one of {{ }} < > in it, which mean patterns to "
-                    "Snakemake; rename the folder, or link to it under another name."
+                    f"config/checkpoints/{name}.yaml: path {path} contains one of {{ }} < >, which Snakemake "
+                    "treats as wildcards; rename the folder, or link to it under another name."
                 )
             digest = remembered_tree_digest(Path(path))
             files = CheckpointFiles(name=f"{name}-{digest[:8]}", folder=path, sha256=digest)

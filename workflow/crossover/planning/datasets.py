@@ -54,7 +54,7 @@ def _topics_digest() -> str:
     found = importlib.util.find_spec("pydoc_data.topics")
     if found is None or found.origin is None:
         raise UserError(
-            "this Python has no pydoc_data.topics, which the checkpoint learns from; use a Python with its standard library whole."
+            "this Python lacks pydoc_data.topics, the corpus of the checkpoint; use a Python with a complete standard library."
         )
     return sha256(Path(found.origin))
 

@@ -66,7 +66,7 @@ def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> 
         return TokenizerFile(file=str(file), receipt=owner.files.receipt)
     if not file.is_file():
         raise UserError(
-            f"{where}: encoding.tokenizer needs {file}, which is missing; save the tokenizer there in the form of the "
+            f"{where}: encoding.tokenizer needs {file}, which is missing; save the tokenizer there in the format of the "
             "Hugging Face tokenizers library, or choose another encoding."
         )
     return TokenizerFile(file=str(file), sha256=remembered_digest(file))
@@ -99,12 +99,12 @@ def _check_input(task: str, tokens: TokensSpec, name: str, condition: Condition,
     """Refuse a condition that gives symbols the embeddings of other tokens, or embeds what is no symbol."""
     if condition.input == "new":
         return
-    where = f"config/tasks/{task}.yaml: condition {name} embeds the tokens of checkpoint {checkpoint.name}, but"
+    where = f"config/tasks/{task}.yaml: condition {name} uses the token embeddings of checkpoint {checkpoint.name}, but"
     if tokens.encoding.kind == "patches":
         raise UserError(f"{where} the task's encoding is patches; choose a condition with input new, or another task.")
     if condition.input != "re-embedded" and tokens.tokenizer and not _is_tokenizer_of(checkpoint, tokens.tokenizer):
         raise UserError(
-            f"{where} its subwords are those of {tokens.tokenizer.file}; set encoding.tokenizer to checkpoint."
+            f"{where} its subwords come from {tokens.tokenizer.file}; set encoding.tokenizer to checkpoint."
         )
 
 

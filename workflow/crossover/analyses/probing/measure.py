@@ -1,7 +1,6 @@
 """Linear probes on each layer of a frozen model (Alain & Bengio 2016; Tamkin et al. 2020, section 4)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from crossover.analyses.analysed_model import AnalysedModel, sample_indices
+from crossover.specs.descriptions import EncodedTarget
 from crossover.training.scoring import Scorer
 
 ROWS = 2000  # read-out positions used of each split
@@ -69,15 +69,15 @@ class LinearProbe:
     scored no higher.
     """
 
-    def __init__(self, target: dict[str, Any], penalty: float) -> None:
+    def __init__(self, target: EncodedTarget, penalty: float) -> None:
         """Make a probe for the `target` of an encoding.json, with a penalty on the squared weights."""
         self.target, self.scaler, self.model = target, StandardScaler(), Ridge(penalty, solver="svd")
 
     def fit(self, states: np.ndarray, targets: np.ndarray) -> "LinearProbe":
         """Fit the probe to states [items, positions, width] and targets [items], or [items, positions, bits]."""
-        if self.target["kind"] == "class":
-            targets = np.eye(len(self.target["classes"]))[targets]
-        outputs = targets if self.target["kind"] == "number" else 2.0 * targets - 1
+        if self.target.kind == "class":
+            targets = np.eye(len(self.target.classes))[targets]
+        outputs = targets if self.target.kind == "number" else 2.0 * targets - 1
         rows = self.scaler.fit_transform(_rows(states))
         self.model.fit(rows, outputs.reshape(len(rows), -1))
         return self
@@ -86,7 +86,7 @@ class LinearProbe:
         """Return predictions in the form of the targets, for states [items, positions, width]."""
         rows = self.scaler.transform(_rows(states))
         outputs: NDArray[np.float64] = self.model.predict(rows).reshape(*states.shape[:2], -1)
-        match self.target["kind"]:
+        match self.target.kind:
             case "class":
                 classes: NDArray[np.int64] = outputs[:, 0].argmax(axis=1)
                 return classes
