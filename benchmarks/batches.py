@@ -62,14 +62,14 @@ def measure(
 ) -> tuple[float, float]:
     """CPU seconds and seconds of wall per run."""
     before = accounted(cluster)
-    with forking() as warm:
+    with forking() as servers:
         way(copy)
     done = list(copy.root.glob("results/runs/*/*/metrics.json"))
     assert len(done) == runs, f"{len(done)} of {runs} runs are done"
     wait_for(lambda: "Unknown" not in str(accounted(cluster)))
     jobs = [row for row in accounted(cluster) if row not in before and "." not in row[0]]
     starts, ends = ([datetime.fromisoformat(job[place]).timestamp() for job in jobs] for place in (2, 3))
-    cpu = sum(seconds(job[1]) for job in jobs) + sum(warm.values())
+    cpu = sum(seconds(job[1]) for job in jobs) + sum(servers.values())
     return cpu / runs, (max(ends) - min(starts)) / runs
 
 
@@ -88,7 +88,7 @@ def forking() -> Iterator[dict[int, float]]:
     def look() -> None:
         while not ended.wait(0.25):
             for process in processes():
-                if "serve-warm" in process.command and "SLURM_JOB_ID" in process.environment:
+                if "serve-forks" in process.command and "SLURM_JOB_ID" in process.environment:
                     with suppress(OSError):
                         fields = Path(f"/proc/{process.number}/stat").read_text().rpartition(") ")[2].split()
                         found[process.number] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

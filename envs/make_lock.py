@@ -2,6 +2,9 @@
 
 `make lock` runs this in a fresh environment made from requirements.in. The conda files take only Python from
 conda: their packages are those of the lock that the tests ran with.
+
+A resolver such as `uv pip compile` does not do: it pins the CUDA libraries of another build of torch than the one that was
+installed and tested.
 """
 
 import re

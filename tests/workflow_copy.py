@@ -123,8 +123,13 @@ class PlanServer:
         """Exit status and output of `snakemake --dry-run ARGUMENTS` in a folder."""
         jobs, terminal = folder / ".planned.jsonl", folder / ".planned.txt"
         jobs.unlink(missing_ok=True)
-        command = [*arguments, "--dry-run", "--logger", "jobs"]
-        request = {"folder": folder, "arguments": command, "jobs": jobs, "terminal": terminal}
+        logger = ["--logger", "planned-jobs", "--logger-planned-jobs-file", jobs]
+        request = {
+            "folder": folder,
+            "arguments": [*arguments, "--dry-run", *logger],
+            "jobs": jobs,
+            "terminal": terminal,
+        }
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request, default=str) + "\n")
         self._process.stdin.flush()
@@ -149,7 +154,7 @@ def plan_server() -> PlanServer:
 
 def fresh_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a fresh terminal in which the tests' own Python is active, with more variables or others."""
-    inherited = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "CROSSOVER_WARM"}}
+    inherited = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "CROSSOVER_FORKSERVER"}}
     variables = inherited | {"TERM": "dumb"} | dict(more or {})
     return variables | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])}
 
@@ -346,6 +351,7 @@ def _label(spec: dict[str, Any]) -> str:
 
 
 def _readable(wildcards: dict[str, str], names: dict[str, str]) -> str:
-    parts = [names.get(value, value) for key, value in wildcards.items() if key != "seed"]
+    values = [value for key, value in wildcards.items() if key != "seed"]
+    parts = [names.get(".".join(values), "/".join(values))] if values else []
     parts += [f"seed-{wildcards['seed']}"] if "seed" in wildcards else []
     return "/".join(parts)

@@ -152,9 +152,9 @@ def test_added_analyses_plan_their_jobs_and_the_report(finished):
         "tiny.yaml", "analyses:\n  - {kind: similarity, tasks: [tunes]}\n  - {kind: probing, tasks: [tunes]}\n"
     )
     assert finished.plan() == REPORT | {
-        *(("compare_representations", f"similarity.tunes.tiny-pretrained.tiny-random/seed-{seed}") for seed in (0, 1)),
+        *(("analyse", f"similarity.tunes.tiny-pretrained.tiny-random/seed-{seed}") for seed in (0, 1)),
         *(
-            ("probe_layers", f"probing.tunes.tiny-{body}/seed-{seed}")
+            ("analyse", f"probing.tunes.tiny-{body}/seed-{seed}")
             for body in ("pretrained", "random")
             for seed in (0, 1)
         ),

@@ -1,8 +1,8 @@
 """Plan in a moment: each request is a fork of this process, which has imported Snakemake but nothing of a workflow.
 
 Reads one JSON object per line with `folder`, `arguments`, `jobs` and `terminal`; answers with the exit status of
-`snakemake ARGUMENTS` run in that folder. The jobs that it plans go to the file `jobs` (see the logger plugin beside
-this file), what it prints to `terminal`, and the study's specs, made by the folder's own code, to `jobs`.specs.
+`snakemake ARGUMENTS` run in that folder. What it prints goes to `terminal`, and the study's specs, made by the folder's
+own code, to `jobs`.specs; the jobs themselves are written by the logger plugin that the arguments name.
 """
 
 import json
@@ -21,7 +21,6 @@ assert pydantic and snakemake.workflow and yaml  # imported for the forks
 def plan(request: dict) -> int:
     """In the fork: become `snakemake`."""
     os.chdir(request["folder"])
-    os.environ["CROSSOVER_TEST_JOBS"] = request["jobs"]
     terminal = os.open(request["terminal"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(terminal, 1)
     os.dup2(terminal, 2)

@@ -11,13 +11,13 @@ import pytest
 from synthetic import write_study
 
 from crossover.analyses.gather import gather_analyses
-from crossover.analyses.registry import ANALYSES
 from crossover.commands.report_incomplete import write_part
-from crossover.files import read_sealed_json, write_sealed_json
 from crossover.report.render import render_report
 from crossover.runs.files import run_folder
+from crossover.specs.descriptions import Card
+from crossover.specs.studies import StudySpec
 from crossover.statistics.aggregate import aggregate_study
-from crossover.statistics.partial import part_of
+from crossover.statistics.partial import computed_part
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -32,7 +32,7 @@ class Rendered:
     """A rendered study: its working directory, its spec, and its folder below results/studies/."""
 
     root: Path
-    spec: dict[str, Any]
+    spec: StudySpec
     folder: Path
 
     @property
@@ -49,7 +49,7 @@ def study(tmp_path_factory) -> Rendered:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         aggregate_study(rendered.spec, rendered.folder)
-        for kind in ANALYSES:
+        for kind in {entry.kind: None for entry in rendered.spec.analyses}:
             gather_analyses(rendered.spec, kind, rendered.folder / "analyses")
         render_report(rendered.spec, rendered.folder)
     return rendered
@@ -58,28 +58,39 @@ def study(tmp_path_factory) -> Rendered:
 @pytest.fixture(scope="session")
 def hostile(study) -> Rendered:
     """The same study with words in it that would do harm if they were taken for code."""
-    spec = {**study.spec, "title": HOSTILE[0], "question": HOSTILE[1], "description": HOSTILE[2]}
     words = {"title": HOSTILE[1], "description": HOSTILE[0], "citation": HOSTILE[2], "licence": HOSTILE[3]}
-    spec["tasks"] = {name: task | words for name, task in spec["tasks"].items()}
-    spec["conditions"] = {
-        name: one | {"title": HOSTILE[place % 4] + name} for place, (name, one) in enumerate(spec["conditions"].items())
-    }
-    spec["commands"] = {"reproduce": HOSTILE[1]}
-    spec["analyses"] = [
-        entry | {"title": HOSTILE[1], "models": [one | {"checkpoint_title": HOSTILE[0]} for one in entry["models"]]}
-        for entry in spec["analyses"]
+    card = Path(study.spec.tasks["composer"].card).with_name("hostile.json")
+    tasks = {name: task.model_copy(update=words) for name, task in study.spec.tasks.items()}
+    analyses = [
+        entry.model_copy(
+            update={
+                "title": HOSTILE[1],
+                "models": tuple(one.model_copy(update={"checkpoint_title": HOSTILE[0]}) for one in entry.models),
+            }
+        )
+        for entry in study.spec.analyses
     ]
+    spec = study.spec.model_copy(
+        update={
+            "title": HOSTILE[0],
+            "question": HOSTILE[1],
+            "description": HOSTILE[2],
+            "tasks": tasks | {"composer": tasks["composer"].model_copy(update={"card": str(card)})},
+            "conditions": {
+                name: one.model_copy(update={"title": HOSTILE[place % 4] + name})
+                for place, (name, one) in enumerate(study.spec.conditions.items())
+            },
+            "reproduce": HOSTILE[1],
+            "analyses": tuple(analyses),
+        }
+    )
     folder = Path("results/studies/hostile")
     shutil.copytree(study.root / study.folder, study.root / folder)
-    card = Path(spec["tasks"]["composer"]["card"]).with_name("hostile.json")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(study.root)
-        facts = read_sealed_json(Path(spec["tasks"]["composer"]["card"]))
-        write_sealed_json(
-            card,
-            facts | {"notes": list(HOSTILE), "classes": {split: dict.fromkeys(HOSTILE, 1) for split in facts["items"]}},
-        )
-        spec["tasks"]["composer"] = spec["tasks"]["composer"] | {"card": str(card)}
+        facts = Card.load(Path(study.spec.tasks["composer"].card))
+        classes = {split: dict.fromkeys(HOSTILE, 1) for split in facts.items}
+        facts.model_copy(update={"notes": HOSTILE, "classes": classes}).write(card)
         render_report(spec, folder)
     return Rendered(study.root, spec, folder)
 
@@ -89,18 +100,16 @@ def incomplete(tmp_path_factory) -> Rendered:
     """The synthetic study with runs that failed: one task whole, single seeds, a damaged file; a reason would do harm."""
     root = tmp_path_factory.mktemp("incomplete")
     spec = write_study(root)
-    failed = [(cell["run"], seed) for cell in spec["cells"] for seed in cell["seeds"] if cell["task"] == "bit-xor"]
-    failed += [
-        (cell["run"], 1) for cell in spec["cells"] if cell["condition"] == "random-all" and cell["task"] != "bit-xor"
-    ]
+    failed = [(cell.run, seed) for cell in spec.cells for seed in cell.seeds if cell.task == "bit-xor"]
+    failed += [(cell.run, 1) for cell in spec.cells if cell.condition == "random-all" and cell.task != "bit-xor"]
     rendered = Rendered(root, spec, Path("results/studies/demo/incomplete"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for run, seed in failed:
             shutil.rmtree(run_folder(run, seed))
-        metrics = run_folder(spec["cells"][0]["run"], 2) / "metrics.json"
+        metrics = run_folder(spec.cells[0].run, 2) / "metrics.json"
         metrics.write_text(metrics.read_text() + " ")
-        write_part(part_of(spec, _reason), rendered.folder)
+        write_part(computed_part(spec, _reason), rendered.folder)
     return rendered
 
 

@@ -6,16 +6,41 @@ that it can: clear and doubtful differences in both directions, a task that noth
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from crossover.analyses.attention import tabulate
-from crossover.analyses.registry import ANALYSES
+from crossover.analyses.attention.measure import tabulate
+from crossover.analyses.kinds import analysis_kinds, text_of
+from crossover.config.conditions import Condition
 from crossover.config.tasks import Target
-from crossover.files import sha256, write_json, write_parquet, write_sealed_json, write_text
+from crossover.files import sha256, write_json, write_parquet, write_text
 from crossover.runs.files import write_provenance
+from crossover.specs.descriptions import (
+    Card,
+    CorpusSize,
+    EncodedTarget,
+    EncodingDescription,
+    Floor,
+    Lengths,
+    Metrics,
+    ParameterCounts,
+    PretrainedDescription,
+    Provenance,
+    TestResult,
+    ValidationResult,
+)
+from crossover.specs.runs import Candidate as TriedRate
+from crossover.specs.runs import RateSelection
+from crossover.specs.studies import (
+    Candidate,
+    Cell,
+    ModelLabels,
+    StudyAnalysis,
+    StudyCheckpoint,
+    StudySpec,
+    StudyTask,
+)
 
 CONDITIONS = {
     "pretrained-frozen": ("pretrained, frozen", "pretrained", "frozen"),
@@ -41,7 +66,7 @@ TASKS: dict[str, tuple[str, str, bool, float, int, int, list[str] | None, tuple[
 }  # fmt: skip
 
 
-def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
+def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[int, ...] = SEEDS) -> StudySpec:
     """Write every file that aggregation and the report read, below `root`.
 
     Args:
@@ -59,61 +84,70 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
         for condition, share in zip(CONDITIONS, facts[-1], strict=True):
             cells.append(_write_cell(root, number, task, facts, condition, share, seeds))
     _write_checkpoint(root)
-    spec = {
-        "kind": "study",
-        "name": "study-demo",
-        "study": "demo",
-        "title": "Does English prose help?",
-        "question": "Does a small transformer that has read English prose learn music, images, logic, DNA and proteins "
+    checkpoint = "results/checkpoints/topics-gpt2-00000001"
+    spec = StudySpec(
+        name="study-demo",
+        study="demo",
+        title="Does English prose help?",
+        question="Does a small transformer that has read English prose learn music, images, logic, DNA and proteins "
         "better than one that has read nothing?",
-        "description": "A study with made-up numbers, for tests.",
-        "confidence": 0.95,
-        "threshold": {"of": 0.9},
-        "tasks": {name: _task_spec(name, facts) for name, facts in tasks.items()},
-        "checkpoints": {
-            "topics-gpt2": {
-                "title": "Topics GPT-2",
-                "description": "A small GPT-2, pretrained on the topics of Python's own documentation.",
-                "licence": "PSF-2.0",
-                "folder": "results/checkpoints/topics-gpt2-00000001",
-                "origin": None,
-                "pretraining": "results/checkpoints/topics-gpt2-00000001/checkpoint.json",
-                "subset": "wiki.tokens: 100 of 200 articles",
-            }
+        description="A study with made-up numbers, for tests.",
+        confidence=0.95,
+        threshold=0.9,
+        tasks={name: _study_task(name, facts) for name, facts in tasks.items()},
+        checkpoints={
+            "topics-gpt2": StudyCheckpoint(
+                title="Topics GPT-2",
+                description="A small GPT-2, pretrained on the topics of Python's own documentation.",
+                licence="PSF-2.0",
+                folder=checkpoint,
+                origin=None,
+                pretraining=f"{checkpoint}/checkpoint.json",
+                subset="wiki.tokens: 100 of 200 articles",
+            )
         },
-        "conditions": {
-            name: {"title": title, "description": f"The {title} condition.", "body": body, "input": "new", "trained": trained}
+        conditions={
+            name: Condition(title=title, description=f"The {title} condition.", body=body, input="new", trained=trained)
             for name, (title, body, trained) in CONDITIONS.items()
         },
-        "cells": cells,
-        "analyses": _write_analyses(root) if "splice-sim" in tasks else [],
-        "commands": {"reproduce": "snakemake --config study=demo"},
-    }  # fmt: skip
-    write_json(root / "results/specs/study-demo.json", spec)
+        cells=tuple(cells),
+        analyses=_write_analyses(root) if "splice-sim" in tasks else (),
+        reproduce="snakemake --config study=demo",
+    )
+    write_text(root / "results/specs/study-demo.json", spec.text)
     return spec
 
 
-def _write_analyses(root: Path) -> list[dict[str, Any]]:
+def _write_analyses(root: Path) -> tuple[StudyAnalysis, ...]:
     """Write one analysis of each kind, and of each body where it is about one model; return what the study's spec says."""
     bodies = [
-        {"checkpoint": "topics-gpt2", "checkpoint_title": "Topics GPT-2", "body": body, "input": "new"}
+        ModelLabels(checkpoint="topics-gpt2", checkpoint_title="Topics GPT-2", body=body, input="new")
         for body in ("pretrained", "random")
     ]
-    facts = {"title": TASKS["splice-sim"][0], "simulated": True, "metric": "accuracy", "subset": None}
     entries = []
-    for kind, about in ANALYSES.items():
-        for number, models in enumerate([bodies] if about.paired else [[body] for body in bodies]):
+    for kind in analysis_kinds():
+        for number, models in enumerate([bodies] if text_of(kind).paired else [[body] for body in bodies]):
             name = f"{kind}.splice-sim.{number}-00000001"
             entries.append(
-                {"name": name, "kind": kind, "seeds": [0, 1], "task": "splice-sim", **facts, "models": models}
+                StudyAnalysis(
+                    name=name,
+                    kind=kind,
+                    seeds=(0, 1),
+                    task="splice-sim",
+                    title=TASKS["splice-sim"][0],
+                    simulated=True,
+                    metric="accuracy",
+                    subset=None,
+                    models=tuple(models),
+                )
             )
             for seed in (0, 1):
                 folder = root / "results/analyses" / name / f"seed-{seed}"
                 write_parquet(
                     folder / "values.parquet", _values(kind, np.random.Generator(np.random.PCG64([number, seed])))
                 )
-                write_provenance(folder, _provenance(2.0, "crossover"), ["values.parquet"])
-    return entries
+                write_provenance(folder, provenance(2.0, "crossover"), ["values.parquet"])
+    return tuple(entries)
 
 
 def _values(kind: str, rng: np.random.Generator) -> pd.DataFrame:
@@ -146,70 +180,68 @@ def _values(kind: str, rng: np.random.Generator) -> pd.DataFrame:
     ).astype({"number": "Int64", "scale": float})
 
 
-def _task_spec(name: str, facts: tuple) -> dict[str, Any]:
-    return {
-        "title": facts[0],
-        "description": f"What {facts[0].lower()} is about, in one or two sentences.",
-        "domain": facts[1],
-        "simulated": facts[2],
-        "metric": "accuracy",
-        "subset": "1,000 of 1,797 items" if name == "digits" else None,
-        "licence": "CC BY 4.0",
-        "citation": "Author & Author (2020), A Title, Journal 1:2-3",
-        "card": f"results/tasks/{name}-0000000a/card.json",
-        "encodings": {"topics-gpt2": f"results/tokens/{name}-symbols-0000000b/encoding.json"},
-    }
+def _study_task(name: str, facts: tuple) -> StudyTask:
+    return StudyTask(
+        title=facts[0],
+        description=f"What {facts[0].lower()} is about, in one or two sentences.",
+        domain=facts[1],
+        simulated=facts[2],
+        metric="accuracy",
+        subset="1,000 of 1,797 items" if name == "digits" else None,
+        licence="CC BY 4.0",
+        citation="Author & Author (2020), A Title, Journal 1:2-3",
+        card=f"results/tasks/{name}-0000000a/card.json",
+        encodings={"topics-gpt2": f"results/tokens/{name}-symbols-0000000b/encoding.json"},
+    )
 
 
 def _write_task(root: Path, name: str, facts: tuple) -> None:
     _, _, simulated, floor, items, per_group, classes, _ = facts
     sizes = {"train": items * 5, "validation": items // 2, "test": items}
-    spread = dict(
-        zip(("minimum", "lower_quartile", "median", "upper_quartile", "maximum"), (8, 20, 32, 40, 64), strict=True)
-    )
+    lengths = Lengths(minimum=8, lower_quartile=20, median=32, upper_quartile=40, maximum=64)
     origin = {"name": f"{name}-0", "kind": "download", "origin": "https://data.org/a&b", "version": None, "files": []}
-    card = {
-        "task": name,
-        "licence": "CC BY 4.0",
-        "origin": None if simulated else origin,
-        "unit": "symbols",
-        "simulated": simulated,
-        "shape": [8, 8] if name == "digits" else None,
-        "skipped": [{"file": "odd.mid", "reason": "no notes"}] if name == "composer" else [],
-        "notes": [],
-        "counts": {"letters other than ACGTN, read as N": 7} if name == "splice-sim" else {},
-        "target": Target(kind="class" if classes else "bits").model_dump(),
-        "items": sizes,
-        "groups": {split: size // per_group for split, size in sizes.items()},
-        "classes": {split: {label: size // len(classes) for label in classes} for split, size in sizes.items()} if classes else None,
-        "lengths": dict.fromkeys(sizes, spread),
-        "duplicates": {"train": 12 if name == "splice-sim" else 0, "validation": 0, "test": 0},
-        "leakage": {"validation": 0, "test": 3 if name == "splice-sim" else 0},
-        "floor": {"score": floor, "rule": "share of the test items of the most frequent training class"},
-        "sha256": {f"{split}.parquet": "0" * 64 for split in sizes},
-    }  # fmt: skip
-    write_sealed_json(root / f"results/tasks/{name}-0000000a/card.json", card)
-    encoding = {
-        "kind": "symbols",
-        "vocabulary": list("ACGT"),
-        "width": None,
-        "longest": 64,
-        "target": {"kind": "class", "classes": classes} if classes else {"kind": "bits", "positions": 4, "bits": 10},
-        "metric": "accuracy",
-        "floor": floor,
-        "truncated": dict.fromkeys(sizes, 0.0),
-        "truncated_items": dict.fromkeys(sizes, 0),
-        "unknown": dict.fromkeys(sizes, 0),
-        "counts": {split: {} for split in sizes},
-        "items": sizes,
-        "sha256": {},
-    }
-    write_sealed_json(root / f"results/tokens/{name}-symbols-0000000b/encoding.json", encoding)
+    target = Target(kind="class" if classes else "bits")
+    card = Card(
+        task=name,
+        licence="CC BY 4.0",
+        origin=None if simulated else origin,
+        unit="symbols",
+        simulated=simulated,
+        shape=(8, 8) if name == "digits" else None,
+        skipped=({"file": "odd.mid", "reason": "no notes"},) if name == "composer" else (),
+        notes=(),
+        counts={"letters other than ACGTN, read as N": 7} if name == "splice-sim" else {},
+        target=target,
+        items=sizes,
+        groups={split: size // per_group for split, size in sizes.items()},
+        classes={split: {label: size // len(classes) for label in classes} for split, size in sizes.items()} if classes else None,
+        lengths=dict.fromkeys(sizes, lengths),
+        duplicates={"train": 12 if name == "splice-sim" else 0, "validation": 0, "test": 0},
+        leakage={"validation": 0, "test": 3 if name == "splice-sim" else 0},
+        floor=Floor(score=floor, rule="share of the test items of the most frequent training class"),
+        sha256={f"{split}.parquet": "0" * 64 for split in sizes},
+    )  # fmt: skip
+    card.write(root / f"results/tasks/{name}-0000000a/card.json")
+    encoded = {"classes": classes} if classes else {"positions": 4, "bits": 10}
+    encoding = EncodingDescription(
+        kind="symbols",
+        vocabulary=tuple("ACGT"),
+        longest=64,
+        target=EncodedTarget(kind=target.kind, **encoded),
+        floor=floor,
+        truncated=dict.fromkeys(sizes, 0.0),
+        truncated_items=dict.fromkeys(sizes, 0),
+        unknown=dict.fromkeys(sizes, 0),
+        counts={split: {} for split in sizes},
+        items=sizes,
+        sha256={},
+    )
+    encoding.write(root / f"results/tokens/{name}-symbols-0000000b/encoding.json")
 
 
 def _write_cell(
     root: Path, number: int, task: str, facts: tuple, condition: str, share: float, seeds: tuple[int, ...]
-) -> dict[str, Any]:
+) -> Cell:
     """Write all runs of a cell; those that try a rate, the choice, and the final ones."""
     stem = f"{task}.topics-gpt2.{condition}"
     place = list(CONDITIONS).index(condition)
@@ -221,19 +253,25 @@ def _write_cell(
         score = float(floor + (share - floor) * (0.6, 0.85, 1.0)[index] + rng.normal(0, 0.005))
         score = min(max(score, 0.0), 1.0)
         _write_run(root, run, SWEEP_SEED, task, condition, rate, score, None, floor, rng)
-        candidates.append(
-            {"run": run, "learning_rate": rate, "validation_score": score, "validation_loss": 1.5 - score}
-        )
-        sweep.append({"run": run, "learning_rate": rate, "seed": SWEEP_SEED})
-    best = max(candidates, key=lambda candidate: candidate["validation_score"])["learning_rate"]
+        candidates.append(TriedRate(run=run, learning_rate=rate, validation_score=score, validation_loss=1.5 - score))
+        sweep.append(Candidate(run=run, learning_rate=rate, seed=SWEEP_SEED))
+    best = max(candidates, key=lambda candidate: candidate.validation_score).learning_rate
     run = f"{stem}-{number:07x}f"
-    write_sealed_json(root / f"results/rates/{run}.json", {"run": run, "learning_rate": best, "candidates": candidates})
+    selection = RateSelection(run=run, learning_rate=best, candidates=tuple(candidates))
+    selection.write(root / f"results/rates/{run}.json")
     for seed, scores in zip(seeds, _draw_scores(number, place, facts, share, len(seeds)), strict=True):
         _write_run(
             root, run, seed, task, condition, best, float(scores.mean()), _predictions(facts, scores), floor, rng
         )
-    return {"task": task, "checkpoint": "topics-gpt2", "condition": condition, "run": run, "seeds": list(seeds),
-            "rate": f"results/rates/{run}.json", "sweep": sweep}  # fmt: skip
+    return Cell(
+        task=task,
+        checkpoint="topics-gpt2",
+        condition=condition,
+        run=run,
+        seeds=seeds,
+        rate=f"results/rates/{run}.json",
+        sweep=tuple(sweep),
+    )
 
 
 def _draw_scores(number: int, place: int, facts: tuple, share: float, seeds: int) -> np.ndarray:
@@ -296,56 +334,55 @@ def _write_run(
         {"item": pd.Series([], dtype=str), "group": pd.Series([], dtype=str), "score": pd.Series([], dtype=float)}
     )
     write_parquet(folder / "predictions.parquet", empty if predictions is None else predictions)
-    write_json(
-        folder / "metrics.json",
-        {
-            "run": run,
-            "seed": seed,
-            "task": task,
-            "checkpoint": "topics-gpt2",
-            "condition": condition,
-            "learning_rate": rate,
-            "metric": "accuracy",
-            "floor": floor,
-            "steps": int(last),
-            "best_step": int(steps[int(np.argmax(learned))]),
-            "stopped_early": last < MAX_STEPS,
-            "validation": {"score": float(learned.max()), "loss": 1.6 - float(learned.max())},
-            "test": None
-            if predictions is None
-            else {"score": score, "metrics": {"accuracy": score}, "loss": 1.6 - score, "items": len(predictions)},
-            "parameters": {"trained": 21_000 if condition.endswith("frozen") else 560_000, "total": 560_000},
-        },
+    test = None
+    if predictions is not None:
+        test = TestResult(score=score, metrics={"accuracy": score}, loss=1.6 - score, items=len(predictions))
+    metrics = Metrics(
+        run=run,
+        seed=seed,
+        task=task,
+        checkpoint="topics-gpt2",
+        condition=condition,
+        learning_rate=rate,
+        metric="accuracy",
+        floor=floor,
+        steps=int(last),
+        best_step=int(steps[int(np.argmax(learned))]),
+        stopped_early=last < MAX_STEPS,
+        validation=ValidationResult(score=float(learned.max()), loss=1.6 - float(learned.max())),
+        test=test,
+        parameters=ParameterCounts(trained=21_000 if condition.endswith("frozen") else 560_000, total=560_000),
     )
+    write_json(folder / "metrics.json", metrics.content())
     seconds = round(float(rng.uniform(3, 9)), 3)
     write_provenance(
         folder,
-        _provenance(seconds, f"crossover finetune-run --spec results/specs/{run}.json --seed {seed}"),
+        provenance(seconds, f"crossover finetune-run --spec results/specs/{run}.json --seed {seed}"),
     )
     write_json(root / f"results/specs/{run}.json", {"name": run, "kind": "run", "learning_rate": rate})
     write_text(root / f"logs/finetune_run/{run}/seed-{seed}.log", "crossover finetune-run\n")
 
 
-def _provenance(seconds: float, command: str) -> dict[str, Any]:
-    return {
-        "host": "node01",
-        "platform": "Linux-6.1-x86_64-with-glibc2.36",
-        "cpu": "Example CPU @ 2.0 GHz",
-        "device": "cpu",
-        "threads": 1,
-        "python": "3.11.2",
-        "versions": {"torch": "2.13.0", "transformers": "5.0.0", "numpy": "2.3.0"},
-        "code": {"crossover.training.finetune": "1a2b3c4d", "crossover.training.loop": "5e6f7a8b"},
-        "started": "2026-01-02T03:04:05+00:00",
-        "ended": "2026-01-02T03:05:05+00:00",
-        "seconds": seconds,
-        "cpu_seconds": round(seconds * 1.05, 3),
-        "peak_memory_mb": 780,
-        "resumed": 0,
-        "command": command,
-        "slurm_job_id": None,
-        "digests": {"tokens": "0" * 64, "checkpoint": "1" * 64},
-    }
+def provenance(seconds: float, command: str) -> Provenance:
+    return Provenance(
+        host="node01",
+        platform="Linux-6.1-x86_64-with-glibc2.36",
+        cpu="Example CPU @ 2.0 GHz",
+        device="cpu",
+        threads=1,
+        python="3.11.2",
+        versions={"torch": "2.13.0", "transformers": "5.0.0", "numpy": "2.3.0"},
+        code={"crossover.training.finetune": "1a2b3c4d", "crossover.training.loop": "5e6f7a8b"},
+        started="2026-01-02T03:04:05+00:00",
+        ended="2026-01-02T03:05:05+00:00",
+        seconds=seconds,
+        cpu_seconds=round(seconds * 1.05, 3),
+        peak_memory_mb=780,
+        resumed=0,
+        command=command,
+        slurm_job_id=None,
+        digests={"tokens": "0" * 64, "checkpoint": "1" * 64},
+    )
 
 
 def _write_checkpoint(root: Path) -> None:
@@ -357,26 +394,22 @@ def _write_checkpoint(root: Path) -> None:
         for split, shift in (("train", -0.15), ("validation", 0.0))
     ]
     write_parquet(folder / "curve.parquet", pd.concat(parts, ignore_index=True))
-    loss = {"model": 4.1, "unigram": 5.9, "trigram": 4.6, "unit": "nats per predicted token"}
-    write_sealed_json(
-        folder / "checkpoint.json",
-        {
-            "name": "topics-gpt2-00000001",
-            "objective": "causal",
-            "vocabulary": 2048,
-            "corpus": {"characters": 640_000, "tokens": 190_000, "held_out_tokens": 19_000, "predicted_tokens": 18_999},
-            "loss": loss,
-            "perplexity": {name: math.exp(loss[name]) for name in ("model", "unigram", "trigram")},
-            "bits_per_character": {"model": 1.75, "unigram": 2.5, "trigram": 1.96},
-            "parameters": 560_000,
-            "steps": 800,
-            "best_step": 800,
-            "tokens_seen": 1_638_400,
-            "sha256": {"model.safetensors": "1" * 64, "curve.parquet": sha256(folder / "curve.parquet")},
-        },
+    loss = {"model": 4.1, "unigram": 5.9, "trigram": 4.6}
+    description = PretrainedDescription(
+        name="topics-gpt2-00000001",
+        objective="causal",
+        vocabulary=2048,
+        corpus=CorpusSize(characters=640_000, tokens=190_000, held_out_tokens=19_000, predicted_tokens=18_999),
+        loss=loss,
+        perplexity={name: math.exp(value) for name, value in loss.items()},
+        bits_per_character={"model": 1.75, "unigram": 2.5, "trigram": 1.96},
+        parameters=560_000,
+        steps=800,
+        best_step=800,
+        tokens_seen=1_638_400,
+        sha256={"model.safetensors": "1" * 64, "curve.parquet": sha256(folder / "curve.parquet")},
     )
-    write_sealed_json(
-        folder / "provenance.json",
-        _provenance(70.0, "crossover pretrain-checkpoint --spec results/specs/topics-gpt2-00000001.json"),
-    )
+    description.write(folder / "checkpoint.json")
+    made = provenance(70.0, "crossover pretrain-checkpoint --spec results/specs/topics-gpt2-00000001.json")
+    made.write(folder / "provenance.json")
     write_json(root / "results/specs/topics-gpt2-00000001.json", {"name": "topics-gpt2-00000001", "kind": "checkpoint"})

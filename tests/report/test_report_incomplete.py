@@ -11,15 +11,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from page import Page
-from synthetic import write_study
+from synthetic import provenance, write_study
 
 from crossover.commands.report_incomplete import write_part
-from crossover.files import read_json, write_json, write_sealed_json
-from crossover.runs.files import run_folder, write_provenance
+from crossover.files import write_json
+from crossover.runs.files import read_metrics, run_folder, write_provenance
+from crossover.specs.runs import RateSelection
+from crossover.specs.studies import Cell, StudySpec
 from crossover.statistics.aggregate import make_tables
-from crossover.statistics.contrasts import pairs
-from crossover.statistics.order import members
-from crossover.statistics.partial import DAMAGED, OTHER_RATE, part_of
+from crossover.statistics.contrasts import comparable_pairs
+from crossover.statistics.partial import DAMAGED, OTHER_RATE, MissingRun, Part, computed_part
 
 FOLDER = Path("results/studies/demo/incomplete")
 # Few items; groups; one task that nothing learns, and one on which everything is right.
@@ -39,8 +40,8 @@ def small(tmp_path_factory):
         yield write_study(root, SMALL)
 
 
-def planned(spec) -> list[tuple[str, int]]:
-    return [(run, seed) for cell in spec["cells"] for _, run, seed in members(cell)]
+def planned(spec: StudySpec) -> list[tuple[str, int]]:
+    return [(run, seed) for cell in spec.cells for _, run, seed in cell.members]
 
 
 @contextmanager
@@ -64,8 +65,8 @@ def missing_runs(draw, spec):
     return set(runs) - chosen if draw(st.booleans()) else chosen
 
 
-def by_cell(part) -> dict[tuple[str, str, str], dict]:
-    return {(cell["task"], cell["checkpoint"], cell["condition"]): cell for cell in part.spec["cells"]}
+def by_cell(part: Part) -> dict[tuple[str, str, str], Cell]:
+    return {cell.key: cell for cell in part.spec.cells}
 
 
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
@@ -76,14 +77,15 @@ SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 def test_the_tables_hold_what_is_there_and_nothing_else(small, data):
     gone = data.draw(missing_runs(small))
     with without(gone):
-        part = part_of(small)
-        assert {(entry["run"], entry["seed"]) for entry in part.missing} == gone
+        part = computed_part(small)
+        assert {(entry.run, entry.seed) for entry in part.missing} == gone
         assert (part.runs, len(part.missing)) == (len(planned(small)), len(gone))
         for kind in ("task", "checkpoint", "condition"):
-            used = {cell[kind] for cell in part.spec["cells"]}
-            assert list(part.spec[f"{kind}s"]) == [name for name in part.whole[f"{kind}s"] if name in used]
-        if not part.spec["cells"]:
-            assert {(cell["run"], seed) for cell in small["cells"] for seed in cell["seeds"]} <= gone
+            used = {getattr(cell, kind) for cell in part.spec.cells}
+            names = list(getattr(part.whole, f"{kind}s"))
+            assert list(getattr(part.spec, f"{kind}s")) == [name for name in names if name in used]
+        if not part.spec.cells:
+            assert {(cell.run, seed) for cell in small.cells for seed in cell.seeds} <= gone
             return
         tables = make_tables(part.spec)
     cells, there = by_cell(part), set(planned(part.spec))
@@ -91,29 +93,30 @@ def test_the_tables_hold_what_is_there_and_nothing_else(small, data):
         there
         == {
             (run, seed)
-            for cell in small["cells"]
-            if not {(cell["run"], one) for one in cell["seeds"]} <= gone
-            for _, run, seed in members(cell)
+            for cell in small.cells
+            if not {(cell.run, one) for one in cell.seeds} <= gone
+            for _, run, seed in cell.members
         }
         - gone
     )
     for name in ("runs", "curves", "costs"):
-        table = tables[name][tables[name]["role"] != "pretraining"]
+        table = getattr(tables, name)
+        table = table[table["role"] != "pretraining"]
         assert set(zip(table["run"], table["seed"], strict=True)) == there
-    final = {(cell["run"], seed) for cell in cells.values() for seed in cell["seeds"]}
-    assert set(zip(tables["convergence"]["run"], tables["convergence"]["seed"], strict=True)) == final
-    assert tables["cells"]["seeds"].tolist() == [len(cell["seeds"]) for cell in cells.values()]
-    assert (tables["cells"]["low"] <= tables["cells"]["score"]).all()
-    assert (tables["cells"]["score"] <= tables["cells"]["high"]).all()
-    check_contrasts(tables["contrasts"], part, cells)
+    final = {(cell.run, seed) for cell in cells.values() for seed in cell.seeds}
+    assert set(zip(tables.convergence["run"], tables.convergence["seed"], strict=True)) == final
+    assert tables.cells["seeds"].tolist() == [len(cell.seeds) for cell in cells.values()]
+    assert (tables.cells["low"] <= tables.cells["score"]).all()
+    assert (tables.cells["score"] <= tables.cells["high"]).all()
+    check_contrasts(tables.contrasts, part, cells)
 
 
 def check_contrasts(table, part, cells) -> None:
     """One row for each pair of conditions that has a seed in common, over those seeds."""
     common = {
-        (pair.kind, task, pair.a, pair.b): len(set(left["seeds"]) & set(right["seeds"]))
-        for pair in pairs(part.spec["conditions"])
-        for task in part.spec["tasks"]
+        (pair.kind, task, pair.a, pair.b): len(set(left.seeds) & set(right.seeds))
+        for pair in comparable_pairs(part.spec.conditions)
+        for task in part.spec.tasks
         if (left := cells.get((task, "topics-gpt2", pair.a))) and (right := cells.get((task, "topics-gpt2", pair.b)))
     }
     found = {(row.kind, row.task, row.a, row.b): row.seeds for row in table.itertuples()}
@@ -126,8 +129,8 @@ def check_contrasts(table, part, cells) -> None:
 def test_any_part_can_be_reported_and_says_that_it_is_one(small, data):
     gone = data.draw(missing_runs(small))
     with without(gone):
-        part = part_of(small)
-        assume(part.spec["cells"])
+        part = computed_part(small)
+        assume(part.spec.cells)
         write_part(part, FOLDER)
     text = (FOLDER / "report.html").read_text(encoding="utf-8")
     page = Page(text)
@@ -143,9 +146,9 @@ def test_any_part_can_be_reported_and_says_that_it_is_one(small, data):
 
 
 def test_a_single_seed_without_any_sweep_is_enough(small):
-    kept = (small["cells"][0]["run"], 1)
+    kept = (small.cells[0].run, 1)
     with without(set(planned(small)) - {kept}):
-        part = part_of(small)
+        part = computed_part(small)
         write_part(part, FOLDER)
     cells = pd.read_csv(FOLDER / "cells.csv")
     assert cells[["run", "seeds", "seeds_planned"]].to_numpy().tolist() == [[kept[0], 1, 3]]
@@ -155,39 +158,36 @@ def test_a_single_seed_without_any_sweep_is_enough(small):
 
 
 def test_a_damaged_run_is_missing_and_says_why(small):
-    cell = small["cells"][5]
-    path = run_folder(cell["run"], 0) / "curve.parquet"
+    cell = small.cells[5]
+    path = run_folder(cell.run, 0) / "curve.parquet"
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"?")
-    part = part_of(small)
+    part = computed_part(small)
     path.write_bytes(content)
-    assert part.missing == [
-        {
-            **{name: cell[name] for name in ("task", "checkpoint", "condition", "run")},
-            **{"role": "final", "seed": 0, "reason": DAMAGED, "log": f"logs/finetune_run/{cell['run']}/seed-0.log"},
-        }
-    ]
+    log = f"logs/finetune_run/{cell.run}/seed-0.log"
+    assert part.missing == [MissingRun(*cell.key, "final", cell.run, 0, DAMAGED, log)]
 
 
 def test_a_run_with_another_rate_than_the_selected_one_does_not_count(small):
     """The sweep was computed again and selected another rate; the final run that follows has failed."""
-    cell = small["cells"][2]
-    rate = Path(cell["rate"])
+    cell = small.cells[2]
+    rate = Path(cell.rate)
     before = rate.read_bytes()
-    folder, provenance = run_folder(cell["run"], 2), (run_folder(cell["run"], 2) / "provenance.json").read_bytes()
-    metrics = read_json(folder / "metrics.json")
-    write_sealed_json(rate, {"learning_rate": 0.25})
-    write_json(folder / "metrics.json", metrics | {"learning_rate": 0.25})
-    write_provenance(folder, {})
-    part = part_of(small)
+    folder = run_folder(cell.run, 2)
+    files = {path: path.read_bytes() for path in (folder / "metrics.json", folder / "provenance.json")}
+    RateSelection.load(rate).model_copy(update={"learning_rate": 0.25}).write(rate)
+    metrics = read_metrics(folder).model_copy(update={"learning_rate": 0.25})
+    write_json(folder / "metrics.json", metrics.content())
+    write_provenance(folder, provenance(2.0, "crossover"))
+    part = computed_part(small)
     rate.write_bytes(before)
-    write_json(folder / "metrics.json", metrics)
-    (folder / "provenance.json").write_bytes(provenance)
-    assert [(entry["run"], entry["seed"], entry["reason"]) for entry in part.missing] == [
-        (cell["run"], 0, OTHER_RATE),
-        (cell["run"], 1, OTHER_RATE),
+    for path, content in files.items():
+        path.write_bytes(content)
+    assert [(entry.run, entry.seed, entry.reason) for entry in part.missing] == [
+        (cell.run, 0, OTHER_RATE),
+        (cell.run, 1, OTHER_RATE),
     ]
-    assert by_cell(part)[cell["task"], cell["checkpoint"], cell["condition"]]["seeds"] == [2]
+    assert by_cell(part)[cell.key].seeds == (2,)
 
 
 # --- the report ---------------------------------------------------------------------------------------------

@@ -6,19 +6,24 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from pathlib import Path
 from urllib.parse import unquote
 
 import pandas as pd
 import pytest
 from page import Page
 
+from crossover.analyses.kinds import text_of
+from crossover.charts.palette import make_models, make_series, metric_words, task_labels
+from crossover.config.bodies import BlockSelection, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.conditions import Condition, TrainedPart
+from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
-from crossover.report import answer, numbers
-from crossover.report.analyses import WORDS
-from crossover.report.palette import make_models, make_series, metric_words, task_labels
+from crossover.report import findings, numbers
 from crossover.report.render import render_report
+from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
-from crossover.statistics.contrasts import pairs
+from crossover.statistics.contrasts import comparable_pairs
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +87,7 @@ def test_simulated_tasks_are_named_as_such_everywhere(study):
     visible = re.sub(r"<svg.*?</svg>|<pre>.*?</pre>", "", body, flags=re.S)
     for match in re.finditer(r">\s*(Splice sites|Protein classes)\b", visible):
         assert "simulated" in visible[match.start() : match.start() + 120]
-    labels = task_labels(study.spec)
+    labels = task_labels(study.spec.tasks)
     for spec in json.loads(text[text.index('id="charts">') + 12 :].split("</script>")[0]).values():
         for rows in spec.get("datasets", {}).values():
             for row in rows:
@@ -114,9 +119,7 @@ def test_figures_stand_alone(study):
 def test_the_same_files_give_the_same_bytes(study, monkeypatch):
     monkeypatch.chdir(study.root)
     before = study.report.read_bytes()
-    by_name = json.loads((study.root / "results/specs/study-demo.json").read_text())
-    assert list(by_name["tasks"]) != list(study.spec["tasks"])
-    render_report(by_name, study.folder)
+    render_report(StudySpec.load(Path("results/specs/study-demo.json")), study.folder)
     assert study.report.read_bytes() == before
 
 
@@ -142,14 +145,13 @@ def test_a_missing_table_is_named(study, tmp_path, monkeypatch):
 def test_a_small_study_says_what_it_lacks(study, conditions, tmp_path, monkeypatch):
     """One seed, one rate, weights from elsewhere, a task that nothing learns; with one condition nothing to compare."""
     monkeypatch.chdir(study.root)
-    spec = json.loads(json.dumps(study.spec))
-    spec["cells"] = [
-        cell | {"seeds": [0], "rate": None, "sweep": []}
-        for cell in spec["cells"]
-        if cell["task"] in ("bit-xor", "folds-sim") and cell["condition"] in conditions
-    ]
-    spec["checkpoints"]["topics-gpt2"]["pretraining"] = None
-    spec["analyses"] = []
+    cells = tuple(
+        cell.model_copy(update={"seeds": (0,), "rate": None, "sweep": ()})
+        for cell in study.spec.cells
+        if cell.task in ("bit-xor", "folds-sim") and cell.condition in conditions
+    )
+    foreign = {name: one.model_copy(update={"pretraining": None}) for name, one in study.spec.checkpoints.items()}
+    spec = study.spec.of_cells(cells).model_copy(update={"checkpoints": foreign, "analyses": ()})
     aggregate_study(spec, tmp_path)
     render_report(spec, tmp_path)
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
@@ -164,14 +166,43 @@ def test_a_small_study_says_what_it_lacks(study, conditions, tmp_path, monkeypat
 
 # --- the answer in words ----------------------------------------------------------------------------------
 
-SPEC = {
-    "confidence": 0.95,
-    "checkpoints": {"c": {"title": "C"}},
-    "conditions": {
-        "pf": {"title": "pf", "body": "pretrained", "input": "new", "trained": "frozen"},
-        "rf": {"title": "rf", "body": "random", "input": "new", "trained": "frozen"},
-    },
+
+def condition(title: str = "", **choices) -> Condition:
+    return Condition(title=title, **choices)
+
+
+def checkpoint(title: str) -> StudyCheckpoint:
+    return StudyCheckpoint(
+        title=title, description="", licence="", folder="", origin=None, pretraining=None, subset=None
+    )
+
+
+def study_of(
+    conditions: dict[str, Condition], *checkpoints: str, tasks: dict[str, StudyTask] | None = None
+) -> StudySpec:
+    """A study with nothing computed."""
+    return StudySpec(
+        name="study-s",
+        study="s",
+        title="",
+        question="",
+        description="",
+        confidence=0.95,
+        threshold=0.9,
+        tasks=tasks or {},
+        checkpoints={name: checkpoint(name.upper()) for name in checkpoints or ("c",)},
+        conditions=conditions,
+        cells=(),
+        analyses=(),
+        reproduce="",
+    )
+
+
+FROZEN = {
+    "pf": condition("pf", body="pretrained", input="new", trained="frozen"),
+    "rf": condition("rf", body="random", input="new", trained="frozen"),
 }
+SPEC = study_of(FROZEN)
 
 
 def contrasts(*rows: tuple[float, float, float, float]) -> pd.DataFrame:
@@ -182,14 +213,14 @@ def contrasts(*rows: tuple[float, float, float, float]) -> pd.DataFrame:
 
 
 HIGHER, LOWER = (0.2, 0.1, 0.3, 0.001), (-0.2, -0.3, -0.1, 0.001)
-SUGGESTED, NOTHING = (0.1, 0.01, 0.2, 0.2), (0.01, -0.1, 0.1, 1.0)
+SUGGESTED, UNDECIDED = (0.1, 0.01, 0.2, 0.2), (0.01, -0.1, 0.1, 1.0)
 
 
 @pytest.mark.parametrize(
     ("rows", "headline", "sentence"),
     [
         (
-            [HIGHER, LOWER, SUGGESTED, NOTHING],
+            [HIGHER, LOWER, SUGGESTED, UNDECIDED],
             "Pretraining helped on 1 of 4 tasks and hurt on 1.",
             "Frozen, the pretrained body scored higher on 1 and lower on 1 of 4 tasks than a random one; "
             "on 1 a difference is suggested; on 1 no difference could be shown.",
@@ -200,76 +231,67 @@ SUGGESTED, NOTHING = (0.1, 0.01, 0.2, 0.2), (0.01, -0.1, 0.1, 1.0)
             "Frozen, the pretrained body scored higher on 2 of 2 tasks than a random one.",
         ),
         (
-            [LOWER, NOTHING],
+            [LOWER, UNDECIDED],
             "Pretraining hurt on 1 of 2 tasks; a benefit was shown on none.",
             "Frozen, the pretrained body scored lower on 1 of 2 tasks than a random one; on 1 no difference could be shown.",
         ),
         (
-            [NOTHING],
+            [UNDECIDED],
             "No effect of pretraining could be shown on the one task.",
             "Frozen, no difference between the pretrained body and a random one could be shown on the one task.",
         ),
         (
-            [SUGGESTED, NOTHING],
+            [SUGGESTED, UNDECIDED],
             "No effect of pretraining could be shown on any of 2 tasks.",
             "Frozen, no difference between the pretrained body and a random one could be shown on any of 2 tasks; on 1 one is suggested.",
         ),
     ],
 )
 def test_the_answer_follows_the_numbers_either_way(rows, headline, sentence):
-    found = answer.compare(SPEC, contrasts(*rows))
-    assert answer.headline(SPEC, found).replace(numbers.SPACE, " ") == headline
-    assert found[0].sentence.replace(numbers.SPACE, " ") == sentence
+    comparisons = findings.describe_comparisons(SPEC, contrasts(*rows))
+    assert findings.headline(SPEC, comparisons).replace(numbers.SPACE, " ") == headline
+    assert comparisons[0].sentence.replace(numbers.SPACE, " ") == sentence
 
 
 def test_a_study_without_two_bodies_says_so():
-    alone = SPEC | {"conditions": {"pf": SPEC["conditions"]["pf"]}}
-    assert (
-        answer.headline(alone, answer.compare(alone, contrasts()))
-        == "This study does not compare a pretrained body with a random one."
-    )
-    assert (
-        answer.headline(SPEC, answer.compare(SPEC, contrasts()))
-        == "No pretrained body can be compared with a random one yet."
-    )
+    alone = study_of({"pf": FROZEN["pf"]})
+    assert findings.headline(alone, []) == "This study does not compare a pretrained body with a random one."
+    assert findings.headline(SPEC, []) == "No pretrained body can be compared with a random one yet."
 
 
-FIRST = {"which": "first", "count": 2, "start": 0}
+FIRST = BlockSelection(which="first", count=2)
 BASE = {"body": "pretrained", "input": "pretrained", "trained": "all"}
+REINIT = ReinitBody(kind="reinit", blocks=FIRST, norms="kept", weights="tamkin2020")
 
 
 @pytest.mark.parametrize(
     ("changes", "title"),
     [
-        ({"body": {"kind": "statistics"}}, "the pretrained body against a random one with its statistics"),
+        ({"body": "random"}, "the pretrained body against a random one"),
         (
-            {"body": {"kind": "random", "kept": ["positions"]}},
+            {"body": StatisticsBody(kind="statistics")},
+            "the pretrained body against a random one with its statistics",
+        ),
+        (
+            {"body": RandomBody(kind="random", kept=["positions"])},
             "the pretrained body against one that is random but for its positions",
         ),
         (
-            {
-                "body": {
-                    "kind": "reinit",
-                    "blocks": FIRST,
-                    "norms": "kept",
-                    "biases": "redrawn",
-                    "weights": "tamkin2020",
-                }
-            },
+            {"body": REINIT},
             "the pretrained body against one that is drawn anew in part (reinit first 2, norms kept, tamkin2020)",
         ),
         (
-            {"body": {"kind": "permuted", "seed": 3}},
+            {"body": PermutedBody(kind="permuted", seed=3)},
             "the pretrained body against one with its blocks in another order (seed 3)",
         ),
         (
-            {"body": {"kind": "truncated", "blocks": 1, "of": "pretrained"}},
+            {"body": TruncatedBody(kind="truncated", blocks=1)},
             "the pretrained body against one that ends after 1 block",
         ),
         ({"input": "new"}, "the pretrained token embeddings against a new input layer"),
         ({"input": "re-embedded"}, "the pretrained token embeddings against random ones of their size"),
         (
-            {"input": {"kind": "shift", "by": 7}},
+            {"input": ShiftInput(kind="shift", by=7)},
             "the pretrained token embeddings against those of other tokens (shift 7)",
         ),
         (
@@ -277,44 +299,47 @@ BASE = {"body": "pretrained", "input": "pretrained", "trained": "all"}
             "With the pretrained body: training only head, norms against training everything",
         ),
         (
-            {"trained": ["head", {"groups": ["norms"], "blocks": FIRST, "rate": 5, "lora": None}]},
+            {"trained": ["head", TrainedPart(groups=["norms"], blocks=FIRST, rate=5)]},
             "training only head, norms of first 2 at 5 times the rate against training everything",
         ),
         (
-            {"trained": ["all", {"groups": ["norms"], "blocks": None, "rate": 5, "lora": None}]},
+            {"trained": ["all", TrainedPart(groups=["norms"], rate=5)]},
             "training all, norms at 5 times the rate against training everything",
         ),
     ],
 )
 def test_every_comparison_has_a_title(changes, title):
-    conditions = {"base": BASE, "other": BASE | changes}
-    [pair] = pairs(conditions)
-    spec = {"checkpoints": {"c": {"title": "C"}}, "conditions": conditions}
-    found = answer.title_of(spec, pair.kind, "c", pair.a, pair.b).replace(numbers.SPACE, " ")
-    assert found.endswith(title)
+    spec = study_of({"base": condition(**BASE), "other": condition(**BASE | changes)})
+    [pair] = comparable_pairs(spec.conditions)
+    words = findings.comparison_title(spec, pair.kind, "c", pair.a, pair.b).replace(numbers.SPACE, " ")
+    assert words.endswith(title)
 
 
 def test_findings_name_size_and_interval():
-    (heading, findings), *_ = answer.compare(SPEC, contrasts(HIGHER))[0].groups
+    (heading, differences), *_ = findings.describe_comparisons(SPEC, contrasts(HIGHER))[0].groups
     assert heading == "The pretrained body scored higher"
-    assert findings[0].size.replace(numbers.SPACE, " ") == "+20.0 points (+10.0 to +30.0)"
+    assert differences[0].size.replace(numbers.SPACE, " ") == "+20.0 points (+10.0 to +30.0)"
+
+
+def study_task(**changes) -> StudyTask:
+    plain = {"title": "T", "description": "", "domain": "", "simulated": False, "licence": "", "citation": "",
+             "metric": "accuracy", "subset": None, "card": "", "encodings": {}}  # fmt: skip
+    return StudyTask(**plain | changes)
 
 
 def test_equal_titles_are_told_apart():
-    plain = {"title": "T", "simulated": False, "subset": None, "metric": "accuracy"}
-    spec = {
-        "tasks": {"a": plain | {"simulated": True}, "b": plain | {"metric": "mcc"}, "c": plain | {"subset": "some"}}
-    }
-    assert task_labels(spec) == {"a": "T [a] (simulated)", "b": "T [b] (Matthews correlation)", "c": "T [c] (subset)"}
-    assert metric_words(spec) == "accuracy, or the metric that is named after a task"
+    tasks = {"a": study_task(simulated=True), "b": study_task(metric="mcc"), "c": study_task(subset="some")}
+    assert task_labels(tasks) == {"a": "T [a] (simulated)", "b": "T [b] (Matthews correlation)", "c": "T [c] (subset)"}
+    assert metric_words(study_of({}, tasks=tasks)) == "accuracy, or the metric that is named after a task"
 
 
 def test_two_checkpoints_are_told_apart():
-    spec = SPEC | {"checkpoints": {"c": {"title": "C"}, "d": {"title": "D"}}}
+    spec = study_of(FROZEN, "c", "d")
     series = make_series(spec)
     assert [one.label for one in series.values()] == ["C: pf", "C: rf", "D: pf", "D: rf"]
     assert len({(one.colour, one.shape) for one in series.values()}) == 4
-    assert answer.title_of(spec, "body", "d", "pf", "rf") == "D: Frozen: the pretrained body against a random one"
+    title = findings.comparison_title(spec, "body", "d", "pf", "rf")
+    assert title == "D: Frozen: the pretrained body against a random one"
 
 
 @pytest.mark.parametrize(
@@ -338,11 +363,10 @@ def test_rates(rate, text):
 
 
 def test_each_analysis_says_what_it_measures_and_what_it_cannot_tell(study, page):
-    for kind, words in WORDS.items():
+    for kind in {entry.kind for entry in study.spec.analyses}:
+        text = text_of(kind)
         assert f"analysis-{kind}" in page.all("id")
-        assert all(
-            re.sub(r"\s+", " ", sentence) in page.text for sentence in (words.title, words.measures, words.cannot)
-        )
+        assert all(re.sub(r"\s+", " ", sentence) in page.text for sentence in (text.title, text.measures, text.limits))
         assert f"analyses/{kind}.csv" in page.all("href")
     assert "All analyses together took 32 s." in page.text.replace(numbers.SPACE, " ")
 

@@ -187,11 +187,11 @@ def test_names_are_letters_digits_and_dashes(name):
 @example("/etc/passwd")
 def test_the_names_of_studies_too(name):
     """By name, and by path, where the name of the file counts."""
-    with pytest.raises(UserError, match=r"unknown study|becomes a folder name"):
+    with pytest.raises(UserError, match=r"unknown study|also names a folder"):
         load_study(name)
     stem = re.sub(r"[/\0]", "_", name)
     if not re.fullmatch(PATTERN, stem) and Path(f"{stem}.yaml").stem == stem:
-        with pytest.raises(UserError, match="becomes a folder name"):
+        with pytest.raises(UserError, match="also names a folder"):
             load_study(f"results/{stem}.yaml")
 
 
@@ -205,7 +205,7 @@ def test_a_class_of_scores_is_a_folder_of_the_corpus(folder):
 @pytest.mark.parametrize("name", ["My Study", f"$(touch {CANARY})", "demo\n", "a" * 61])
 def test_a_file_in_the_folder_of_studies_may_have_a_name_that_cannot_be_used(fresh, name):
     fresh.study.rename(fresh.root / "config" / "studies" / f"{name}.yaml")
-    with contextlib.chdir(fresh.root), pytest.raises(UserError, match="becomes a folder name"):
+    with contextlib.chdir(fresh.root), pytest.raises(UserError, match="also names a folder"):
         load_study(name)
 
 

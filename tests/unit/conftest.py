@@ -1,13 +1,14 @@
-"""Fixtures for tests of models and training: a tiny working directory, and a warm process to start runs from."""
+"""Fixtures for tests of models and training: a tiny working directory, and a fork server to start runs from."""
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_runs import ROOT, Tiny, environment, make_tiny, start
+from tiny_runs import ROOT, Tiny, environment, make_tiny, serve_forks, start
 
 
 @pytest.fixture(scope="session")
@@ -26,12 +27,13 @@ def tiny(_tiny, monkeypatch) -> Tiny:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """The environment of commands that are forked from a warm process."""
-    socket = tmp_path_factory.mktemp("warm") / "socket"
-    server = start("serve-warm", socket, stdout=None, stderr=None)
-    wait_until(socket.exists)
-    yield environment(CROSSOVER_WARM=str(socket))
+def forked(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The environment of commands that a fork server runs in forks."""
+    socket = tmp_path_factory.mktemp("forks") / "socket"
+    server = serve_forks(socket)
+    variables = environment(CROSSOVER_FORKSERVER=str(socket))
+    start("finetune-run", "--help", env=variables, stdout=subprocess.DEVNULL).wait(300)  # when it has its libraries
+    yield variables
     server.send_signal(signal.SIGTERM)
     server.wait(30)
 

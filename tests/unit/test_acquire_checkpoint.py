@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from crossover.training.reading import check_checkpoint
 from tiny_runs import VOCABULARY, environment, renamed, start, write_checkpoint
 
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.load import parse
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, write_json
-from crossover.training.reading import check_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ID = "someone/bert"

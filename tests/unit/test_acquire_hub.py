@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from crossover.acquire.spec import dataset_spec
 from tiny_runs import environment
 
 from crossover.acquire.dataset import acquire_dataset

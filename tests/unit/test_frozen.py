@@ -1,15 +1,20 @@
 """The plan and the code that an invocation's jobs use."""
 
-import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from crossover.files import read_json
 from crossover.planning.plan import make_plan
-from crossover.planning.snapshot import PLAN_FOLDER, freeze, plan_of, superseded_plans, thaw, use_frozen
+from crossover.planning.snapshot import (
+    PLAN_FOLDER,
+    activate_snapshot,
+    plan_of,
+    read_snapshot,
+    superseded_plans,
+    write_snapshot,
+)
 from workflow_copy import fresh_copy
 
 
@@ -21,20 +26,20 @@ def planned(tmp_path, monkeypatch):
     return copy, make_plan("tiny.yaml")
 
 
-def test_what_is_thawed_is_what_was_frozen(planned):
+def test_a_snapshot_reads_as_the_plan_that_was_written(planned):
     _, plan = planned
-    found = thaw(freeze(plan))
-    assert (found.study, found.settings, found.cells, found.runs) == (plan.study, plan.settings, plan.cells, plan.runs)
+    found = read_snapshot(write_snapshot(plan))
+    assert (found.study, found.settings) == (plan.study, plan.settings)
     assert dict(found.specs) == dict(plan.specs)
     assert "no-such-spec" not in found.specs
 
 
 def test_the_same_plan_is_written_once_and_an_edit_gives_another(planned):
     copy, plan = planned
-    first = freeze(plan)
-    assert freeze(plan) == first
+    first = write_snapshot(plan)
+    assert write_snapshot(plan) == first
     copy.edit("tiny.yaml", "max_steps: 4", "max_steps: 6")
-    second = freeze(make_plan("tiny.yaml"))
+    second = write_snapshot(make_plan("tiny.yaml"))
     assert second != first
     assert [folder.name for folder in superseded_plans()] == [first.name]
     assert plan_of("tiny.yaml").settings.training.max_steps == 6
@@ -44,18 +49,18 @@ def test_the_same_plan_is_written_once_and_an_edit_gives_another(planned):
 
 def test_a_plan_that_was_left_half_written_is_written_anew(planned):
     _, plan = planned
-    folder = freeze(plan)
+    folder = write_snapshot(plan)
     (folder / "plan.json").unlink()
-    assert freeze(plan) == folder
-    assert thaw(folder).study == "tiny"
+    assert write_snapshot(plan) == folder
+    assert read_snapshot(folder).name == "tiny"
 
 
-def test_processes_use_the_frozen_code(planned, monkeypatch):
+def test_processes_use_the_code_of_the_snapshot(planned, monkeypatch):
     _, plan = planned
-    folder = freeze(plan)
+    folder = write_snapshot(plan)
     monkeypatch.setenv(PLAN_FOLDER, "")
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    use_frozen(folder)
+    activate_snapshot(folder)
     where = subprocess.run(
         [sys.executable, "-c", "import crossover, os; print(crossover.__file__, os.environ['CROSSOVER_PLAN'])"],
         capture_output=True, text=True, check=True,
@@ -65,6 +70,6 @@ def test_processes_use_the_frozen_code(planned, monkeypatch):
 
 def test_every_spec_is_there_as_the_file_that_write_spec_copies(planned):
     _, plan = planned
-    folder = freeze(plan)
-    for name, spec in plan.specs.items():
-        assert read_json(folder / "specs" / f"{name}.json") == json.loads(json.dumps(spec))
+    folder = write_snapshot(plan)
+    for spec in (plan.study, *plan.specs.values()):
+        assert (folder / "specs" / f"{spec.name}.json").read_text() == spec.text

@@ -15,10 +15,12 @@ from tiny_runs import ROOT, environment
 
 from crossover.errors import UserError
 from crossover.files import tree_digest
-from crossover.planning import plan
+from crossover.planning import code
 from crossover.planning.plan import make_plan
 from crossover.specs import identity
-from crossover.specs.identity import code_digests, hash8, is_named_rightly, named, remembered_tree_digest
+from crossover.specs.base import Spec
+from crossover.specs.identity import code_digests, computes_results, hash8, remembered_tree_digest
+from crossover.specs.runs import SelectedRate
 
 PACKAGE = ROOT / "workflow" / "crossover"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name not in {"__init__.py", "__main__.py"}]
@@ -55,12 +57,32 @@ def test_the_hash_is_that_of_the_canonical_json():
     assert hash8({}) == "44136fa3"
 
 
-def test_what_a_spec_is_about_enters_no_name():
-    spec = named("a", {"x": 1}, about={"licence": "CC0"})
-    assert spec["name"] == named("a", {"x": 1})["name"]
-    assert is_named_rightly(spec)
-    assert is_named_rightly(spec | {"about": {"licence": "MIT"}})
-    assert not is_named_rightly(spec | {"x": 2})
+class Wine(Spec):
+    ABOUT = frozenset({"licence"})
+
+    year: int
+    licence: str
+
+
+def test_facts_without_effect_enter_no_name(tmp_path):
+    spec = Wine.named("a", year=1, licence="CC0", code={})
+    assert spec.name == Wine.named("a", year=1, licence="MIT", code={}).name
+    path = tmp_path / "spec.json"
+    path.write_text(spec.text)
+    assert Wine.load(path) == spec
+    path.write_text(spec.model_copy(update={"licence": "MIT"}).text)
+    assert Wine.load(path).licence == "MIT"
+    path.write_text(spec.model_copy(update={"year": 2}).text)
+    with pytest.raises(UserError, match="its content no longer matches the hash in its name; delete it"):
+        Wine.load(path)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"name": "a", "code": {}, "year": "x", "licence": "y"}'])
+def test_a_spec_of_another_shape_is_refused(content, tmp_path):
+    path = tmp_path / "spec.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"spec\.json cannot be read as Wine .*delete it and run snakemake again\."):
+        Wine.load(path)
 
 
 # --- code -------------------------------------------------------------------------------------------------------
@@ -206,7 +228,7 @@ def test_what_a_stage_loads_is_what_its_digests_cover():
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert set(stages) < loaded
-    for module in loaded - set(code_digests(*stages)) - identity.WITHOUT_RESULTS:
+    for module in filter(computes_results, loaded - set(code_digests(*stages))):
         source = PACKAGE.parent.joinpath(*module.split("."), "__init__.py")
         assert [type(node) for node in ast.parse(source.read_text()).body] == [ast.Expr], f"{module} computes something"
 
@@ -235,14 +257,14 @@ def edit(path: Path, *where: str, value: object) -> None:
 def names(kind: str | None = None, study: str = "demo") -> set[str]:
     """The names of all specs of a kind but the study's own."""
     specs = make_plan(study).specs.values()
-    return {spec["name"] for spec in specs if spec["kind"] != "study" and kind in {None, spec["kind"]}}
+    return {spec.name for spec in specs if kind in {None, spec.kind}}
 
 
 WORDS = {"title", "description", "licence", "citation", "question", "domain", "hardware"}
 
 
 def test_words_and_hardware_enter_no_name(config):
-    before, study = names(), make_plan("demo").specs["study-demo"]
+    before, study = names(), make_plan("demo").study
     for path in config.rglob("*.yaml"):
         content = yaml.safe_load(path.read_text())
         for part in content.values() if path.stem == "conditions" else [content]:
@@ -250,7 +272,7 @@ def test_words_and_hardware_enter_no_name(config):
             part |= {"hardware": {"threads": 7, "minutes": 3}} if "hardware" in part else {}
         path.write_text(yaml.safe_dump(content))
     assert names() == before
-    assert make_plan("demo").specs["study-demo"] != study
+    assert make_plan("demo").study != study
 
 
 @pytest.mark.parametrize(
@@ -290,14 +312,14 @@ def test_a_setting_changes_the_names_of_what_it_changes_and_of_nothing_else(path
 def test_a_mirror_with_a_part_of_the_data_renames_the_task_and_the_study_says_so(config, tmp_path, monkeypatch):
     download = {"kind": "download", "name": "digits", "files": [{"url": "https://data.org/digits.csv.gz"}]}
     edit(config / "tasks/digits.yaml", "dataset", value=download)
-    before, task = names(), make_plan("demo").specs["study-demo"]["tasks"]["digits"]
-    assert task["subset"] is None
+    before, task = names(), make_plan("demo").study.tasks["digits"]
+    assert task.subset is None
     entry = {"file": "d", "upstream": "https://data.org/digits.csv.gz", "bytes": 1, "sha256": "0" * 64}
     manifest = {"files": [entry | {"status": "subset", "rows": "9 of 99"}]}
     (tmp_path / "MANIFEST.json").write_text(json.dumps(manifest))
     monkeypatch.setenv("CROSSOVER_MIRROR", str(tmp_path))
     assert {name.split("-")[0].split(".")[0] for name in names() - before} == {"digits"}
-    assert make_plan("demo").specs["study-demo"]["tasks"]["digits"]["subset"] == "digits.csv.gz: 9 of 99"
+    assert make_plan("demo").study.tasks["digits"].subset == "digits.csv.gz: 9 of 99"
 
 
 KINDS = ["dataset", "task", "tokens", "checkpoint", "run"]
@@ -322,10 +344,10 @@ def test_one_more_seed_adds_runs_and_renames_none(config):
     before = make_plan("demo")
     edit(config / "studies/demo.yaml", "seeds", value=[0, 1, 2, 3])
     after = make_plan("demo")
-    assert names() == {name for name in before.specs if name != "study-demo"}
-    added = set(after.runs) - set(before.runs)
-    assert added == {(cell["run"], 3) for cell in before.cells}
-    assert set(before.runs) < set(after.runs)
+    assert names() == set(before.specs)
+    added = set(after.study.runs) - set(before.study.runs)
+    assert added == {(cell.run, 3) for cell in before.study.cells}
+    assert set(before.study.runs) < set(after.study.runs)
 
 
 def test_one_more_rate_keeps_the_runs_that_tried_the_others(config):
@@ -333,9 +355,9 @@ def test_one_more_rate_keeps_the_runs_that_tried_the_others(config):
     before = make_plan("demo")
     edit(config / "studies/demo.yaml", "learning_rates", value=[1e-3, 3e-3, 1e-2, 3e-2])
     after = make_plan("demo")
-    for old, new in zip(before.cells, after.cells, strict=True):
-        assert [entry for entry in new["sweep"] if entry["learning_rate"] != 3e-2] == old["sweep"]
-        assert new["run"] != old["run"], "the final run is trained with a rate selected from four"
+    for old, new in zip(before.study.cells, after.study.cells, strict=True):
+        assert tuple(entry for entry in new.sweep if entry.learning_rate != 3e-2) == old.sweep
+        assert new.run != old.run, "the final run is trained with a rate selected from four"
 
 
 def test_a_run_that_two_studies_share_has_one_name(config):
@@ -345,20 +367,20 @@ def test_a_run_that_two_studies_share_has_one_name(config):
     content["training_by_task"] = {name: content["training_by_task"][name] for name in content["tasks"]}
     (config / "studies/other.yaml").write_text(yaml.safe_dump(content))
     assert names(study="other") < names()
-    shared = {(cell["task"], cell["condition"]): cell["run"] for cell in make_plan("other").cells}
-    demo = {(cell["task"], cell["condition"]): cell["run"] for cell in make_plan("demo").cells}
+    shared = {(cell.task, cell.condition): cell.run for cell in make_plan("other").study.cells}
+    demo = {(cell.task, cell.condition): cell.run for cell in make_plan("demo").study.cells}
     assert len(shared) == 4
     assert shared.items() < demo.items()
 
 
 def test_a_rate_that_is_tried_and_one_that_is_given_are_two_runs(config):
     """The run with a given rate scores the test split, and one that tries a rate must not."""
-    tried = {spec["name"]: spec for spec in make_plan("demo").specs.values() if spec["kind"] == "run"}
+    tried = {spec.name: spec for spec in make_plan("demo").specs.values() if spec.kind == "run"}
     edit(config / "studies/demo.yaml", "learning_rates", value=[1e-3])
     given_runs = {name: make_plan("demo").specs[name] for name in names("run")}
     assert not set(tried) & set(given_runs)
-    assert all(spec["score_test"] for spec in given_runs.values())
-    assert all(spec["score_test"] == isinstance(spec["learning_rate"], dict) for spec in tried.values())
+    assert all(spec.score_test for spec in given_runs.values())
+    assert all(spec.score_test == isinstance(spec.learning_rate, SelectedRate) for spec in tried.values())
 
 
 @pytest.mark.parametrize(
@@ -371,21 +393,23 @@ def test_a_rate_that_is_tried_and_one_that_is_given_are_two_runs(config):
         ("crossover.files", set()),
     ],
 )
-def test_code_changes_the_names_of_what_it_computes(module, changed, config, monkeypatch):
+def test_code_changes_the_names_of_what_it_computes(module, changed, config, monkeypatch, request):
+    request.addfinalizer(code.code_of.cache_clear)
     before = {kind: names(kind) for kind in KINDS}
 
     def edited(*modules: str) -> dict[str, str]:
         return {name: "edited" if name == module else digest for name, digest in code_digests(*modules).items()}
 
-    monkeypatch.setattr(plan, "_code", edited)
+    monkeypatch.setattr(code, "code_digests", edited)
+    code.code_of.cache_clear()
     for kind in KINDS:
         assert names(kind).isdisjoint(before[kind]) if kind in changed else names(kind) == before[kind]
 
 
 def test_names_can_be_taken_apart(config):
-    for cell in make_plan("demo").cells:
-        stem, digest = cell["run"].rsplit("-", 1)
-        assert stem.split(".") == [cell["task"], cell["checkpoint"], cell["condition"]]
+    for cell in make_plan("demo").study.cells:
+        stem, digest = cell.run.rsplit("-", 1)
+        assert tuple(stem.split(".")) == cell.key
         assert len(digest) == 8
         assert int(digest, 16) >= 0
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from crossover.metrics import METRICS, item_scores, score
+from crossover.metrics import METRICS, Metric, RawTargets, item_scores, score
 
 
 def pearson_of_ranks(targets, predictions):
@@ -64,3 +64,43 @@ def test_bits_are_scored_by_their_share():
     predictions = np.array([[[0, 1], [1, 0]], [[1, 1], [0, 0]]])
     assert item_scores("accuracy", targets, predictions).tolist() == [0.75, 1.0]
     assert score("accuracy", targets, predictions) == 0.875
+
+
+# --- floors -------------------------------------------------------------------------------------------------
+
+
+def test_a_metric_without_a_floor_cannot_be_declared():
+    with pytest.raises(TypeError, match="floor"):
+        Metric("recall", "recall", 0.0, METRICS["accuracy"].score)
+
+
+TRAIN, TEST = np.array(["b", "a", "b", "a"]), np.array(["a", "a", "b", "c"])
+
+
+def test_the_floor_of_accuracy_is_the_most_frequent_class_and_of_two_the_first_by_name():
+    share, rule = METRICS["accuracy"].floor(RawTargets(TRAIN, TEST))
+    assert (share, rule) == (0.5, "share of the test items of 'a', the most frequent training class")
+
+
+def test_the_floor_of_votes_is_over_groups():
+    share, rule = METRICS["accuracy"].floor(RawTargets(TRAIN, TEST, voted=np.array(["a", "b", "c"])))
+    assert share == pytest.approx(1 / 3)
+    assert rule == "share of the groups of test items of 'a', the most frequent training class"
+
+
+def test_the_floor_of_bits_is_the_more_frequent_bit():
+    train, test = np.array([[1, 1], [0, 1]]), np.array([[1, 0], [1, 1]])
+    share, rule = METRICS["accuracy"].floor(RawTargets(train, test))
+    assert (share, rule) == (0.75, "share of the test bits that are 1, the more frequent bit in training")
+
+
+def test_the_floor_of_f1_names_every_item_positive():
+    share, rule = METRICS["f1"].floor(RawTargets(TRAIN, TEST, positive="a"))
+    assert share == pytest.approx(f1_score(TEST == "a", [True] * 4))
+    assert rule == "F1 when every test item is called 'a'"
+
+
+@pytest.mark.parametrize("metric", ["mcc", "spearman"])
+def test_the_floor_of_a_correlation_is_zero(metric):
+    floor = METRICS[metric].floor(RawTargets(np.array([1.0, 2.0]), np.array([1.0, 2.0])))
+    assert floor == (0.0, "a correlation is 0 when all answers are the same")

@@ -30,7 +30,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutput
 
-from crossover.commands.view import describe_checkpoint
+from crossover.commands.view import view_checkpoint
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, tree_digest
@@ -506,7 +506,7 @@ def test_checkpoints_trained_on_books_load_and_run(model, name, tiny, mirrored, 
 
 
 def test_the_view_of_a_checkpoint_counts_its_parameters(mirrored):
-    text = describe_checkpoint(str(mirrored("models/stories260K")))
+    text = view_checkpoint(str(mirrored("models/stories260K"))).text()
     assert "llama, 5 blocks, 64 wide, 512 positions" in text
     assert text.splitlines()[-3].split() == ["all", "704", "61,440", "165,120", "32,768", "260,032"]
 
@@ -521,6 +521,6 @@ def test_a_checkpoint_of_the_config_is_found_where_it_is_made_or_fetched(name, p
     with pytest.raises(
         UserError, match=rf"^checkpoint {name} is not there yet \({place}-\S+ is missing\); run snake"
     ) as caught:
-        describe_checkpoint(name)
+        view_checkpoint(name)
     shutil.copytree(tiny.checkpoints["bert"]["folder"], re.search(r"\((\S+)", str(caught.value))[1])
-    assert "bert, 2 blocks, 16 wide" in describe_checkpoint(name)
+    assert "bert, 2 blocks, 16 wide" in view_checkpoint(name).text()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from test_tasks_midi import write_midi
 
-from crossover.commands.check_task import check_task
+from crossover.commands import check_task as command
 from crossover.commands.new_task import guess, new_task
 from crossover.config.load import load_task
 from crossover.errors import UserError
@@ -33,6 +33,11 @@ def folder(tmp_path, monkeypatch):
 def dna(number: int) -> list[str]:
     rng = np.random.default_rng(0)
     return ["".join(rng.choice(LETTERS, 20)) for _ in range(number)]
+
+
+def check_task(name: str) -> str:
+    """What check-task says of a task."""
+    return command.check_task(name).text()
 
 
 def written(source: str) -> dict:
@@ -60,7 +65,7 @@ def test_what_is_missing_or_repeated_is_told_by_the_check():
     rows = pd.DataFrame({"id": [*range(59), 3], "dna": [*dna(59), None], "class": ["x", "y"] * 30})
     rows.to_csv("genes.csv", index=False)
     path = new_task("genes.csv")
-    assert "item: not id, since some of its values come twice" in path.read_text()
+    assert "item: not id, because its values are not unique" in path.read_text()
     with pytest.raises(UserError, match=r"genes\.csv:61: the item has an empty sequence"):
         check_task("genes")
 
@@ -213,7 +218,7 @@ def test_columns_are_told_apart_by_what_separates_them(separator, index):
     rows.to_csv("genes.csv", sep=separator, index=index)  # an index is a column without a name
     task = written("genes.csv")
     assert (task["reader"]["columns"]["sequence"], task["reader"]["header"]) == ("dna", True)
-    assert ("or with lists: ''." in Path("config/tasks/genes.yaml").read_text()) == index
+    assert ("or lists as values: ''." in Path("config/tasks/genes.yaml").read_text()) == index
     assert "  NA " in check_task("genes")
 
 
@@ -258,7 +263,7 @@ def test_short_lines_of_fasta_are_no_labels():
 def test_many_classes_in_headers_are_found():
     Path("own.fa").write_text("".join(f">p{number} fold{number % 150}\nMKVLAAGW\n" for number in range(600)))
     new_task("own.fa")
-    assert "Taken: the second word" in Path("config/tasks/own.yaml").read_text()
+    assert "Label: the second word" in Path("config/tasks/own.yaml").read_text()
 
 
 @pytest.mark.parametrize("header", ["Source\tTarget", "index\texpression\tvalue", ""])
@@ -323,24 +328,24 @@ def test_control_characters_of_the_data_do_not_spoil_the_file():
     ("name", "content", "words"),
     [
         ("absent.csv", None, "absent.csv is not there; give the path of a file or folder, or hub:OWNER/NAME"),
-        ("song.mp3", b"ID3\0", "song.mp3 is no text; give FASTA, csv, tsv"),
+        ("song.mp3", b"ID3\0", "song.mp3 is not text; use FASTA, csv, tsv"),
         (
             "wide.csv",
             "a,b\n1,2\n".encode("utf-16"),
-            "wide.csv is no text; give FASTA, csv, tsv, JSON, JSONL or Parquet, write UTF-16 as UTF-8",
+            "wide.csv is not text; use FASTA, csv, tsv, JSON, JSONL or Parquet, convert UTF-16 to UTF-8",
         ),
         ("page.fa", b"\n<!DOCTYPE html>\n", "page.fa is a web page, not data; download the file itself"),
-        ("empty.fa", b"", "empty.fa is empty; name a file with sequences in it"),
+        ("empty.fa", b"", "empty.fa is empty; give a file with sequences"),
         ("cut.fa.gz", b"\x1f\x8b\x08\x00", "cut.fa.gz is not a whole gzip file"),
         ("latin.fa", b">p M\xfcller\nMKV\n", "latin.fa, line 1: byte 4 is 0xfc, which is not utf-8"),
         ("broken.jsonl", b'{"a": 1\n', "broken.jsonl, line 1 is not JSON"),
         ("fake.parquet", b"<html>", "fake.parquet is not a whole Parquet file"),
         ("empty.csv", b"", "empty.csv is empty"),
-        ("spaces.txt", b"id dna\n1 ACGT\n", "line 1, 'id dna', has no commas or tabs, nor does it begin with >"),
+        ("spaces.txt", b"id dna\n1 ACGT\n", "line 1, 'id dna', has no commas or tabs and does not begin with >"),
         ("head.csv", b"dna,class\n", "head.csv has no rows"),
         ("wide.csv", b"dna,class\nACGT,a,b\n", "wide.csv, line 2: 3 values, but the header has 2 columns"),
         ("one.json", b"[1]", "one.json, record 1: expected an object"),
-        ("numbers.csv", b"a,b\n1,2\n", "no column holds text of several letters"),
+        ("numbers.csv", b"a,b\n1,2\n", "no column has text of several letters"),
         ("§.csv", b"a,b\n1,2\n", "give --name with lower-case letters"),
     ],
 )
@@ -355,11 +360,14 @@ def test_a_file_that_cannot_be_understood_is_one_sentence(name, content, words):
 def test_folders_that_are_no_task_are_named(tmp_path):
     Path("data/one").mkdir(parents=True)
     Path("data/one/a.csv").write_text("x")
-    with pytest.raises(UserError, match=r"data holds \.csv, but neither MIDI files nor images; name one file instead"):
+    with pytest.raises(
+        UserError,
+        match=r"data contains \.csv, but neither MIDI files nor images; give the path of a single file instead",
+    ):
         new_task("data")
     write_midi(Path("data/one/a.mid"), [(step, 60) for step in range(20)])
     with pytest.raises(
-        UserError, match=r"data needs a sub-folder for each class with its files in it, or a csv .* but has 1 such"
+        UserError, match=r"data needs one sub-folder per class with its files, or a csv .* but has 1 such"
     ):
         new_task("data")
 

@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections import Counter
+from types import MappingProxyType
 from typing import get_args
 
 import numpy as np
@@ -19,14 +20,16 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 from crossover.acquire.receipt import write_receipt
 from crossover.config.checkpoints import PretrainedHere
 from crossover.errors import UserError
-from crossover.files import read_json, write_json
+from crossover.files import read_json
 from crossover.models.architecture import ARCHITECTURES, WINDOW
 from crossover.models.build import build_model
 from crossover.pretraining import pretrain
 from crossover.pretraining.corpus import read_documents
-from crossover.pretraining.objectives import NOTHING, masked, questions
+from crossover.pretraining.ngrams import ngram_losses
+from crossover.pretraining.objectives import IGNORE_INDEX, evaluation_batches, masked
 from crossover.pretraining.pretrain import pretrain_checkpoint
-from crossover.pretraining.tokens import MASK, SPECIAL, ngram_losses, split_documents, train_tokenizer
+from crossover.pretraining.tokenizer import MASK, SPECIAL, split_documents, train_tokenizer
+from crossover.specs.checkpoints import PretrainedSpec
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted
 
@@ -37,6 +40,7 @@ EACH = pytest.mark.parametrize("model", OBJECTIVES)
 PRETRAINING = {
     "name": "tiny-00000000",
     "code": {},
+    "corpus": "topics",
     "vocabulary": 270,
     "blocks": 2,
     "width": 16,
@@ -69,13 +73,10 @@ def corpus(tmp_path_factory):
     return folder / "dataset.json"
 
 
-def spec_of(model, **training):
+def spec_of(model, changes=MappingProxyType({}), **training):
     positions = WINDOW if model == "longformer" else PRETRAINING["positions"]
-    return PRETRAINING | {
-        "architecture": model,
-        "positions": positions,
-        "training": PRETRAINING["training"] | training,
-    }
+    fields = PRETRAINING | {"architecture": model, "positions": positions} | changes
+    return PretrainedSpec(**fields | {"training": PRETRAINING["training"] | training})
 
 
 @pytest.fixture(scope="session")
@@ -151,11 +152,11 @@ def test_the_held_out_loss_is_that_of_the_hidden_tokens(model, corpus, pretraine
 
     losses, places = [], []
     with torch.inference_mode():
-        for read, labels in questions(np.array(held_out), 12, masked(hidden, 3, size), 4):
+        for read, labels in evaluation_batches(np.array(held_out), 12, masked(hidden, 3, size), 4):
             for window, wanted in zip(read, labels, strict=True):
                 scores = functional.log_softmax(scores_of(torch.tensor(window)[None])[0].double(), -1)
-                losses += [-scores[place, wanted[place]].item() for place in np.flatnonzero(wanted != NOTHING)]
-                places += (wanted != NOTHING).tolist()
+                losses += [-scores[place, wanted[place]].item() for place in np.flatnonzero(wanted != IGNORE_INDEX)]
+                places += (wanted != IGNORE_INDEX).tolist()
     assert report["loss"]["model"] == pytest.approx(np.mean(losses), abs=1e-5)
     assert report["corpus"]["predicted_tokens"] == len(losses) == sum(places)
     trigram = ngram_losses(np.array(training), np.array(held_out), size, 3)[places].mean()
@@ -170,7 +171,7 @@ def test_what_was_pretrained_is_a_checkpoint_of_a_run(model, pretrained, tiny, t
     spec = tiny.spec(checkpoint={"name": "made", "folder": str(folder)}, training={"max_steps": 2})
     finetune_run(spec, 0, tmp_path, CPU, NEVER, "test")
     assert read_json(tmp_path / "metrics.json")["steps"] == 2
-    body = build_model(spec, read_json(tiny.tokens["listops"] / "encoding.json"), 0).body
+    body = build_model(spec, tiny.encoding("listops"), 0).body
     stored = ARCHITECTURES[model].body_of(AutoModel.from_pretrained(folder)).state_dict()
     assert all(torch.equal(tensor, stored[name]) for name, tensor in body.state_dict().items())
     assert body.config.model_type == model
@@ -192,16 +193,16 @@ def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(
     assert read_json(tmp_path / "provenance.json")["resumed"] == 2
 
 
-def test_pretraining_runs_as_a_command(corpus, tmp_path, warm):
-    write_json(tmp_path / "spec.json", renamed(spec_of("gpt2", steps=3)))
+def test_pretraining_runs_as_a_command(corpus, tmp_path, forked):
+    (tmp_path / "spec.json").write_text(renamed(spec_of("gpt2", steps=3)).text)
     arguments = ("--spec", tmp_path / "spec.json", "--corpus", corpus, "--output", tmp_path / "out", "--gpus", "0")
-    process = start("pretrain-checkpoint", *arguments, env=warm)
+    process = start("pretrain-checkpoint", *arguments, env=forked)
     assert process.wait(60) == 0, process.stderr.read()
     assert json.loads((tmp_path / "out/checkpoint.json").read_text())["steps"] == 3
 
 
 def test_a_corpus_shorter_than_the_context_is_refused(corpus, tmp_path):
-    spec = spec_of("gpt2", context=5000) | {"positions": 5000}
+    spec = spec_of("gpt2", {"positions": 5000}, context=5000)
     with pytest.raises(UserError, match=r"^\S+dataset\.json: the corpus is shorter than one context of 5000 tokens; "):
         pretrain_checkpoint(spec, corpus, tmp_path, CPU, NEVER, "test")
 
@@ -274,7 +275,7 @@ def test_counts_of_sequences_are_smoothed_as_witten_and_bell_do(training, held_o
 def test_as_many_tokens_are_asked_for_in_every_window(rows, context, seed, training):
     windows = np.random.default_rng(seed).integers(3, 50, (rows, context + 1))
     read, labels = masked(2, 3, 50)(windows, np.random.default_rng(seed), training)
-    chosen = labels != NOTHING
+    chosen = labels != IGNORE_INDEX
     assert set(chosen.sum(1)) == {max(1, round(0.15 * context))}
     assert (labels[chosen] == windows[:, 1:][chosen]).all()
     assert (read[~chosen] == windows[:, 1:][~chosen]).all(), "what is not asked for stays"
@@ -285,8 +286,8 @@ def test_as_many_tokens_are_asked_for_in_every_window(rows, context, seed, train
 def test_hidden_tokens_are_replaced_in_the_shares_of_bert():
     windows = np.full((4000, 101), 7)
     read, labels = masked(2, 3, 1000)(windows, np.random.default_rng(0), True)
-    asked = read[labels != NOTHING]
+    asked = read[labels != IGNORE_INDEX]
     shares = [(asked == 2).mean(), (asked == 7).mean(), ((asked != 2) & (asked != 7)).mean()]
     assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.005)  # 60,000 draws: deviations of 0.0016 and 0.0012
-    places = np.flatnonzero((labels != NOTHING).any(0))
+    places = np.flatnonzero((labels != IGNORE_INDEX).any(0))
     assert len(places) == 100, "every place is asked for"

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from crossover import __version__
 from crossover.config.reference import generated_files
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,21 @@ def test_every_requirement_is_pinned_in_the_lock():
     wanted = {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
     assert wanted <= pinned
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][^+]*", line) for line in LOCK), "exact releases, without local labels"
+
+
+def test_the_package_depends_on_what_the_lock_pins():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    ranges = {canonicalize_name(Requirement(text).name): Requirement(text) for text in project["dependencies"]}
+    lines, _, _ = (ROOT / "envs/requirements.in").read_text(encoding="utf-8").partition("# [develop]")
+    wanted = {canonicalize_name(Requirement(line).name) for line in lines.splitlines() if line and line[0] != "#"}
+    assert set(ranges) == wanted
+    pinned = dict(line.split("==") for line in LOCK)
+    assert [name for name, range_ in ranges.items() if pinned[name] not in range_.specifier] == []
+
+
+def test_the_citation_names_the_version_of_the_package():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
 
 
 @pytest.mark.parametrize("kind", ["data", "train", "report"])

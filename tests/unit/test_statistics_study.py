@@ -7,21 +7,32 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from crossover.config.bodies import StatisticsBody, TruncatedBody
+from crossover.config.conditions import Condition
+from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
-from crossover.files import write_json, write_parquet, write_sealed_json
+from crossover.files import write_json, write_parquet
 from crossover.runs.files import write_provenance
+from crossover.specs.descriptions import Metrics, ParameterCounts, Provenance, ValidationResult
+from crossover.specs.runs import RateSelection
+from crossover.specs.studies import Candidate, Cell, StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
-from crossover.statistics.contrasts import holm, pairs
+from crossover.statistics.contrasts import comparable_pairs, holm_adjusted
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
 
+
+def condition(body="pretrained", input="new", trained="all") -> Condition:
+    return Condition(title="", body=body, input=input, trained=trained)
+
+
 CONDITIONS = {
-    "pf": {"title": "pf", "body": "pretrained", "input": "new", "trained": "frozen"},
-    "rf": {"title": "rf", "body": "random", "input": "new", "trained": "frozen"},
-    "pa": {"title": "pa", "body": "pretrained", "input": "new", "trained": "all"},
-    "ra": {"title": "ra", "body": "random", "input": "new", "trained": "all"},
+    "pf": condition(trained="frozen"),
+    "rf": condition("random", trained="frozen"),
+    "pa": condition(),
+    "ra": condition("random"),
 }
 SHARES = {"pf": 0.8, "rf": 0.5, "pa": 0.8, "ra": 0.8}
-SEEDS = [0, 1, 2]
+SEEDS = (0, 1, 2)
 ITEMS = 60
 
 
@@ -41,33 +52,68 @@ def write_run(
     steps = [0, 10, 20]
     curve = {"step": steps, "split": "validation", "loss": 1.0, "score": [0.3, (0.3 + validation) / 2, validation]}
     write_parquet(folder / "curve.parquet", pd.DataFrame(curve))
-    metrics = {
-        "learning_rate": rate,
-        "validation": {"score": validation, "loss": 1.0},
-        "test": None if scores is None else {"score": 0.5, "loss": 1.0, "items": len(scores)},
-        "floor": 0.3,
-        "steps": 20,
-        "best_step": 20,
-        "stopped_early": False,
-        "parameters": {"trained": 10, "total": 100},
-    }
-    write_json(folder / "metrics.json", metrics)
+    metrics = Metrics(
+        run=run,
+        seed=seed,
+        task="t",
+        checkpoint="c",
+        condition="",
+        learning_rate=rate,
+        metric="accuracy",
+        floor=0.3,
+        steps=20,
+        best_step=20,
+        stopped_early=False,
+        validation=ValidationResult(score=validation, loss=1.0),
+        test=None if scores is None else {"score": 0.5, "metrics": {}, "loss": 1.0, "items": len(scores)},
+        parameters=ParameterCounts(trained=10, total=100),
+    )
+    write_json(folder / "metrics.json", metrics.content())
     write_provenance(folder, provenance(2.0))
 
 
-def provenance(seconds: float, host: str = "h", resumed: int = 0, job: str | None = None) -> dict:
-    return {
-        "seconds": seconds,
-        "cpu_seconds": seconds,
-        "peak_memory_mb": 100,
-        "host": host,
-        "device": "cpu",
-        "threads": 1,
-        "started": "2026-01-01T00:00:00+00:00",
-        "ended": "2026-01-01T00:00:02+00:00",
-        "resumed": resumed,
-        "slurm_job_id": job,
-    }
+def provenance(seconds: float, host: str = "h", resumed: int = 0, job: str | None = None) -> Provenance:
+    return Provenance(
+        host=host,
+        platform="",
+        cpu="",
+        device="cpu",
+        threads=1,
+        python="",
+        versions={},
+        code={},
+        started="2026-01-01T00:00:00+00:00",
+        ended="2026-01-01T00:00:02+00:00",
+        seconds=seconds,
+        cpu_seconds=seconds,
+        peak_memory_mb=100,
+        resumed=resumed,
+        command="",
+        slurm_job_id=job,
+        digests={},
+    )
+
+
+def write_rate(name: str, rate: float) -> str:
+    path = f"results/rates/{name}.json"
+    RateSelection(run=f"{name}-final", learning_rate=rate, candidates=()).write(Path(path))
+    return path
+
+
+def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> StudySpec:
+    task = StudyTask(
+        title="", description="", domain="", simulated=False, licence="", citation="", metric="accuracy",
+        subset=None, card="", encodings={},
+    )  # fmt: skip
+    folder = "results/checkpoints/c-00000001"
+    checkpoint = StudyCheckpoint(
+        title="", description="", licence="", folder=folder, origin=None, pretraining=f"{folder}/checkpoint.json",
+        subset=None,
+    )  # fmt: skip
+    return StudySpec(
+        name="study-s", study="s", title="", question="", description="", confidence=0.95, threshold=0.9,
+        tasks={"t": task}, checkpoints={"c": checkpoint}, conditions=conditions, cells=cells, analyses=(), reproduce="",
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -80,26 +126,20 @@ def study(tmp_path, monkeypatch):
             rng = np.random.Generator(np.random.PCG64([place, seed]))
             write_run(f"{name}-final", seed, (rng.random(ITEMS) < share) * 1.0, validation=share)
         write_run(f"{name}-sweep", 1000, None)
-        write_sealed_json(Path(f"results/rates/{name}.json"), {"learning_rate": 1e-3})
+        sweep = (Candidate(run=f"{name}-sweep", learning_rate=1e-3, seed=1000),)
         cells.append(
-            {"task": "t", "checkpoint": "c", "condition": name, "run": f"{name}-final", "seeds": SEEDS, "rate": f"results/rates/{name}.json",
-             "sweep": [{"run": f"{name}-sweep", "learning_rate": 1e-3, "seed": 1000}]}
-        )  # fmt: skip
-    write_sealed_json(Path("results/checkpoints/c-00000001/provenance.json"), provenance(9.0))
-    return {
-        "study": "s",
-        "confidence": 0.95,
-        "threshold": {"of": 0.9},
-        "tasks": {"t": {"metric": "accuracy"}},
-        "checkpoints": {
-            "c": {
-                "folder": "results/checkpoints/c-00000001",
-                "pretraining": "results/checkpoints/c-00000001/checkpoint.json",
-            }
-        },
-        "conditions": CONDITIONS,
-        "cells": cells,
-    }
+            Cell(
+                task="t",
+                checkpoint="c",
+                condition=name,
+                run=f"{name}-final",
+                seeds=SEEDS,
+                rate=write_rate(name, 1e-3),
+                sweep=sweep,
+            )
+        )
+    provenance(9.0).write(Path("results/checkpoints/c-00000001/provenance.json"))
+    return study_of(CONDITIONS, tuple(cells))
 
 
 def aggregate(spec) -> dict[str, pd.DataFrame]:
@@ -143,7 +183,7 @@ def test_only_the_costs_tell_one_computation_from_another(study):
     other = provenance(7.0, host="elsewhere", resumed=3, job="42")
     for path in Path("results/runs").glob("*/*"):
         write_provenance(path, other)
-    write_sealed_json(Path("results/checkpoints/c-00000001/provenance.json"), other)
+    other.write(Path("results/checkpoints/c-00000001/provenance.json"))
     aggregate(study)
     changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
     assert changed == {"costs.parquet", "costs.csv"}
@@ -167,20 +207,20 @@ def test_contrasts_compare_what_differs_in_one_choice_and_correct_each_kind_alon
 
 def test_pairs_leave_out_what_differs_in_two_choices():
     conditions = {
-        "a": {"body": "pretrained", "input": "new", "trained": ["head", "norms"]},
-        "b": {"body": "random", "input": "pretrained", "trained": ["head", "norms"]},
-        "c": {"body": "random", "input": "new", "trained": "all"},
+        "a": condition("pretrained", "new", ["head", "norms"]),
+        "b": condition("random", "pretrained", ["head", "norms"]),
+        "c": condition("random"),
     }
-    assert pairs(conditions) == []
+    assert comparable_pairs(conditions) == []
 
 
 def test_pretrained_is_compared_with_every_other_body_and_input():
-    shift, statistics = {"kind": "shift", "by": 1}, {"kind": "statistics"}
-    short, short_random = ({"kind": "truncated", "blocks": 2, "of": of} for of in ("pretrained", "random"))
-    bodies = {"p": "pretrained", "r": "random", "s": statistics, "t": short, "tr": short_random}
-    conditions = {name: {"body": body, "input": "pretrained", "trained": "all"} for name, body in bodies.items()}
-    conditions |= {f"p{n}": conditions["p"] | {"input": entry} for n, entry in enumerate(["new", "re-embedded", shift])}
-    assert {(pair.question, pair.a, pair.b) for pair in pairs(conditions)} == {
+    short, short_random = (TruncatedBody(kind="truncated", blocks=2, of=of) for of in ("pretrained", "random"))
+    bodies = {"p": "pretrained", "r": "random", "s": StatisticsBody(kind="statistics"), "t": short, "tr": short_random}
+    conditions = {name: condition(body, "pretrained") for name, body in bodies.items()}
+    inputs = ["new", "re-embedded", ShiftInput(kind="shift", by=1)]
+    conditions |= {f"p{n}": condition("pretrained", entry) for n, entry in enumerate(inputs)}
+    assert {(pair.question, pair.a, pair.b) for pair in comparable_pairs(conditions)} == {
         ("pretrained or random body", "p", "r"),
         ("pretrained or random body", "t", "tr"),
         ("pretrained or statistics body", "p", "s"),
@@ -193,13 +233,11 @@ def test_pretrained_is_compared_with_every_other_body_and_input():
 
 def test_only_comparisons_that_ask_the_same_are_corrected_together():
     table = pd.DataFrame({"question": list("aabba"), "p": [0.01, 0.04, 0.01, np.nan, 0.03]})
-    assert holm(table).tolist() == pytest.approx([0.03, 0.06, 0.01, np.nan, 0.06], nan_ok=True)
+    assert holm_adjusted(table).tolist() == pytest.approx([0.03, 0.06, 0.01, np.nan, 0.06], nan_ok=True)
 
 
 def test_one_seed_gives_intervals_over_items_alone_and_says_so(study):
-    for cell in study["cells"]:
-        cell["seeds"] = [0]
-    tables = aggregate(study)
+    tables = aggregate(study.of_cells(tuple(cell.model_copy(update={"seeds": (0,)}) for cell in study.cells)))
     assert set(tables["cells"]["interval_over"]) == {"items"}
     assert tables["cells"]["sd_seeds"].isna().all()
     assert set(tables["contrasts"]["seeds"]) == {1}
@@ -208,7 +246,7 @@ def test_one_seed_gives_intervals_over_items_alone_and_says_so(study):
 def test_groups_are_what_varies(study):
     for seed in SEEDS:
         write_run("pf-final", seed, np.tile([1.0, 1, 1, 0, 0, 1], 10), groups=6)
-    cell = aggregate({**study, "cells": study["cells"][:1]})["cells"].iloc[0]
+    cell = aggregate(study.of_cells(study.cells[:1]))["cells"].iloc[0]
     assert (cell["items"], cell["groups"]) == (60, 6)
     assert cell["high"] - cell["low"] > 0.5
 
@@ -263,7 +301,7 @@ def test_one_group_is_not_enough(study):
 
 
 def test_a_run_with_another_rate_than_the_selected_one_is_refused(study):
-    write_sealed_json(Path("results/rates/pf.json"), {"learning_rate": 3e-3})
+    write_rate("pf", 3e-3)
     with pytest.raises(
         UserError, match=r"run pf-final was trained with the learning rate 0.001, but 0.003 is selected"
     ):
@@ -327,10 +365,7 @@ def test_speed_is_compared_by_a_log_rank_test():
         {"task": "t", "checkpoint": "c", "condition": lifetimes[0], "seed": [*range(6), *range(6)], "threshold": 0.9,
          "followed": lifetimes[1], "steps": lifetimes[1].where(lifetimes[2] == 1).astype("Int64"), "censored": lifetimes[2] == 0}
     )  # fmt: skip
-    conditions = {
-        name: {"body": body, "input": "new", "trained": "all"} for name, body in (("x", "pretrained"), ("y", "random"))
-    }
-    row = compare_speed({"study": "s", "checkpoints": {"c": {}}, "conditions": conditions}, table).iloc[0]
+    row = compare_speed(study_of({"x": condition(), "y": condition("random")}), table).iloc[0]
     assert (row["earlier"], row["later"], row["tied"]) == (0, 5, 1)
     assert row["chi2"] == pytest.approx(log_rank(lifetimes), rel=1e-9)
     assert row["p_holm"] == row["p"]

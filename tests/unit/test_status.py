@@ -13,7 +13,9 @@ from crossover.runs.files import run_folder
 from crossover.runs.lock import exclusive
 from crossover.runs.result_backup import forget_all, keep, restore_missing
 from crossover.runs.status import Overview, by_cause, describe, duration, reason_of, state_of
-from crossover.runtime.session import in_words
+from crossover.runtime.session import reason_of_failure
+from crossover.specs.descriptions import Provenance
+from crossover.specs.studies import Cell
 
 RUN = "bits.tiny.random-all-01234567"
 
@@ -24,6 +26,13 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def provenance(**facts: object) -> Provenance:
+    """The provenance of a computation, with these facts."""
+    words = dict.fromkeys(["host", "platform", "cpu", "device", "python", "started", "ended", "command"], "x")
+    numbers = {"threads": 1, "seconds": 1.0, "cpu_seconds": 1.0, "peak_memory_mb": 1, "resumed": 0}
+    return Provenance(**{**words, **numbers, "versions": {}, "code": {}, "slurm_job_id": None, "digests": {}} | facts)
+
+
 def finish(seed: int, seconds: float = 10.0) -> None:
     """What a run leaves behind when it ends well."""
     from crossover.runs.files import RESULTS, write_provenance
@@ -32,7 +41,7 @@ def finish(seed: int, seconds: float = 10.0) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in RESULTS:
         (out / name).write_text(name)
-    write_provenance(out, {"seconds": seconds})
+    write_provenance(out, provenance(seconds=seconds))
 
 
 def test_a_run_that_was_never_started_waits():
@@ -60,7 +69,7 @@ def test_a_run_that_holds_its_lock_runs_and_says_how_far_it_is():
     record(out, "started")
     found = state_of(RUN, 0)
     assert found.state == "failed"
-    assert "without a word" in found.reason
+    assert "exited without an error message" in found.reason
 
 
 def test_what_the_run_says_counts_more_than_what_the_scheduler_knows():
@@ -105,20 +114,24 @@ def test_a_line_cut_by_a_crash_is_passed_over():
     record(out, "started")
     with (out / "events.jsonl").open("a") as stream:
         stream.write('{"event": "fini')
-    assert [entry["event"] for entry in read_events(out)] == ["started"]
+    assert [entry.event for entry in read_events(out)] == ["started"]
 
 
 def test_the_time_left_follows_from_the_speed_measured():
     """Ten runs of 10 s each, one finished every 5 s: two at a time. Three wait or run: 15 s of clock."""
     for seed in range(10):
         finish(seed)
-        entry = {"time": f"2026-01-01T00:00:{5 * seed:02d}+00:00", "event": "finished"}
+        entry = {"time": f"2026-01-01T00:00:{5 * seed:02d}+00:00", "event": "finished", "host": "here", "pid": 1}
         (run_folder(RUN, seed) / "events.jsonl").write_text(json.dumps(entry) + "\n")
-    plan = SimpleNamespace(study="s", runs=[(RUN, seed) for seed in range(13)])
+    cell = Cell(
+        **{"task": "bits", "checkpoint": "tiny", "condition": "random-all"},
+        **{"run": RUN, "seeds": tuple(range(13)), "rate": None, "sweep": ()},
+    )
+    study = SimpleNamespace(study="s", runs=[(RUN, seed) for seed in cell.seeds], cells=[cell])
     with exclusive(run_folder(RUN, 10) / ".lock", "it"):
         lock = run_folder(RUN, 10) / ".lock"
         lock.write_text(json.dumps({**json.loads(lock.read_text()), "host": "elsewhere"}))
-        overview = Overview(plan).look()
+        overview = Overview(study).look()
         assert overview.line().startswith("10 of 13 runs done, 1 running; about ")
         assert overview.seconds_left() == pytest.approx(15)
     assert "10 of 13 runs done" in describe(overview)
@@ -154,17 +167,22 @@ def test_results_that_were_removed_are_put_back_unless_they_are_damaged():
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("state", "log", "words"),
     [
-        ("SLURM-job '5' failed, SLURM status is: 'TIMEOUT'. Detailed", "the time limit was reached"),
-        ("SLURM-job '5' failed, SLURM status is: 'OUT_OF_MEMORY'.", "out of memory; raise hardware.memory_mb"),
-        ("SLURM-job '5' failed, SLURM status is: 'BOOT_FAIL'.", "SLURM status BOOT_FAIL"),
-        ("SLURM sbatch failed. The error message was 'sbatch: error:\n invalid partition'.\n    sbatch call", "SLURM did not take the job: sbatch: error: invalid partition"),
-        ("", "its command failed; see its log"),
+        ("TIMEOUT", "", "the time limit was reached"),
+        ("OUT_OF_MEMORY", "", "out of memory; raise hardware.memory_mb"),
+        ("FAILED", "slurmstepd: error: Detected 1 oom_kill event", "out of memory; raise hardware.memory_mb"),
+        ("BOOT_FAIL", "", "SLURM status BOOT_FAIL"),
+        ("COMPLETED", "", "what Snakemake said"),
+        ("", "", "what Snakemake said"),
     ],
-)  # fmt: skip
-def test_the_reason_of_the_scheduler_is_given_in_words(said, words):
-    assert in_words(said).startswith(words)
+)
+def test_the_reason_of_the_scheduler_is_given_in_words(state, log, words):
+    assert reason_of_failure("what\n  Snakemake said", state, log).startswith(words)
+
+
+def test_a_failure_without_a_reason_points_to_its_log():
+    assert reason_of_failure("") == "its command failed; see its log"
 
 
 @pytest.mark.parametrize(

@@ -27,19 +27,29 @@ from crossover.errors import UserError
 from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet, write_sealed_json
 from crossover.models.build import build_model, derived_seed
 from crossover.runs.files import write_provenance
-from crossover.runs.lock import describe_owner, exclusive, is_held, read_owner
+from crossover.runs.lock import exclusive, is_held, read_owner
+from crossover.runs.provenance import Recorder
+from crossover.specs.descriptions import Card, CheckpointDescription
+from crossover.specs.runs import RateSelection, RunSpec
+from crossover.specs.tasks import TokensSpec
 from crossover.training import finetune as stage
+from crossover.training.device import device_use
 from crossover.training.finetune import evaluate, finetune_run
-from crossover.training.loop import Interrupted, Settings, batches, slices, train
+from crossover.training.loop import Interrupted, LoopSettings, batches, slices, train
 from crossover.training.rates import select_rate
 from crossover.training.scoring import Scorer
 from crossover.training.state import StateStore
 
 CPU = torch.device("cpu")
 NEVER = 1e9  # seconds between saves
+METRICS = {
+    **{"run": "run", "seed": 9, "task": "task", "checkpoint": "checkpoint", "condition": "condition"},
+    **{"metric": "accuracy", "floor": 0.5, "steps": 1, "best_step": 1, "stopped_early": False, "test": None},
+    **{"parameters": {"trained": 1, "total": 1}},
+}
 
 
-def run(spec: dict, out: Path, seed: int = 0) -> dict:
+def run(spec: RunSpec, out: Path, seed: int = 0) -> dict:
     """Fine-tune here and now; return the metrics."""
     finetune_run(spec, seed, out, CPU, NEVER, "test")
     return read_json(out / "metrics.json")
@@ -58,10 +68,10 @@ class Plain(nn.Module):
 
     def __init__(self, tiny, task: str, model: str) -> None:
         super().__init__()
-        folder, load = tiny.checkpoints[model]["folder"], {"gpt2": GPT2Model, "bert": BertModel}[model]
+        folder, load = tiny.checkpoints[model].folder, {"gpt2": GPT2Model, "bert": BertModel}[model]
         self.body = load.from_pretrained(folder, attn_implementation="eager")
-        self.target = read_json(tiny.tokens[task] / "encoding.json")["target"]
-        width = (len(self.target["classes"]),) if task == "listops" else (self.target["bits"], 2)
+        self.target = tiny.encoding(task).target
+        width = (len(self.target.classes),) if task == "listops" else (self.target.bits, 2)
         self.input = nn.Embedding(9999, 16) if task == "listops" else nn.Linear(2, 16)
         self.head, self.width = nn.Linear(16, math.prod(width)), width
 
@@ -72,7 +82,7 @@ class Plain(nn.Module):
     def item(self, values: np.ndarray) -> torch.Tensor:
         inputs = torch.from_numpy(values.astype(np.int64) if values.ndim == 1 else np.array(values))
         hidden = self.body(inputs_embeds=self.input(inputs)[None]).last_hidden_state[0]
-        last = hidden[-self.target.get("positions", 1) :]
+        last = hidden[-self.target.positions :]
         return self.head(last).reshape(-1, self.width[-1])
 
     def loss(self, items: list) -> torch.Tensor:
@@ -128,7 +138,7 @@ def test_training_is_that_of_the_plain_model(model, task, trained, clip, tiny, t
     spec = tiny.spec(task, model, trained=trained, learning_rate=rate, training=training)
     metrics = run(spec, tmp_path, seed=3)
 
-    start_of_run = build_model(spec, read_json(tiny.tokens[task] / "encoding.json"), 3)
+    start_of_run = build_model(spec, tiny.encoding(task), 3)
     chosen = {name for name, one in start_of_run.named_parameters() if one.requires_grad}
     plain = Plain(tiny, task, model).copy(start_of_run).eval()  # without dropout, as in the spec
     parameters = [one for name, one in plain.named_parameters() if name in chosen]
@@ -183,7 +193,7 @@ def test_the_files_of_a_run_agree_with_each_other_and_with_the_test_split(tiny, 
     assert metrics["best_step"] == validation["score"].idxmax()
     assert metrics["validation"] == validation.loc[metrics["best_step"], ["score", "loss"]].to_dict()
     provenance = read_json(tmp_path / "provenance.json")
-    assert provenance["code"] == spec["code"]
+    assert provenance["code"] == spec.code
     assert provenance["resumed"] == 0
     assert not (tmp_path / "state").exists()
 
@@ -219,7 +229,7 @@ def test_a_run_that_selects_a_rate_does_not_look_at_the_test_split(tiny, tmp_pat
 def test_seeds_and_dropout_matter_and_equal_runs_are_equal(tiny, tmp_path):
     found = {}
     for name, seed, dropout in [("a", 0, 0.1), ("b", 0, 0.1), ("c", 1, 0.1), ("d", 0, 0.0)]:
-        run(tiny.spec(training={"dropout": dropout}) | {"name": "l.c.t-00000000"}, tmp_path / name, seed)
+        run(tiny.spec(training={"dropout": dropout}), tmp_path / name, seed)
         found[name] = (tmp_path / name / "curve.parquet").read_bytes()
     assert found["a"] == found["b"]
     assert len(set(found.values())) == 3
@@ -259,7 +269,7 @@ def test_a_run_that_diverges_ends_with_finite_results(rate, tiny, tmp_path):
 
 def test_the_selected_rate_is_read_from_its_file(tiny, tmp_path):
     spec = tiny.spec(learning_rate={"selected_from": []}, training={"max_steps": 1})
-    write_sealed_json(Path("results/rates") / f"{spec['name']}.json", {"learning_rate": 0.25})
+    RateSelection(run=spec.name, learning_rate=0.25, candidates=()).write(Path(spec.rate_file))
     assert run(spec, tmp_path)["learning_rate"] == 0.25
 
 
@@ -271,17 +281,17 @@ def test_the_selected_rate_is_read_from_its_file(tiny, tmp_path):
         ({"a": (0.7, 1.0, 0.1), "b": (0.7, 1.0, 0.2)}, 0.1),
     ],
 )
-def test_the_rate_with_the_best_validation_score_is_selected(found, expected, tmp_path, monkeypatch):
+def test_the_rate_with_the_best_validation_score_is_selected(found, expected, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, (score, loss, rate) in found.items():
-        metrics = {"learning_rate": rate, "validation": {"score": score, "loss": loss}}
+        metrics = METRICS | {"learning_rate": rate, "validation": {"score": score, "loss": loss}}
         folder = tmp_path / f"results/runs/{name}/seed-9"
         write_json(folder / "metrics.json", metrics)
         for table in ("curve.parquet", "predictions.parquet"):
             (folder / table).write_bytes(b"")
-        write_provenance(folder, {})
+        write_provenance(folder, Recorder({}, "test").finish(device_use(CPU), 0, {}))
     candidates = [{"run": name, "seed": 9} for name in found]
-    select_rate({"name": "run", "learning_rate": {"selected_from": candidates}}, tmp_path / "rate.json")
+    select_rate(tiny.spec(learning_rate={"selected_from": candidates}), tmp_path / "rate.json")
     chosen = read_json(tmp_path / "rate.json")
     assert chosen["learning_rate"] == expected
     assert [entry["run"] for entry in chosen["candidates"]] == list(found)
@@ -298,7 +308,7 @@ def copied(tiny, tmp_path, monkeypatch):
     return tmp_path / "copy"
 
 
-def refused(spec: dict, out: Path) -> str:
+def refused(spec: RunSpec, out: Path) -> str:
     with pytest.raises(UserError) as caught:
         run(spec, out)
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
@@ -335,7 +345,7 @@ def test_a_checkpoint_that_changed_is_refused(name, copied, tiny):
     write_sealed_json(receipt, {"root": str(folder.parent), "files": entries})
     text = refused(tiny.spec(checkpoint=made | {"receipt": str(receipt)}), copied / "out")
     assert text.startswith(f"{folder}/{name} is not the file that {receipt} describes; delete {folder.parent} and")
-    write_sealed_json(folder / "checkpoint.json", {"sha256": digests})
+    CheckpointDescription(name="made", sha256=digests).write(folder / "checkpoint.json")
     text = refused(tiny.spec(checkpoint=made), copied / "out")
     assert text.startswith(f"{folder}/{name} is not the file that {folder}/checkpoint.json describes; delete {folder}")
 
@@ -363,7 +373,7 @@ def test_weights_that_are_no_numbers_are_refused_before_training(copied, tiny):
 )
 def test_code_that_changed_since_the_plan_is_refused(module, expected, tiny, tmp_path, capsys):
     spec = tiny.spec()
-    write_json(tmp_path / "spec.json", renamed(spec, code=spec["code"] | {module: "00000000"}))
+    tiny.write(renamed(spec, code=spec.code | {module: "00000000"}), tmp_path / "spec.json")
     arguments = [
         "finetune-run",
         "--spec",
@@ -406,7 +416,7 @@ class Scripted:
     def train(self, store: StateStore, **changes):
         fields = {"max_steps": 100, "evaluate_every": 1, "patience": None, "best_possible": None, "learning_rate": 0.1}
         fields |= {"weight_decay": 0.01, "gradient_clip": 1.0}
-        return train(self.model, Settings(**fields | changes), self.losses_of, self.evaluate, store)
+        return train(self.model, LoopSettings(**fields | changes), self.losses_of, self.evaluate, store)
 
 
 @given(
@@ -495,7 +505,7 @@ def test_a_request_to_end_is_never_answered_without_a_save(tmp_path):
 
 
 def test_the_rate_warms_up_and_decays_to_a_tenth():
-    rates = Settings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1, warm_up=10)
+    rates = LoopSettings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1, warm_up=10)
     assert [rates.rate(step) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 2.0])
     assert rates.rate(10) == pytest.approx(2.0)
     assert rates.rate(60) == pytest.approx(2.0 * 0.55)  # halfway down the cosine
@@ -503,7 +513,7 @@ def test_the_rate_warms_up_and_decays_to_a_tenth():
     assert sorted((rates.rate(step) for step in range(10, 111)), reverse=True) == [
         rates.rate(s) for s in range(10, 111)
     ]
-    constant = Settings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1)
+    constant = LoopSettings(110, 1, None, None, learning_rate=2.0, weight_decay=0, gradient_clip=1)
     assert {constant.rate(step) for step in range(110)} == {2.0}
 
 
@@ -540,16 +550,16 @@ def test_slices_cover_everything_once(items, size):
 def test_evaluation_is_that_of_one_item_after_another(task, size, tiny, monkeypatch):
     monkeypatch.setattr(stage, "EVALUATION_ITEMS", size)
     folder = tiny.tokens[task]
-    encoding, tokens = read_json(folder / "encoding.json"), Tokens.open(folder, "test")
+    encoding, tokens = tiny.encoding(task), Tokens.open(folder, "test")
     sequence = build_model(tiny.spec(task), encoding, 0).eval()
     plain = Plain(tiny, task, "gpt2").copy(sequence).eval()
     with torch.inference_mode():
-        answers, loss = evaluate(sequence, tokens, encoding["target"], CPU)
+        answers, loss = evaluate(sequence, tokens, encoding.target, CPU)
         items = stored(folder, "test")
         chosen = [plain.item(values).argmax(-1).numpy() for values, _ in items]
         assert loss == pytest.approx(plain.loss(items).item(), abs=1e-5)
     right = [(one == np.asarray(target).reshape(-1)).mean() for one, (_, target) in zip(chosen, items, strict=True)]
-    scorer = Scorer(encoding["target"], pd.read_parquet(folder / "test.items.parquet"), tokens.targets)
+    scorer = Scorer(encoding.target, pd.read_parquet(folder / "test.items.parquet"), tokens.targets)
     assert scorer.table(answers)["score"].tolist() == right
     assert scorer.score(answers) == pytest.approx(np.mean(right))
     assert answers.reshape(len(items), -1).tolist() == [one.tolist() for one in chosen]
@@ -611,7 +621,7 @@ def test_a_state_holds_no_code(tmp_path):
 def test_a_run_with_a_damaged_state_ends_as_if_nothing_had_happened(damaged, tiny, tmp_path, monkeypatch):
     spec = tiny.spec(training={"dropout": 0.2, "evaluate_every": 4})
     run(spec, tmp_path / "whole")
-    ask_to_end(monkeypatch, stage, "tensors_of", {15})
+    ask_to_end(monkeypatch, stage, "collate", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     for name in damaged:
@@ -634,11 +644,14 @@ def write_pictures(root: Path, augment: str | None) -> str:
         table = pd.DataFrame({"item": items, "group": items, "sequence": pixels, "target": targets})
         write_parquet(prepared / f"{split}.parquet", table)
         digests[f"{split}.parquet"] = sha256(prepared / f"{split}.parquet")
-    facts = {"target": Target(kind="class").model_dump(), "floor": {"score": 0.5, "rule": ""}}
-    card = {"task": name, "unit": "pixels", "shape": [8, 8], **facts, "sha256": digests}
-    write_sealed_json(prepared / "card.json", card)
-    encoding = PatchesEncoding(kind="patches", patch=[2, 2], augment=augment).model_dump()
-    tokenize_task({"encoding": encoding}, prepared, root / "results/tokens" / f"{name}-tokens")
+    Card(
+        **{"task": name, "origin": None, "target": Target(kind="class"), "unit": "pixels", "simulated": False},
+        **{"shape": (8, 8), "skipped": (), "notes": (), "counts": {}, "items": {}, "groups": {}, "classes": None},
+        **{"lengths": {}, "duplicates": {}, "leakage": {}, "floor": {"score": 0.5, "rule": ""}, "sha256": digests},
+    ).write(prepared / "card.json")
+    encoding = PatchesEncoding(kind="patches", patch=[2, 2], augment=augment)
+    tokens = TokensSpec(name=f"{name}-tokens", task=name, encoding=encoding, code={})
+    tokenize_task(tokens, prepared, root / "results/tokens" / tokens.name)
     return name
 
 
@@ -650,7 +663,7 @@ def test_changed_images_are_those_of_the_step_also_in_a_resumed_run(copied, tiny
     assert losses(tmp_path / "whole", "train") != losses(tmp_path / "plain", "train")
     # Before the first step no image has been changed yet, and those of the validation split never are.
     assert losses(tmp_path / "whole", "validation")[0] == losses(tmp_path / "plain", "validation")[0]
-    ask_to_end(monkeypatch, stage, "tensors_of", {15})
+    ask_to_end(monkeypatch, stage, "collate", {15})
     with pytest.raises(Interrupted):
         finetune_run(spec, 0, tmp_path / "stopped", CPU, 0, "test")
     run(spec, tmp_path / "stopped")
@@ -665,7 +678,7 @@ def undisturbed(_tiny, tmp_path_factory):
     """A spec in a file, and the results of its run without any interruption."""
     folder = tmp_path_factory.mktemp("undisturbed")
     spec = _tiny.spec(body="random", training={"dropout": 0.2, "max_steps": 120, "evaluate_every": 7})
-    write_json(folder / "spec.json", spec)
+    _tiny.write(spec, folder / "spec.json")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(_tiny.root)
         run(spec, folder / "out", seed=5)
@@ -690,7 +703,7 @@ def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_pa
     assert read_json(out / "provenance.json")["command"].startswith("crossover finetune-run --spec ")
 
 
-def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(undisturbed, tiny, tmp_path, warm, eventually):
+def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(undisturbed, tiny, tmp_path, forked, eventually):
     spec, expected = undisturbed
     out, moments = tmp_path / "out", random.Random(0)
     latest = out / "state/latest.pt"
@@ -700,32 +713,32 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(undisturbed, 
 
     for _ in range(5):
         before = stamp()
-        process = finetune(spec, out, "--save-every", "0", seed=5, env=warm)
+        process = finetune(spec, out, "--save-every", "0", seed=5, env=forked)
         eventually(lambda before=before: stamp() != before)
         time.sleep(moments.uniform(0, 0.06))  # a few steps later, in the middle of a save or between two
         process.kill()
         process.wait()
         eventually(lambda: not is_held(out / ".lock"))
         assert not (out / "metrics.json").exists(), "the run is too short to be killed five times"
-    process = finetune(spec, out, "--save-every", "0", seed=5, env=warm)
+    process = finetune(spec, out, "--save-every", "0", seed=5, env=forked)
     assert process.wait(60) == 0, process.stderr.read()
     assert results(out) == expected
     assert read_json(out / "provenance.json")["resumed"] == 5
     assert not (out / "state").exists()
 
 
-def test_a_second_process_leaves_a_run_alone_that_another_one_computes(tiny, tmp_path, warm, eventually):
+def test_a_second_process_leaves_a_run_alone_that_another_one_computes(tiny, tmp_path, forked, eventually):
     endless = tiny.spec(training={"max_steps": 20_000, "patience": 20_000})
-    write_json(tmp_path / "spec.json", endless)
+    tiny.write(endless, tmp_path / "spec.json")
     out = tmp_path / "out"
-    first = finetune(tmp_path / "spec.json", out, "--save-every", "0", "--log", tmp_path / "log", env=warm)
+    first = finetune(tmp_path / "spec.json", out, "--save-every", "0", "--log", tmp_path / "log", env=forked)
     eventually((out / "state/latest.pt").exists)
-    second = finetune(tmp_path / "spec.json", out, env=warm)
+    second = finetune(tmp_path / "spec.json", out, env=forked)
     _, said = second.communicate(timeout=60)
     assert second.returncode == 1
-    owner = describe_owner(read_owner(out / ".lock"))
+    owner = str(read_owner(out / ".lock"))
     assert said.splitlines()[-1] == (
-        f"crossover: run {endless['name']} with seed 0 is already being computed by {owner}; wait for it, or stop it first."
+        f"crossover: run {endless.name} with seed 0 is already being computed by {owner}; wait for it, or stop it first."
     )
     assert "Traceback" not in said
     assert re.match(r"process \d+ on \S+ since ", owner)

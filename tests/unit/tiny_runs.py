@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
 from crossover.specs.base import Spec
 from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.descriptions import EncodingDescription
 from crossover.specs.identity import code_digests
 from crossover.specs.runs import RunSpec
 from crossover.specs.tasks import TaskSpec, TokensSpec
@@ -145,6 +147,15 @@ class Tiny:
         }
         return RunSpec.named(f"{task}.tiny-{model}.tried", **fields)
 
+    def encoding(self, task: str) -> EncodingDescription:
+        """What is known of the tokens of a task."""
+        return EncodingDescription.load(self.tokens[task] / "encoding.json")
+
+    def write(self, spec: Spec, path: Path) -> Path:
+        """Write a spec to a file."""
+        path.write_text(spec.text)
+        return path
+
     @property
     def tokens(self) -> dict[str, Path]:
         """The folders of the tokens by task."""
@@ -169,8 +180,8 @@ def renamed(spec: S, **changes: Any) -> S:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of a command: it finds the package, and no warm process but the one given."""
-    kept = {key: value for key, value in os.environ.items() if key != "CROSSOVER_WARM"}
+    """The environment of a command: it finds the package, and no fork server but the one given."""
+    kept = {key: value for key, value in os.environ.items() if key != "CROSSOVER_FORKSERVER"}
     return kept | {"PYTHONPATH": str(ROOT / "workflow")} | changes
 
 
@@ -178,6 +189,15 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen:
     """Start `crossover ARGUMENTS`; `options` are those of Popen."""
     defaults = {"env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-m", "crossover", *map(str, arguments)], **defaults | options)
+
+
+def serve_forks(path: Path) -> subprocess.Popen:
+    """Start a fork server that listens on a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        descriptor = listener.fileno()
+        return start("serve-forks", str(descriptor), pass_fds=[descriptor], stdout=None, stderr=None)
 
 
 def finetune(spec: Path, out: Path, *more: str | Path, seed: int = 0, **options: Any) -> subprocess.Popen:

@@ -84,37 +84,35 @@ def test_a_folder_that_snakemake_cannot_work_in_is_named(fresh, tmp_path):
 
 
 def test_analyses_are_computed_to_their_section_of_the_report(finished):
-    kinds = {
-        "similarity": "compare_representations",
-        "heads": "match_heads",
-        "probing": "probe_layers",
-        "attention": "map_attention",
-        "optimisation": "measure_optimisation",
-    }
+    charts = {"similarity": 2, "heads": 1, "probing": 1, "attention": 3, "optimisation": 3}
     before = (finished.root / "results/studies/tiny/report.html").read_text(encoding="utf-8")
     assert 'id="analyses"' not in before
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
     finished.append(
-        "tiny.yaml", "".join(["analyses:\n", *(f"  - {{kind: {kind}, tasks: [tunes]}}\n" for kind in kinds)])
+        "tiny.yaml", "".join(["analyses:\n", *(f"  - {{kind: {kind}, tasks: [tunes]}}\n" for kind in charts)])
     )
     finished.finish("--cores", "2")
     assert finished.plan() == set()
     folder = finished.root / "results/studies/tiny"
     report = (folder / "report.html").read_text(encoding="utf-8")
     section = report[report.index('<section id="analyses">') : report.index('<section id="checkpoints">')]
-    for kind, rule in kinds.items():
+    for kind in charts:
         assert f'id="analysis-{kind}"' in section
         assert f'href="analyses/{kind}.csv"' in section
         assert len(pandas.read_csv(folder / f"analyses/{kind}.csv")) == len(
             pandas.read_parquet(folder / f"analyses/{kind}.parquet")
         )
-        assert (finished.root / "logs" / rule).is_dir()
+        assert list(finished.root.glob(f"logs/analyse/{kind}.*/seed-0.log"))
     drawn = re.findall(r'data-chart="([^"]+)"', section)
-    assert len(drawn) == 2 + 1 + 1 + 3 + 3
+    assert len(drawn) == sum(charts.values())
     assert all((folder / "figures" / f"{name}.svg").exists() for name in drawn)
-    finished.append("workflow/crossover/analyses/probing.py", "\nX = 1\n")
-    probes = {("probe_layers", f"probing.tunes.tiny-{body}/seed-0") for body in ("pretrained", "random")}
-    assert finished.plan() == probes | {("gather_analyses", f"tiny/{kind}") for kind in kinds} | REPORT
+    for module in ("chart", "text"):
+        copy = finished.copy(finished.root.with_name(module))
+        copy.append(f"workflow/crossover/analyses/probing/{module}.py", "\nX = 1\n")
+        assert copy.plan() == {("render_report", "tiny")}, module
+    finished.append("workflow/crossover/analyses/probing/measure.py", "\nX = 1\n")
+    probes = {("analyse", f"probing.tunes.tiny-{body}/seed-0") for body in ("pretrained", "random")}
+    assert finished.plan() == probes | {("gather_analyses", f"tiny/{kind}") for kind in charts} | REPORT
 
 
 # --- planning -----------------------------------------------------------------------------------------------

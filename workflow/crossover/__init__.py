@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 __version__ = "0.1.0"
+PLAN_FOLDER = "CROSSOVER_PLAN"  # the environment variable that tells jobs the folder of their plan
 
 
 def export_path() -> None:

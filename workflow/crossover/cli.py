@@ -1,422 +1,390 @@
-"""The `crossover` command: one subcommand for each rule of the workflow, and a few for people.
+"""The command line: declares the commands for people, and one command for each rule of the workflow.
 
-Every stage reads files and writes files. Heavy libraries are imported by the stage that needs them.
+What a command does is in `commands/`, and is imported when it is called.
 """
 
-import argparse
-import atexit
-import logging
-import os
 import shlex
-import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
+from logging import StreamHandler
 from pathlib import Path
+from typing import Annotated, Any
 
-from crossover.analyses.registry import ANALYSES
+import typer
+from typer.exceptions import TyperException
+
+from crossover import __version__
+from crossover.commands import stages
 from crossover.errors import UserError
-from crossover.files import read_sealed_json
-from crossover.planning.snapshot import PLAN_FOLDER
-from crossover.runs.events import record, watched
-from crossover.runs.lock import exclusive
-from crossover.runs.result_backup import keep, restore
-from crossover.runtime.srun import become_step
+
+EVERYDAY, DATA, CLUSTER, STAGES, DEVELOPMENT = "Everyday", "Your data", "Cluster", "Stages", "Development"
+FIRST_STEPS = """\
+crossover compares pretrained transformers on sequences: proteins, DNA, music, images, logic, or your own.
+
+  make demo                              run a small study, in minutes, and open its report
+  crossover new-task FILE                describe your own data, then: crossover check-task NAME
+  snakemake --config study=NAME          run a study of config/studies/
+  crossover status                       see how far it is
+
+crossover --help lists all commands; README.md is the tutorial."""
+
+app = typer.Typer(
+    name="crossover",
+    help="Does what a transformer learned from language carry over to other sequences?",
+    epilog="A study is run by snakemake, which calls the stages.",
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return its exit status: 0, 1 after a user's error, or 130 after Ctrl-C."""
-    is_process = argv is None
-    if is_process:  # Ctrl-C ends the process at once: in the middle of an import it would give a puzzling error
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    argv = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(argv)
-    if getattr(arguments, "trains", False):
-        become_step(argv, arguments.threads)
-    if is_process:
-        _use_own_temporary_folder()
+def main(argv: Sequence[str]) -> int:
+    """Run one command in this process.
+
+    Args:
+        argv: the arguments of `crossover`.
+
+    Returns:
+        The exit status: 0, 1 after a user's error, 2 after wrong usage, 130 after Ctrl-C.
+    """
+    stages.log_to(StreamHandler())
     try:
-        return _run(argv, arguments)
-    except KeyboardInterrupt:  # in a fork of the warm process; Snakemake tells the user
-        return 130
-
-
-def _use_own_temporary_folder() -> None:
-    """Let what libraries leave in the temporary folder (torch and music21 do, when imported) go with this process."""
-    tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="crossover-")
-    atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
-
-
-def _run(argv: list[str], arguments: argparse.Namespace) -> int:
-    if getattr(arguments, "warm", False) and os.environ.get("CROSSOVER_WARM"):
-        from crossover.runtime import forkserver as warm
-
-        return warm.call(Path(os.environ["CROSSOVER_WARM"]), argv)
-    arguments.command_line = "crossover " + shlex.join(argv)
-    _log_to(getattr(arguments, "log", None), arguments.command_line)
-    try:
-        arguments.handler(arguments)
+        command_line = shlex.join(["crossover", *argv])
+        status = typer.main.get_command(app).main(argv, "crossover", standalone_mode=False, obj=command_line)
     except UserError as error:
-        if getattr(arguments, "log", None):
-            logging.getLogger("crossover").error("%s", error)
-        if getattr(arguments, "trains", False) and hasattr(arguments, "output"):
-            record(arguments.output, "failed", reason=str(error))
-        print(f"crossover: {error}", file=sys.stderr)
-        return 1
+        return _fail(str(error), 1)
+    except TyperException as error:
+        return _fail(_in_words(error), error.exit_code)
     except BrokenPipeError:  # `crossover prune | head`
         return 0
-    except Exception:
-        if getattr(arguments, "log", None):
-            logging.getLogger("crossover").exception("this is a defect of crossover")
-        raise
-    return 0
-
-
-def _log_to(path: Path | None, command: str) -> None:
-    """Send the log to a file if one was named (the terminal is Snakemake's), else to the terminal."""
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="a", encoding="utf-8") if path else logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logger = logging.getLogger("crossover")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    if path:
-        logger.info("%s", command)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="crossover", description=__doc__, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, handler, description: str, spec: bool = True) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=description, description=description, allow_abbrev=False)
-        sub.set_defaults(handler=handler)
-        if spec:
-            sub.add_argument("--spec", type=Path, required=True, help="the JSON file that says what to make")
-            sub.add_argument("--log", type=Path, help="write the log to this file instead of the terminal")
-        return sub
-
-    def compute(sub: argparse.ArgumentParser) -> None:
-        sub.set_defaults(warm=True)
-        sub.add_argument(
-            "--gpus",
-            type=int,
-            choices=[0, 1],
-            default=1,
-            help="1 falls back to the CPU where there is no GPU (default: 1)",
-        )
-        sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-
-    def train(sub: argparse.ArgumentParser) -> None:
-        compute(sub)
-        sub.set_defaults(trains=True)
-        sub.add_argument(
-            "--save-every",
-            type=float,
-            default=60,
-            metavar="SECONDS",
-            help="pause between saves of the training state (default: 60)",
-        )
-
-    sub = command("acquire-dataset", _acquire_dataset, "fetch the raw files of a dataset and write their receipt")
-    sub.add_argument("--output", type=Path, required=True, help="dataset.json, the receipt; the files go beside it")
-    sub.add_argument("--threads", type=int, default=1, help="processes that convert files (default: 1)")
-
-    sub = command("prepare-task", _prepare_task, "make labelled sequences in three splits, and the task's card")
-    sub.add_argument("--dataset", type=Path, help="the receipt of the task's dataset; not needed by generated tasks")
-    sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/tasks/<task>-<hash>")
-
-    sub = command("tokenize-task", _tokenize_task, "turn sequences into arrays that a model reads")
-    sub.add_argument("--task", type=Path, required=True, metavar="FOLDER", help="results/tasks/<task>-<hash>")
-    sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/tokens/<tokens>-<hash>")
-
-    sub = command("fetch-checkpoint", _fetch_checkpoint, "fetch a checkpoint from the Hugging Face hub")
-    sub.add_argument(
-        "--output", type=Path, required=True, metavar="FOLDER", help="resources/downloads/<checkpoint>-<hash>"
-    )
-
-    sub = command("pretrain-checkpoint", _pretrain_checkpoint, "pretrain a language model and its tokenizer")
-    sub.add_argument("--corpus", type=Path, required=True, help="the receipt of a text dataset, or the card of a task")
-    sub.add_argument(
-        "--output", type=Path, required=True, metavar="FOLDER", help="results/checkpoints/<checkpoint>-<hash>"
-    )
-    train(sub)
-
-    sub = command("finetune-run", _finetune_run, "fine-tune one run with one seed, and score it")
-    sub.add_argument("--seed", type=int, required=True, help="every random draw follows from it")
-    sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/runs/<run>/seed-<n>")
-    train(sub)
-
-    sub = command("select-rate", _select_rate, "choose a run's learning rate by the validation scores of its sweep")
-    sub.add_argument("--output", type=Path, required=True, help="results/rates/<run>.json")
-
-    for kind in ANALYSES.values():
-        sub = command(kind.command, _analyse, kind.description)
-        sub.add_argument("--seed", type=int, required=True, help="every random draw follows from it")
-        sub.add_argument(
-            "--output", type=Path, required=True, metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>"
-        )
-        compute(sub)
-
-    sub = command("gather-analyses", _gather_analyses, "gather a study's analyses of one kind into a table")
-    sub.add_argument("--kind", required=True, help="the kind, as the study names it")
-    sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/studies/<study>/analyses")
-
-    sub = command("aggregate-study", _aggregate_study, "gather a study's runs into tables with intervals and tests")
-    sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/studies/<study>")
-
-    sub = command("render-report", _render_report, "render a study's report and figures")
-    sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="results/studies/<study>")
-
-    sub = command("new-task", _new_task, "write config/tasks/NAME.yaml for a file of your own", spec=False)
-    sub.add_argument("source", help="a FASTA file, a table, a folder of MIDI files or images, or hub:OWNER/NAME")
-    sub.add_argument("--name", help="the task's name (default: the file's)")
-
-    sub = command("check-task", _check_task, "read a task and say what was understood of it", spec=False)
-    sub.add_argument("task", help="name of a file in config/tasks/")
-    sub.add_argument("--checkpoint", help="the one whose tokenizer a text is cut with")
-
-    sub = command("view", _view, "show a checkpoint's blocks, groups and numbers of parameters", spec=False)
-    sub.add_argument("checkpoint", help="name of a file in config/checkpoints/, or a folder in Hugging Face form")
-
-    sub = command("explain", _explain, "say in words why the jobs of a study would run", spec=False)
-    sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
-
-    sub = command(
-        "report-incomplete",
-        _report_incomplete,
-        "report on the runs that are there while others are missing",
-        spec=False,
-    )
-    sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
-
-    sub = command("prune", _prune, "list what no study uses any more, and delete it when told to", spec=False)
-    sub.add_argument(
-        "--study", action="append", default=[], metavar="PATH", help="a study outside config/studies/ to keep too"
-    )
-    sub.add_argument("--delete", action="store_true", help="delete what is listed")
-
-    sub = command("status", _status, "how far a study is: runs done, running and failed, with reasons", spec=False)
-    sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
-
-    sub = command("doctor", _doctor, "check what a first study needs, here and on the cluster", spec=False)
-    sub.add_argument("study", nargs="?", help="name or path of a study (default: the one in config/config.yaml)")
-    sub.add_argument("--no-jobs", action="store_true", help="submit no probe jobs")
-    sub.add_argument(
-        "--wait",
-        type=float,
-        default=300,
-        metavar="SECONDS",
-        help="how long a probe job may wait in the queue (default: 300)",
-    )
-
-    sub = commands.add_parser("doctor-probe", allow_abbrev=False)  # what `doctor` submits: a step, as a run is one
-    sub.set_defaults(handler=_doctor_probe, trains=True, threads=1)
-    sub.add_argument("folder", type=Path)
-
-    sub = command(
-        "config-schema", _config_schema, "write the JSON Schemas and the reference of config/ anew", spec=False
-    )
-    sub.add_argument("--check", action="store_true", help="only compare them with what is there")
-
-    sub = command(
-        "serve-warm", _serve_warm, "hold the training libraries in memory for the runs of one workflow", spec=False
-    )
-    sub.add_argument("socket", type=Path, help="the socket to listen on")
-    return parser
-
-
-# --- stages -----------------------------------------------------------------------------------------------
-
-
-def _acquire_dataset(arguments: argparse.Namespace) -> None:
-    from crossover.acquire.dataset import acquire_dataset
-    from crossover.specs.datasets import DatasetSpec
-
-    acquire_dataset(DatasetSpec.load(arguments.spec), arguments.output.parent, workers=arguments.threads)
-
-
-def _prepare_task(arguments: argparse.Namespace) -> None:
-    from crossover.specs.tasks import TaskSpec
-    from crossover.tasks.prepare.stage import prepare_task
-
-    prepare_task(TaskSpec.load(arguments.spec), arguments.dataset, arguments.output)
-
-
-def _tokenize_task(arguments: argparse.Namespace) -> None:
-    from crossover.encodings.tokenize import tokenize_task
-    from crossover.specs.tasks import TokensSpec
-
-    tokenize_task(TokensSpec.load(arguments.spec), arguments.task, arguments.output)
-
-
-def _fetch_checkpoint(arguments: argparse.Namespace) -> None:
-    from crossover.acquire.checkpoint import fetch_checkpoint
-    from crossover.specs.checkpoints import HubSpec
-
-    fetch_checkpoint(HubSpec.load(arguments.spec), arguments.output)
-
-
-def _pretrain_checkpoint(arguments: argparse.Namespace) -> None:
-    from crossover.specs.checkpoints import PretrainedSpec
-
-    spec = PretrainedSpec.load(arguments.spec)
-    with exclusive(arguments.output / ".lock", f"checkpoint {spec['name']}"), watched(arguments.output):
-        from crossover.pretraining.pretrain import pretrain_checkpoint
-        from crossover.training.device import pick_device, set_up_torch
-
-        set_up_torch(arguments.threads)
-        pretrain_checkpoint(
-            spec,
-            arguments.corpus,
-            arguments.output,
-            pick_device(arguments.gpus),
-            arguments.save_every,
-            arguments.command_line,
-        )
-
-
-def _finetune_run(arguments: argparse.Namespace) -> None:
-    from crossover.specs.runs import RunSpec
-
-    spec = RunSpec.load(arguments.spec)
-    of_workflow = PLAN_FOLDER in os.environ
-    with exclusive(arguments.output / ".lock", f"run {spec['name']} with seed {arguments.seed}"):
-        if of_workflow and restore(arguments.output):
-            record(arguments.output, "restored")
-            return
-        with watched(arguments.output):
-            from crossover.training.device import pick_device, set_up_torch
-            from crossover.training.finetune import finetune_run
-
-            set_up_torch(arguments.threads)
-            finetune_run(
-                spec,
-                arguments.seed,
-                arguments.output,
-                pick_device(arguments.gpus),
-                arguments.save_every,
-                arguments.command_line,
-            )
-        if of_workflow:
-            keep(arguments.output)
-
-
-def _analyse(arguments: argparse.Namespace) -> None:
-    from crossover.specs.analyses import AnalysisSpec
-
-    spec = AnalysisSpec.load(arguments.spec)
-    wanted = ANALYSES[spec["analysis"]].command
-    if wanted != arguments.command:
-        raise UserError(f"{arguments.spec} is for crossover {wanted}, not for crossover {arguments.command}.")
-    from threadpoolctl import threadpool_limits
-
-    from crossover.analyses.stage import analyse_models
-    from crossover.training.device import pick_device, set_up_torch
-
-    set_up_torch(arguments.threads)
-    device = pick_device(arguments.gpus)
-    with threadpool_limits(arguments.threads):  # NumPy's and scikit-learn's, which would take all that the machine has
-        analyse_models(spec, arguments.seed, arguments.output, device, arguments.command_line)
-
-
-def _gather_analyses(arguments: argparse.Namespace) -> None:
-    from crossover.analyses.gather import gather_analyses
-
-    gather_analyses(read_sealed_json(arguments.spec), arguments.kind, arguments.output)
-
-
-def _select_rate(arguments: argparse.Namespace) -> None:
-    from crossover.specs.runs import RunSpec
-    from crossover.training.rates import select_rate
-
-    select_rate(RunSpec.load(arguments.spec), arguments.output)
-
-
-def _aggregate_study(arguments: argparse.Namespace) -> None:
-    from crossover.statistics.aggregate import aggregate_study
-
-    aggregate_study(read_sealed_json(arguments.spec), arguments.output)
-
-
-def _render_report(arguments: argparse.Namespace) -> None:
-    from crossover.commands.report_incomplete import remove_incomplete
-    from crossover.report.render import render_report
-
-    render_report(read_sealed_json(arguments.spec), arguments.output)
-    remove_incomplete(arguments.output)
+    return status or 0
+
+
+def _fail(sentence: str, status: int) -> int:
+    print(f"crossover: {sentence}", file=sys.stderr)
+    return status
+
+
+def _in_words(error: TyperException) -> str:
+    """Say what is wrong with the use of a command, and where it is explained."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "crossover"
+    message = error.format_message().rstrip(".")
+    return f"{message}{' See' if message.endswith('?') else '; see'} {command} --help."
+
+
+def _names_in(folder: str) -> Any:
+    """Return a function that completes names of the files in a folder of config/."""
+
+    def complete(incomplete: str) -> list[str]:
+        from crossover.config.load import known_names
+
+        return [name for name in known_names(folder) if name.startswith(incomplete)]
+
+    return complete
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"crossover {__version__}")
+        raise typer.Exit
+
+
+Study = Annotated[
+    str | None,
+    typer.Argument(
+        help="Name or path of a study; by default the one in config/config.yaml.", autocompletion=_names_in("studies")
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Spec = Annotated[Path, typer.Option(help="The JSON file that says what to make.")]
+Log = Annotated[Path | None, typer.Option(help="Write the log to this file instead of the terminal.")]
+Seed = Annotated[int, typer.Option(help="The seed that every random draw follows from.")]
+Gpus = Annotated[int, typer.Option(min=0, max=1, help="1 uses a GPU where there is one, 0 never.")]
+Threads = Annotated[int, typer.Option(min=1, help="Number of CPU threads.")]
+SaveEvery = Annotated[float, typer.Option(metavar="SECONDS", help="Pause between saves of the training state.")]
+Receipt = Annotated[Path, typer.Option(help="dataset.json, the receipt; the files go beside it.")]
+RateFile = Annotated[Path, typer.Option(help="results/rates/<run>.json")]
+TaskFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tasks/<task>-<hash>")]
+TokensFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tokens/<tokens>-<hash>")]
+DownloadFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="resources/downloads/<checkpoint>-<hash>")]
+CheckpointFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/checkpoints/<checkpoint>-<hash>")]
+RunFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/runs/<run>/seed-<n>")]
+AnalysisFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>")]
+AnalysesFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/studies/<study>/analyses")]
+StudyFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/studies/<study>")]
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(FIRST_STEPS)
 
 
 # --- for people -------------------------------------------------------------------------------------------
 
 
-def _new_task(arguments: argparse.Namespace) -> None:
+@app.command(rich_help_panel=EVERYDAY)
+def status(study: Study = None, as_json: Json = False) -> None:
+    """Say how far a study is: runs done, running and failed, with reasons."""
+    from crossover.commands.output import show
+    from crossover.commands.status import status
+
+    show(status(study), as_json)
+
+
+@app.command(rich_help_panel=EVERYDAY)
+def explain(study: Study = None, as_json: Json = False) -> None:
+    """Say in words why the jobs of a study would run."""
+    from crossover.commands.explain import explain
+    from crossover.commands.output import show
+
+    show(explain(study), as_json)
+
+
+@app.command(rich_help_panel=EVERYDAY)
+def prune(
+    study: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="A study outside config/studies/ whose results to keep.")
+    ] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what no study uses any more, and delete it when told to."""
+    from crossover.commands.output import show
+    from crossover.commands.prune import prune
+
+    show(prune(list(map(str, study or [])), delete), as_json)
+
+
+@app.command(rich_help_panel=EVERYDAY)
+def report_incomplete(study: Study = None) -> None:
+    """Report on the runs that are there while others are missing."""
+    from crossover.commands.report_incomplete import report_incomplete
+
+    print(report_incomplete(study))
+
+
+@app.command(rich_help_panel=DATA)
+def new_task(
+    source: Annotated[
+        str, typer.Argument(help="A FASTA file, a table, a folder of MIDI files or images, or hub:OWNER/NAME.")
+    ],
+    name: Annotated[str | None, typer.Option(help="The task's name; by default the file's.")] = None,
+) -> None:
+    """Write config/tasks/NAME.yaml for a file of your own."""
     from crossover.commands.new_task import new_task
 
-    written = new_task(arguments.source, arguments.name)
+    written = new_task(source, name)
     print(f"{written} is written: read and correct it, then run: crossover check-task {written.stem}")
 
 
-def _check_task(arguments: argparse.Namespace) -> None:
+@app.command(rich_help_panel=DATA)
+def check_task(
+    task: Annotated[str, typer.Argument(help="Name of a file in config/tasks/.", autocompletion=_names_in("tasks"))],
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="The one whose tokenizer cuts a text.", autocompletion=_names_in("checkpoints")),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read a task and say what was understood of it."""
     from crossover.commands.check_task import check_task
+    from crossover.commands.output import show
 
-    print(check_task(arguments.task, arguments.checkpoint))
-
-
-def _view(arguments: argparse.Namespace) -> None:
-    from crossover.commands.view import describe_checkpoint
-
-    print(describe_checkpoint(arguments.checkpoint))
+    show(check_task(task, checkpoint), as_json)
 
 
-def _explain(arguments: argparse.Namespace) -> None:
-    from crossover.commands.explain import explain
+@app.command(rich_help_panel=DATA)
+def view(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a file in config/checkpoints/, or a folder in Hugging Face form.",
+            autocompletion=_names_in("checkpoints"),
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show a checkpoint's blocks, groups and numbers of parameters."""
+    from crossover.commands.output import show
+    from crossover.commands.view import view_checkpoint
 
-    print(explain(arguments.study))
-
-
-def _status(arguments: argparse.Namespace) -> None:
-    from crossover.planning.snapshot import plan_of
-    from crossover.runs.status import Overview, describe
-
-    print(describe(Overview(plan_of(arguments.study)).look()))
-
-
-def _report_incomplete(arguments: argparse.Namespace) -> None:
-    from crossover.commands.report_incomplete import report_incomplete
-
-    print(report_incomplete(arguments.study))
-
-
-def _prune(arguments: argparse.Namespace) -> None:
-    from crossover.commands.prune import prune
-
-    print(prune(arguments.study, delete=arguments.delete))
+    show(view_checkpoint(checkpoint), as_json)
 
 
-def _doctor(arguments: argparse.Namespace) -> None:
-    from crossover.cluster.doctor import doctor
+@app.command(rich_help_panel=CLUSTER)
+def doctor(
+    study: Study = None,
+    no_jobs: Annotated[bool, typer.Option("--no-jobs", help="Submit no probe jobs.")] = False,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", help="How long a probe job may wait in the queue.")] = 300,
+    as_json: Json = False,
+) -> None:
+    """Check what a first study needs, here and on the cluster."""
+    from crossover.commands.doctor import doctor
 
-    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # its jobs must not outlive it
-        signal.signal(stop, signal.default_int_handler)
-    doctor(arguments.study, not arguments.no_jobs, arguments.wait)
+    doctor(study, not no_jobs, wait, as_json)
 
 
-def _doctor_probe(arguments: argparse.Namespace) -> None:
-    from crossover.cluster.node import answer
-
-    answer(arguments.folder)
+# --- stages: one for each rule ----------------------------------------------------------------------------
 
 
-def _config_schema(arguments: argparse.Namespace) -> None:
+@app.command(rich_help_panel=STAGES)
+def acquire_dataset(
+    context: typer.Context,
+    spec: Spec,
+    output: Receipt,
+    threads: Annotated[int, typer.Option(min=1, help="Processes that convert files.")] = 1,
+    log: Log = None,
+) -> None:
+    """Fetch the raw files of a dataset, and write their receipt."""
+    with stages.logged(log, context.obj):
+        stages.acquire_dataset(spec, output, threads)
+
+
+@app.command(rich_help_panel=STAGES)
+def prepare_task(
+    context: typer.Context,
+    spec: Spec,
+    output: TaskFolder,
+    dataset: Annotated[
+        Path | None, typer.Option(help="The receipt of the task's dataset; a generated task has none.")
+    ] = None,
+    log: Log = None,
+) -> None:
+    """Make labelled sequences in three splits, and the task's card."""
+    with stages.logged(log, context.obj):
+        stages.prepare_task(spec, dataset, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def tokenize_task(context: typer.Context, spec: Spec, task: TaskFolder, output: TokensFolder, log: Log = None) -> None:
+    """Turn sequences into arrays that a model reads."""
+    with stages.logged(log, context.obj):
+        stages.tokenize_task(spec, task, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def fetch_checkpoint(context: typer.Context, spec: Spec, output: DownloadFolder, log: Log = None) -> None:
+    """Fetch a checkpoint from the Hugging Face hub."""
+    with stages.logged(log, context.obj):
+        stages.fetch_checkpoint(spec, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def pretrain_checkpoint(
+    context: typer.Context,
+    spec: Spec,
+    corpus: Annotated[Path, typer.Option(help="The receipt of a text dataset, or the card of a task.")],
+    output: CheckpointFolder,
+    gpus: Gpus = 1,
+    threads: Threads = 1,
+    save_every: SaveEvery = 60,
+    log: Log = None,
+) -> None:
+    """Pretrain a language model and its tokenizer."""
+    with stages.logged(log, context.obj):
+        compute = stages.Compute(gpus, threads, context.obj)
+        stages.pretrain_checkpoint(spec, corpus, output, compute, save_every)
+
+
+@app.command(rich_help_panel=STAGES)
+def finetune_run(
+    context: typer.Context,
+    spec: Spec,
+    seed: Seed,
+    output: RunFolder,
+    gpus: Gpus = 1,
+    threads: Threads = 1,
+    save_every: SaveEvery = 60,
+    log: Log = None,
+) -> None:
+    """Fine-tune one run with one seed, and score it."""
+    with stages.logged(log, context.obj):
+        compute = stages.Compute(gpus, threads, context.obj)
+        stages.finetune_run(spec, seed, output, compute, save_every)
+
+
+@app.command(rich_help_panel=STAGES)
+def select_rate(context: typer.Context, spec: Spec, output: RateFile, log: Log = None) -> None:
+    """Select a run's learning rate by the validation scores of its sweep."""
+    with stages.logged(log, context.obj):
+        stages.select_rate(spec, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def analyse(
+    context: typer.Context,
+    spec: Spec,
+    seed: Seed,
+    output: AnalysisFolder,
+    gpus: Gpus = 1,
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Measure one model, or compare two, before they are fine-tuned."""
+    with stages.logged(log, context.obj):
+        stages.analyse(spec, seed, output, stages.Compute(gpus, threads, context.obj))
+
+
+@app.command(rich_help_panel=STAGES)
+def gather_analyses(
+    context: typer.Context,
+    spec: Spec,
+    kind: Annotated[str, typer.Option(help="The kind, as the study names it.")],
+    output: AnalysesFolder,
+    log: Log = None,
+) -> None:
+    """Gather a study's analyses of one kind into a table."""
+    with stages.logged(log, context.obj):
+        stages.gather_analyses(spec, kind, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def aggregate_study(context: typer.Context, spec: Spec, output: StudyFolder, log: Log = None) -> None:
+    """Gather a study's runs into tables with intervals and tests."""
+    with stages.logged(log, context.obj):
+        stages.aggregate_study(spec, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def render_report(context: typer.Context, spec: Spec, output: StudyFolder, log: Log = None) -> None:
+    """Render a study's report and figures."""
+    with stages.logged(log, context.obj):
+        stages.render_report(spec, output)
+
+
+# --- for developers, and what crossover starts by itself ---------------------------------------------------
+
+
+@app.command(rich_help_panel=DEVELOPMENT)
+def config_schema(
+    check: Annotated[bool, typer.Option("--check", help="Only compare them with what is there.")] = False,
+) -> None:
+    """Generate the JSON Schemas and the reference of config/."""
     from crossover.config.reference import write_reference
 
-    write_reference(check=arguments.check)
+    write_reference(check=check)
 
 
-def _serve_warm(arguments: argparse.Namespace) -> None:
-    from crossover.runtime import forkserver as warm
+@app.command(hidden=True)
+def doctor_probe(folder: Path) -> None:
+    """Report what a run would find on this node; `doctor` submits it."""
+    from crossover.cluster.node import answer
 
-    warm.serve(arguments.socket)
+    answer(folder)
+
+
+@app.command(hidden=True)
+def serve_forks(
+    listener: Annotated[int, typer.Argument(help="The file descriptor of the listening socket.")],
+) -> None:
+    """Hold the training libraries in memory for the runs of one workflow; Snakemake starts it."""
+    from crossover.runtime.forkserver import serve
+
+    serve(listener, main)

@@ -23,6 +23,7 @@ for _ in range(60 if SNAPSHOT else 0):  # seconds, like the profile's latency-wa
 sys.path.insert(0, str(Path(SNAPSHOT, "code") if SNAPSHOT else Path(workflow.basedir, "workflow")))
 
 from crossover import export_path
+from crossover.analyses.kinds import report_modules
 from crossover.config.load import load_config
 from crossover.errors import UserError
 from crossover.files import sha256
@@ -78,7 +79,7 @@ def digest_of_spec(wildcards):
 
 def work_of(wildcards):
     """The size of a training or an analysis, that memory and time are estimated from."""
-    [name] = [wildcards.get(kind) for kind in ("run", "checkpoint", "analysis") if wildcards.get(kind)]
+    name = wildcards.get("run") or wildcards.get("checkpoint") or name_of_analysis(wildcards)
     return resources.work_of(spec_of(name), PLAN.specs)
 
 
@@ -140,9 +141,13 @@ def inputs_of_run(wildcards):
     return files_of_tokens(spec.tokens) + files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder) + selected
 
 
+def name_of_analysis(wildcards):
+    return f"{wildcards.kind}.{wildcards.analysis}"
+
+
 def inputs_of_analysis(wildcards):
     """Tokens and checkpoints of the models that an analysis is about."""
-    models = spec_of(wildcards.analysis).models
+    models = spec_of(name_of_analysis(wildcards)).models
     files = [
         file
         for model in models
@@ -200,10 +205,14 @@ def analyses_of_kind(wildcards):
     ]
 
 
+def kinds_of_analyses():
+    """The kinds of the study's analyses, each once."""
+    return list(dict.fromkeys(entry.kind for entry in STUDY.analyses))
+
+
 def analyses_of_study(wildcards):
     """The tables of the study's analyses."""
-    kinds = dict.fromkeys(entry.kind for entry in STUDY.analyses)
-    return [f"results/studies/{PLAN.name}/analyses/{kind}.parquet" for kind in kinds]
+    return [f"results/studies/{PLAN.name}/analyses/{kind}.parquet" for kind in kinds_of_analyses()]
 
 
 def descriptions_of_study(wildcards):
@@ -212,12 +221,18 @@ def descriptions_of_study(wildcards):
     return tasks + [entry.pretraining for entry in STUDY.checkpoints.values() if entry.pretraining]
 
 
-def code_of(module):
+def code_of(module, *more):
     """For `params`: the digest of the code, pages and styles of a stage whose outputs have no hash in their names."""
 
     def digest(wildcards):
         folder = PACKAGE.parent.joinpath(*module.split(".")).parent
         assets = {path.name: sha256(path) for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}
-        return hash8([code_digests(module), assets])
+        return hash8([code_digests(module, *more), assets])
 
     return digest
+
+
+def code_of_report(wildcards):
+    """The same of the report, with the charts and words of the study's analyses, which it imports by their names."""
+    modules = [module for kind in kinds_of_analyses() for module in report_modules(kind)]
+    return code_of("crossover.report.render", *modules)(wildcards)

@@ -30,7 +30,7 @@ rule render_report:
     conda:
         "../../envs/report.yaml"
     params:
-        code=code_of("crossover.report.render"),
+        code=code_of_report,
     shell:
         "python -m crossover render-report"
         " --spec {input.spec:q} --output results/studies/{wildcards.study:q} --log {log:q}"

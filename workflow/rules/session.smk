@@ -1,19 +1,16 @@
 # What happens around the jobs of one invocation, in the Snakemake that the user started.
 
-from crossover.runtime import forkserver as warm
-from crossover.runtime import batch
-from crossover.runtime import orphans
-from crossover.runtime import plugin_patches as patience
+from crossover.runtime import batch, forkserver, orphans, plugin_patches
 from crossover.runtime.paths import check_paths
 from crossover.planning.snapshot import activate_snapshot, write_snapshot
 from crossover.runtime.session import Session, tell
-from crossover.runs import result_backup as finished
+from crossover.runs import result_backup
 
 SESSION = Session(STUDY)
 
 # In the job of a batch of runs (`--groups`), they fork from one process too. No hook runs there.
-if warm.is_batch(sys.argv):
-    warm.start()
+if forkserver.is_batch(sys.argv):
+    forkserver.start()
 
 
 onstart:
@@ -26,21 +23,21 @@ onstart:
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if on_cluster:
-        patience.teach_plugin()
-        patience.wait_for_controller()  # it knows the jobs of an earlier Snakemake
+        plugin_patches.patch_plugin()
+        plugin_patches.wait_for_controller()  # it knows the jobs of an earlier Snakemake
         if workflow.execution_settings.keep_going:
-            batch.hand_down_keep_going()
-        for sentence in orphans.look_after():
+            batch.propagate_keep_going()
+        for sentence in orphans.cancel_pending_orphans():
             tell(sentence)
     # Jobs in environments of their own import their libraries for themselves.
     elif workflow.local_exec and not workflow.deployment_settings.deployment_method:
-        warm.start()
-    SESSION.start()
+        forkserver.start()
+    SESSION.start(workflow.execution_settings.retries)
 
 
 onsuccess:
     SESSION.stop()
-    finished.forget_all(STUDY.runs)
+    result_backup.forget_all(STUDY.runs)
     if Path(REPORT).exists():
         tell(f"The report of study {PLAN.name} is {Path(REPORT).resolve()}")
 
@@ -50,5 +47,5 @@ onerror:
     if workflow.executor_plugin.name == "slurm":
         for sentence in orphans.cancel_own():
             tell(sentence)
-    finished.restore_missing(STUDY.runs)
+    result_backup.restore_missing(STUDY.runs)
     tell(SESSION.summary())

@@ -1,1 +1,1 @@
-"""Analyses of representations: what models hold before they are fine-tuned."""
+"""Analyses of models before they are fine-tuned: one package for each kind, found by `kinds`."""

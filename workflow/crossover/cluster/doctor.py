@@ -1,6 +1,5 @@
 """Check in one go what a first study needs, on this machine and on the cluster, and say what to change."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from crossover.cluster.findings import Finding
@@ -24,36 +23,20 @@ from crossover.cluster.scheduler import (
     check_nodes,
     check_status_command,
 )
-from crossover.errors import UserError
 from crossover.slurm import Scheduler, ask, ask_scheduler
 
 Section = tuple[str, list[Finding]]
 Request = tuple[str, str | None]
 
 
-def doctor(study: str | None, jobs: bool, wait: float) -> None:
-    """Print what was found, section by section.
+def check_everything(study: str | None, jobs: bool, wait: float) -> Iterator[Section]:
+    """Check the installation, the scheduler and a node of each partition; give each section when it is known.
 
     Args:
         study: name or path of the study that is to run, or None for the one in config/config.yaml.
         jobs: whether probe jobs may be submitted.
         wait: seconds that a probe job may wait in the queue.
-
-    Raises:
-        UserError: something would keep a study from running.
     """
-    grades: Counter[str] = Counter()
-    for title, findings in _sections(study, jobs, wait):
-        print(title, *(finding.show() for finding in findings), "", sep="\n", flush=True)
-        grades.update(finding.grade for finding in findings)
-    failures = grades["FAIL"]
-    if failures:
-        what = f"{failures} check{'s' * (failures > 1)} failed"
-        raise UserError(f"{what}: do what the lines below FAIL say, and run crossover doctor again.")
-    print(f"Nothing failed; {grades['warn'] or 'no'} warning{'s' * (grades['warn'] != 1)}.")
-
-
-def _sections(study: str | None, jobs: bool, wait: float) -> Iterator[Section]:
     findings, profile = check_installation()
     yield "This machine", findings
     missing = check_commands()

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from crossover.cluster.installation import hub_cache
 from crossover.files import write_json
+from crossover.specs.base import Record
 
 HERE, REPORT, LOCK = "here", "report.json", "lock"
 ROUNDS = 3  # files sent to and fro
@@ -43,7 +43,7 @@ def answer(folder: Path) -> None:
     """Answer the submitting side, then report."""
     (folder / HERE).touch()
     _answer_rounds(folder)
-    write_json(folder / REPORT, report(folder))
+    write_json(folder / REPORT, report(folder).content())
 
 
 def _answer_rounds(folder: Path) -> None:
@@ -56,31 +56,86 @@ def _answer_rounds(folder: Path) -> None:
         (folder / answer_name(number)).touch()
 
 
-def report(folder: Path) -> dict[str, Any]:
-    """What a run would find on this node, and whether a lock that the submitting side holds is held here too."""
+class Gpu(Record):
+    """A GPU that torch sees."""
+
+    name: str
+    memory_gb: float
+
+
+class TorchReport(Record):
+    """The installation of torch: its version, its version of CUDA and the GPU that it sees, or why it is not imported."""
+
+    version: str | None = None
+    cuda: str | None = None
+    gpu: Gpu | None = None
+    error: str | None = None
+
+
+class CacheFolder(Record):
+    """Path and file number of a folder, which are the same wherever the same folder is seen."""
+
+    path: str
+    inode: int
+
+
+class NodeReport(Record):
+    """What a run would find on a node.
+
+    Attributes:
+        host: its name.
+        node: its name in SLURM.
+        python: version.
+        executable: the Python that runs.
+        called: the Python that `python` would start.
+        cpus: that the job may use.
+        visible_devices: CUDA_VISIBLE_DEVICES.
+        scratch: the folder for temporary files.
+        scratch_gb: space left there.
+        lock: whether a lock of the submitting side is `held` here too, `free`, or refused.
+        hub: the cache of the Hugging Face hub.
+        torch: the installation of torch.
+    """
+
+    host: str
+    node: str
+    python: str
+    executable: str
+    called: str | None
+    cpus: int
+    visible_devices: str | None
+    scratch: str
+    scratch_gb: float
+    lock: str
+    hub: CacheFolder | None
+    torch: TorchReport
+
+
+def report(folder: Path) -> NodeReport:
+    """Return what a run would find on this node, and whether a lock that the submitting side holds is held here too."""
     scratch = Path(tempfile.gettempdir())
     while scratch.name.startswith("crossover-"):  # this process's own, in that of the job
         scratch = scratch.parent
-    return {
-        "host": socket.gethostname(),
-        "node": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
-        "python": platform.python_version(),
-        "executable": sys.executable,
-        "called": shutil.which("python"),
-        "cpus": len(os.sched_getaffinity(0)),
-        "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
-        "scratch": str(scratch),
-        "scratch_gb": shutil.disk_usage(scratch).free / 1e9,
-        "lock": _lock(folder / LOCK),
-        "hub": hub_identity(),
-        "torch": _torch(),
-    }
+    return NodeReport(
+        host=socket.gethostname(),
+        node=os.environ.get("SLURMD_NODENAME", socket.gethostname()),
+        python=platform.python_version(),
+        executable=sys.executable,
+        called=shutil.which("python"),
+        cpus=len(os.sched_getaffinity(0)),
+        visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        scratch=str(scratch),
+        scratch_gb=shutil.disk_usage(scratch).free / 1e9,
+        lock=_lock(folder / LOCK),
+        hub=hub_identity(),
+        torch=_torch(),
+    )
 
 
-def hub_identity() -> list[Any] | None:
-    """Path and file number of the hub's cache, which are the same wherever the same folder is seen."""
+def hub_identity() -> CacheFolder | None:
+    """Return the hub's cache, or None where there is none."""
     try:
-        return [str(hub_cache()), hub_cache().stat().st_ino]
+        return CacheFolder(path=str(hub_cache()), inode=hub_cache().stat().st_ino)
     except OSError:
         return None
 
@@ -96,13 +151,13 @@ def _lock(path: Path) -> str:
     return "free"
 
 
-def _torch() -> dict[str, Any]:
+def _torch() -> TorchReport:
     try:
         import torch
     except Exception as error:  # whatever a broken installation raises
-        return {"error": f"{type(error).__name__}: {error}"}
-    found: dict[str, Any] = {"version": torch.__version__, "cuda": torch.version.cuda, "gpu": None}
+        return TorchReport(error=f"{type(error).__name__}: {error}")
+    gpu = None
     if torch.cuda.is_available():
         device = torch.cuda.get_device_properties(0)
-        found["gpu"] = {"name": device.name, "memory_gb": device.total_memory / 1e9}
-    return found
+        gpu = Gpu(name=device.name, memory_gb=device.total_memory / 1e9)
+    return TorchReport(version=torch.__version__, cuda=torch.version.cuda, gpu=gpu)

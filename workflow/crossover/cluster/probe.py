@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from crossover import export_path
 from crossover.cluster.findings import Finding
@@ -20,6 +20,7 @@ from crossover.cluster.node import (
     PATIENCE,
     REPORT,
     ROUNDS,
+    NodeReport,
     answer_name,
     arrived,
     ask_name,
@@ -159,7 +160,7 @@ def watch(probe: Probe, wait: float, latency_wait: int) -> Watch:
             job = yield from _start(probe, wait)
             trip = yield from _round_trips(probe)
             yield from _await(probe, REPORT)
-            report = read_json(probe.folder / REPORT)
+            report = NodeReport.parse(read_json(probe.folder / REPORT), probe.folder / REPORT)
             while not probe.job().has_ended:  # else it would still write into the folder that is removed
                 yield
     except Lost as lost:
@@ -167,7 +168,7 @@ def watch(probe: Probe, wait: float, latency_wait: int) -> Watch:
     finally:
         probe.cancel()
     queued = "a time unknown" if job.queued_seconds is None else f"{job.queued_seconds:,.0f} s"
-    text = f"job {probe.job_id} was {queued} in the queue, and ran on {report['node']}"
+    text = f"job {probe.job_id} was {queued} in the queue, and ran on {report.node}"
     return [Finding("ok", "probe job", text), *judge(report, trip, latency_wait, probe.on_gpu)]
 
 
@@ -233,7 +234,7 @@ def judge_end(job_id: str, state: str, last_words: str) -> Finding:
     return Finding("FAIL", "probe job", f"job {job_id} ended as {state}; {last_words}", change)
 
 
-def judge(report: dict[str, Any], trip: float, latency_wait: int, on_gpu: bool) -> list[Finding]:
+def judge(report: NodeReport, trip: float, latency_wait: int, on_gpu: bool) -> list[Finding]:
     """What a node's report means for a study.
 
     Args:
@@ -252,61 +253,61 @@ def judge(report: dict[str, Any], trip: float, latency_wait: int, on_gpu: bool) 
     ]
 
 
-def _judge_python(report: dict[str, Any]) -> Finding:
-    torch = report["torch"]
-    text = f"Python {report['python']}, "
-    if "error" in torch:
-        text += f"but torch cannot be imported: {torch['error']}"
-        return Finding("FAIL", "node", text, f"in a job: {report['executable']} -c 'import torch'")
-    text += f"torch {torch['version']}; sees {report['cpus']} CPU, asked for 1"
-    if report["called"] is None or Path(report["called"]).parent != Path(report["executable"]).parent:
-        text += f"; but the rules call `python`, which is {report['called'] or 'not there'} in a job"
+def _judge_python(report: NodeReport) -> Finding:
+    torch = report.torch
+    text = f"Python {report.python}, "
+    if torch.error:
+        text += f"but torch cannot be imported: {torch.error}"
+        return Finding("FAIL", "node", text, f"in a job: {report.executable} -c 'import torch'")
+    text += f"torch {torch.version}; sees {report.cpus} CPU, asked for 1"
+    if report.called is None or Path(report.called).parent != Path(report.executable).parent:
+        text += f"; but the rules call `python`, which is {report.called or 'not there'} in a job"
         change = "activate the environment before snakemake; no start-up file of the shell may put another one first"
         return Finding("FAIL", "node", text, change)
     return Finding("ok", "node", text)
 
 
-def _judge_gpu(report: dict[str, Any]) -> Finding:
-    torch, given = report["torch"], report["visible_devices"]
-    if gpu := torch.get("gpu"):
-        text = f"{gpu['name']}, {gpu['memory_gb']:.0f} GB; CUDA_VISIBLE_DEVICES is {given}"
+def _judge_gpu(report: NodeReport) -> Finding:
+    torch, given = report.torch, report.visible_devices
+    if gpu := torch.gpu:
+        text = f"{gpu.name}, {gpu.memory_gb:.0f} GB; CUDA_VISIBLE_DEVICES is {given}"
         return Finding("ok", "gpu", text)
     text = f"the job was given a GPU (CUDA_VISIBLE_DEVICES is {given}), but torch sees none: runs would use the CPU"
-    if torch.get("cuda"):
-        change = f"nvidia-smi in a job shows the driver; torch {torch['version']} needs one for CUDA {torch['cuda']}"
+    if torch.cuda:
+        change = f"nvidia-smi in a job shows the driver; torch {torch.version} needs one for CUDA {torch.cuda}"
         return Finding("warn", "gpu", text, change)
-    change = f"torch {torch.get('version')} is a build for CPUs: install the CUDA build of the same version"
+    change = f"torch {torch.version} is a build for CPUs: install the CUDA build of the same version"
     return Finding("warn", "gpu", text, change)
 
 
-def _judge_files(report: dict[str, Any], trip: float, latency_wait: int) -> Finding:
-    text = f"a file to {report['node']} and its answer took {trip:.1f} s at most (latency-wait is {latency_wait} s)"
+def _judge_files(report: NodeReport, trip: float, latency_wait: int) -> Finding:
+    text = f"a file to {report.node} and its answer took {trip:.1f} s at most (latency-wait is {latency_wait} s)"
     if trip > latency_wait:
         change = f"latency-wait: {2 * int(trip + 1)} in profiles/slurm/profile.yaml"
         return Finding("warn", "shared files", text, change)
     return Finding("ok", "shared files", text)
 
 
-def _judge_lock(report: dict[str, Any]) -> Finding:
-    if report["lock"] == "held":
-        alone = report["host"] == socket.gethostname()
+def _judge_lock(report: NodeReport) -> Finding:
+    if report.lock == "held":
+        alone = report.host == socket.gethostname()
         note = "; it is this machine, so this says nothing of others" if alone else ""
-        return Finding("ok", "locks", f"a lock that is held here is held on {report['node']}{note}")
-    text = f"locks do not reach other nodes: on {report['node']} a lock that is held here is {report['lock']}"
+        return Finding("ok", "locks", f"a lock that is held here is held on {report.node}{note}")
+    text = f"locks do not reach other nodes: on {report.node} a lock that is held here is {report.lock}"
     change = "start runs by jobs alone, which ask SLURM instead; on Lustre, have it mounted with -o flock"
     return Finding("warn", "locks", text, change)
 
 
-def _judge_scratch(report: dict[str, Any]) -> Finding:
-    text = f"{report['scratch_gb']:,.0f} GB free in {report['scratch']}"
-    if report["scratch_gb"] < 1:
+def _judge_scratch(report: NodeReport) -> Finding:
+    text = f"{report.scratch_gb:,.0f} GB free in {report.scratch}"
+    if report.scratch_gb < 1:
         return Finding("warn", "scratch", text, "export TMPDIR=a folder with space on the nodes")
     return Finding("ok", "scratch", text)
 
 
-def _judge_hub(report: dict[str, Any]) -> list[Finding]:
+def _judge_hub(report: NodeReport) -> list[Finding]:
     here = hub_identity()
-    if here is None or here == report["hub"]:
+    if here is None or here == report.hub:
         return []
-    text = f"{here[0]} is another folder on {report['node']}, or is not there: checkpoints would not be found"
+    text = f"{here.path} is another folder on {report.node}, or is not there: checkpoints would not be found"
     return [Finding("warn", "hub cache", text, "export HF_HOME=a folder on a file system that all nodes share")]

@@ -13,11 +13,11 @@ from crossover.config.base import NAME
 from crossover.config.load import CONFIG
 from crossover.errors import UserError
 from crossover.files import write_text
-from crossover.guess.draft import Guess, finish
-from crossover.guess.folders import files_of_splits, guess_folder, guess_hub
+from crossover.guess.draft import Draft, finish_draft
+from crossover.guess.folders import guess_folder, guess_hub, split_files
 from crossover.guess.sequences import guess_fasta, guess_listops, guess_three_line
 from crossover.guess.table import SURROGATE, guess_table
-from crossover.guess.text import Form, form_of
+from crossover.guess.text import TextFormat, detect_format
 from crossover.tasks.readers.raw import open_text
 
 RECORDS: dict[str, Literal["json", "jsonl", "parquet"]] = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -47,7 +47,7 @@ def new_task(source: str, name: str | None = None) -> Path:
     return target
 
 
-def guess(source: str, name: str) -> Guess:
+def guess(source: str, name: str) -> Draft:
     """Look at a user's data and guess the task; see `new_task`."""
     if source.startswith("hub:"):
         return guess_hub(source.removeprefix("hub:"), name)
@@ -57,12 +57,14 @@ def guess(source: str, name: str) -> Guess:
     if not path.exists():
         raise UserError(f"{path} is not there; give the path of a file or folder, or hub:OWNER/NAME.")
     if path.is_dir():
-        files = files_of_splits(path)
+        files = split_files(path)
         return _guess_splits(path, files, name) if files else guess_folder(path, name)
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if suffix in RECORDS:
-        return guess_table(path, name, Form("jsonl" if suffix == ".json" and _has_objects(path) else RECORDS[suffix]))
-    match (form := form_of(path)).kind:
+        return guess_table(
+            path, name, TextFormat("jsonl" if suffix == ".json" and _has_objects(path) else RECORDS[suffix])
+        )
+    match (form := detect_format(path)).kind:
         case "fasta":
             return guess_fasta(path, name)
         case "three-line":
@@ -79,17 +81,17 @@ def _has_objects(path: Path) -> bool:
     return first.startswith("{") and first.endswith("}") and second.startswith("{")
 
 
-def _guess_splits(path: Path, files: dict[str, str], name: str) -> Guess:
+def _guess_splits(path: Path, files: dict[str, str], name: str) -> Draft:
     """A task from a folder with one file for each split: what the one for training says, of all of them."""
     found = guess(str(path / files["train"]), name)
     found.settings["dataset"]["path"] = str(path)
     reader = found.settings["reader"]
     del reader["file"]
     found.settings["reader"] = {"kind": reader.pop("kind"), "files": files, **reader}
-    return finish(found)
+    return finish_draft(found)
 
 
-def as_yaml(found: Guess) -> str:
+def as_yaml(found: Draft) -> str:
     """The text of the task's file: each key with the reason for its value above it."""
     parts = [
         "# Written by `crossover new-task`: read it, correct it, then run `crossover check-task`.\n"

@@ -1,16 +1,22 @@
-"""Find, and delete when told to, what no study uses any more."""
+"""Find, and delete when told to, what no study uses any more: `crossover prune`."""
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crossover.acquire.transfer.checksums import CHECKSUMS
+from crossover.commands.output import table
 from crossover.config.load import known_names
 from crossover.errors import UserError
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import PLANS, superseded_plans
 from crossover.runs.lock import is_held
 from crossover.runtime.orphans import jobs_here
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 # Folders whose entries are named after specs: <name>/ or <name>.json
 NAMED = (
@@ -25,7 +31,71 @@ NAMED = (
 )
 
 
-def prune(further_studies: list[str], delete: bool) -> str:
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder that no study uses.
+
+    Attributes:
+        path: where it lies.
+        bytes: its size; None if it is kept, since it may not be readable.
+        kept_because: why it is kept all the same, or an empty text.
+    """
+
+    path: Path
+    bytes: int | None
+    kept_because: str
+
+    @property
+    def remark(self) -> str:
+        """Its size, or why it is kept."""
+        return self.kept_because or f"{(self.bytes or 0) / 1e6:.1f} MB"
+
+
+@dataclass(frozen=True)
+class Unused:
+    """What no study uses any more.
+
+    Attributes:
+        entries: the files and folders, those that are kept all the same last.
+        hint: what keeps the others from being deleted, or an empty text.
+        deleted: whether they were deleted.
+    """
+
+    entries: tuple[Entry, ...]
+    hint: str
+    deleted: bool
+
+    def foot(self) -> list[str]:
+        """Return the sums and what to do, in sentences."""
+        listed = [entry for entry in self.entries if not entry.kept_because]
+        if not listed:
+            return [f"Nothing to delete: every {'other ' if self.entries else ''}file is used by a study."]
+        what = f"{len(listed)} entries, {sum(entry.bytes or 0 for entry in listed) / 1e6:.1f} MB, "
+        if self.deleted:
+            return [f"{what}were deleted."]
+        return [*filter(None, [self.hint]), f"{what}are used by no study; crossover prune --delete deletes them."]
+
+    def text(self) -> str:
+        """Return a line for each entry, and the sums."""
+        return "\n".join([*(f"{entry.remark:>14}  {entry.path}" for entry in self.entries), *self.foot()])
+
+    def facts(self) -> dict[str, Any]:
+        """Return path and size of each entry, and why it is kept."""
+        entries = [
+            {"path": str(entry.path), "bytes": entry.bytes, "kept_because": entry.kept_because or None}
+            for entry in self.entries
+        ]
+        return {"entries": entries, "deleted": self.deleted, "hint": self.hint or None}
+
+    def page(self) -> "RenderableType":
+        """Return a table of the entries, and the sums."""
+        from rich.console import Group
+
+        rows = [(str(entry.path), entry.remark) for entry in self.entries]
+        return Group(*([table(("no study uses", "size"), rows, numbers=True)] if rows else []), *self.foot())
+
+
+def prune(further_studies: list[str], delete: bool) -> Unused:
     """List, or delete, what neither the studies of config/studies/ nor the further ones use.
 
     What is being computed right now, or holds another user's files, is left alone. Logs stay.
@@ -34,9 +104,6 @@ def prune(further_studies: list[str], delete: bool) -> str:
         further_studies: paths of study files outside config/studies/ whose results are to be kept.
         delete: delete what is listed.
 
-    Returns:
-        What to tell the user.
-
     Raises:
         UserError: a study cannot be planned, or there are results of a study whose file is not known; nothing is
             deleted then.
@@ -44,34 +111,30 @@ def prune(further_studies: list[str], delete: bool) -> str:
     plans = [make_plan(study) for study in [*known_names("studies"), *further_studies]]
     used = {CHECKSUMS.removesuffix(".json"), *(name for plan in plans for name in (*plan.specs, plan.study.name))}
     unused = sorted(path for folder in NAMED for path in _entries(Path(folder)) if _name(path) not in used)
-    unused += superseded_plans()
-    kept = {path: reason for path in unused if (reason := _reason_to_keep(path))}
-    unused = [path for path in unused if path not in kept]
-    lines = [f"{_size(path) / 1e6:11.1f} MB  {path}" for path in unused]
-    lines += [f"{reason:>14}  {path}" for path, reason in kept.items()]
-    planned = {plan.name for plan in plans}
-    strangers = sorted(path.name for path in _entries(Path("results/studies")) if path.name not in planned)
-    if not unused:
-        return "\n".join([*lines, f"Nothing to delete: every {'other ' if kept else ''}file is used by a study."])
-    if strangers:
-        hint = (
-            f"results/studies/{strangers[0]} was made by a study that is not in config/studies/; "
-            f"keep its runs with --study PATH, or delete results/studies/{strangers[0]} to give them up."
-        )
-        if delete:
-            raise UserError(hint)
-        lines.append(hint)
-    total = sum(map(_size, unused)) / 1e6
-    if not delete:
-        return "\n".join(
-            [
-                *lines,
-                f"{len(unused)} entries, {total:.1f} MB, are used by no study; crossover prune --delete deletes them.",
-            ]
-        )
-    for path in unused:
+    entries = sorted(map(_entry, [*unused, *superseded_plans()]), key=lambda entry: bool(entry.kept_because))
+    listed = [entry.path for entry in entries if not entry.kept_because]
+    hint = _hint({plan.name for plan in plans}) if listed else ""
+    if delete and hint:
+        raise UserError(hint)
+    for path in listed if delete else []:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    return "\n".join([*lines, f"{len(unused)} entries, {total:.1f} MB, were deleted."])
+    return Unused(tuple(entries), hint, delete)
+
+
+def _hint(planned: set[str]) -> str:
+    """Say what to do about results of a study whose file is not known, or nothing if there are none."""
+    strangers = sorted(path.name for path in _entries(Path("results/studies")) if path.name not in planned)
+    if not strangers:
+        return ""
+    return (
+        f"results/studies/{strangers[0]} was made by a study that is not in config/studies/; "
+        f"keep its runs with --study PATH, or delete results/studies/{strangers[0]} to give them up."
+    )
+
+
+def _entry(path: Path) -> Entry:
+    reason = _reason_to_keep(path)
+    return Entry(path, None if reason else _size(path), reason)
 
 
 def _entries(folder: Path) -> list[Path]:

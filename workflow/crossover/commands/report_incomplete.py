@@ -1,4 +1,4 @@
-"""A report of what is there of a study while some of its runs are missing."""
+"""Report what is there of a study while some of its runs are missing."""
 
 import shutil
 from pathlib import Path
@@ -9,13 +9,13 @@ from crossover.files import write_csv
 from crossover.planning.snapshot import plan_of
 from crossover.report.render import render_part
 from crossover.runs.status import reason_of
-from crossover.statistics.aggregate import make_tables, write_tables
-from crossover.statistics.partial import Part, Reason, part_of
+from crossover.statistics.aggregate import make_tables
+from crossover.statistics.partial import Part, ReasonOf, computed_part
 
 FOLDER = "incomplete"  # below the study's own folder: the declared outputs are those of a complete study
 
 
-def report_incomplete(study: str | None, why: Reason = reason_of) -> str:
+def report_incomplete(study: str | None, why: ReasonOf = reason_of) -> str:
     """Write tables, missing.csv, figures and report of the runs that are there to results/studies/<study>/incomplete/.
 
     What an earlier call has written there is removed first.
@@ -31,13 +31,13 @@ def report_incomplete(study: str | None, why: Reason = reason_of) -> str:
         UserError: the study cannot be planned, or what its runs were made from has changed or is missing.
     """
     plan = plan_of(study)
-    part = part_of(plan.specs[f"study-{plan.study}"], why)
-    folder = Path("results/studies") / plan.study
+    part = computed_part(plan.study, why)
+    folder = Path("results/studies") / plan.name
     remove_incomplete(folder)
     if not part.missing:
-        return f"Study {plan.study}: none of its {part.runs} runs is missing; snakemake makes the report."
-    if not part.spec["cells"]:
-        return f"Study {plan.study}: no cell has a test score yet, since {part.count}; there is nothing to report."
+        return f"Study {plan.name}: none of its {part.runs} runs is missing; snakemake makes the report."
+    if not part.spec.cells:
+        return f"Study {plan.name}: no cell has a test score yet, since {part.count}; there is nothing to report."
     write_part(part, folder / FOLDER)
     return f"{folder / FOLDER / 'report.html'} is incomplete: {part.count}."
 
@@ -45,9 +45,9 @@ def report_incomplete(study: str | None, why: Reason = reason_of) -> str:
 def write_part(part: Part, folder: Path) -> None:
     """Write the tables, the list of what is missing, the figures and the report of a part of a study."""
     tables = make_tables(part.spec)
-    planned = tables["cells"]["run"].map(part.seeds_planned)
-    tables["cells"].insert(tables["cells"].columns.get_loc("seeds") + 1, "seeds_planned", planned)
-    write_tables(tables, folder)
+    cells = tables.cells
+    cells.insert(cells.columns.get_loc("seeds") + 1, "seeds_planned", cells["run"].map(part.seeds_planned))
+    tables.write(folder)
     write_csv(folder / "missing.csv", pd.DataFrame(part.missing))
     render_part(part, folder)
 

@@ -2,8 +2,12 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from crossover.commands.output import Row, aligned, table
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.config.load import known_names
 from crossover.errors import UserError
@@ -12,9 +16,75 @@ from crossover.models.derive import view_of
 from crossover.models.load import load_body, load_config
 from crossover.planning.plan import folder_of_checkpoint
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
-def describe_checkpoint(name: str) -> str:
-    """Blocks, groups and numbers of parameters of a checkpoint.
+NOT_COUNTED = "New input layers and heads are not counted: they depend on the task."
+
+
+@dataclass(frozen=True)
+class CheckpointView:
+    """What a checkpoint is made of.
+
+    Attributes:
+        folder: where it lies.
+        model_type: its architecture, as Hugging Face calls it.
+        blocks: number of its blocks.
+        width: size of the vectors between blocks.
+        positions: most positions of a sequence, or None without a limit.
+        counts: number of parameters by part (`block 0`, ..., `outside`) and group.
+    """
+
+    folder: Path
+    model_type: str
+    blocks: int
+    width: int
+    positions: int | None
+    counts: Mapping[tuple[str, str], int]
+
+    @property
+    def head(self) -> str:
+        """Its architecture and sizes in one line."""
+        limit = f"{self.positions} positions" if self.positions else "positions without a limit"
+        return f"{self.folder}: {self.model_type}, {self.blocks} blocks, {self.width} wide, {limit}"
+
+    def rows(self) -> list[Row]:
+        """Return the table of parameters: groups from left to right, parts from top to bottom, and sums."""
+        parts = sorted({part for part, _ in self.counts}, key=lambda part: (part == "outside", len(part), part))
+        groups = [group for group in TRAINED_PRESETS["all"] if any(group == found for _, found in self.counts)]
+        rows: list[Row] = [("", *groups, "all")]
+        for part in parts:
+            counts = [self.counts.get((part, group), 0) for group in groups]
+            rows.append((part, *(f"{count:,}" for count in counts), f"{self._sum(part):,}"))
+        sums = [f"{sum(self.counts.get((part, group), 0) for part in parts):,}" for group in groups]
+        return [*rows, ("all", *sums, f"{sum(self.counts.values()):,}")]
+
+    def _sum(self, part: str) -> int:
+        return sum(count for (found, _), count in self.counts.items() if found == part)
+
+    def text(self) -> str:
+        """Return the sizes and the table of parameters."""
+        return "\n".join([self.head, "", *aligned(self.rows()), "", NOT_COUNTED])
+
+    def facts(self) -> dict[str, Any]:
+        """Return the sizes, and the number of parameters of each group in each part."""
+        parameters: dict[str, dict[str, int]] = {}
+        for (part, group), count in self.counts.items():
+            parameters.setdefault(part, {})[group] = count
+        sizes = {"blocks": self.blocks, "width": self.width, "positions": self.positions}
+        return {"folder": str(self.folder), "model_type": self.model_type, **sizes, "parameters": parameters}
+
+    def page(self) -> "RenderableType":
+        """Return the sizes and the table of parameters."""
+        from rich.console import Group
+        from rich.text import Text
+
+        head, *rows = self.rows()
+        return Group(Text(self.head, style="bold"), table(head, rows, numbers=True), NOT_COUNTED)
+
+
+def view_checkpoint(name: str) -> CheckpointView:
+    """Load a checkpoint, and count the parameters of its blocks and groups.
 
     Args:
         name: of a file in config/checkpoints/, or a folder in Hugging Face form.
@@ -30,21 +100,8 @@ def describe_checkpoint(name: str) -> str:
     for parameter, tensor in body.named_parameters():
         block = re.match(rf"{re.escape(architecture.blocks)}\.(\d+)\.", parameter)
         counts[f"block {block[1]}" if block else "outside", group_of(architecture, parameter)] += tensor.numel()
-    rows = sorted({row for row, _ in counts}, key=lambda row: (row == "outside", len(row), row))
-    groups = [group for group in TRAINED_PRESETS["all"] if any(group == found for _, found in counts)]
-    table = [("", *groups, "all")]
-    table += [(row, *(f"{counts[row, group]:,}" for group in groups), f"{_sum(counts, row):,}") for row in rows]
-    sums = [f"{sum(counts[row, group] for row in rows):,}" for group in groups]
-    table.append(("all", *sums, f"{sum(counts.values()):,}"))
-    longest = architecture.longest(config)
-    head = [
-        f"{folder}: {config.model_type}, {len(body.get_submodule(architecture.blocks))} blocks, "
-        f"{architecture.widths(config)[1]} wide, {f'{longest} positions' if longest else 'positions without a limit'}",
-        "",
-    ]
-    return "\n".join(
-        [*head, *_aligned(table), "", "New input layers and heads are not counted: they depend on the task."]
-    )
+    blocks, width = len(body.get_submodule(architecture.blocks)), architecture.widths(config)[1]
+    return CheckpointView(folder, config.model_type, blocks, width, architecture.longest(config), counts)
 
 
 def _folder(name: str) -> Path:
@@ -56,17 +113,3 @@ def _folder(name: str) -> Path:
             f"checkpoint {name} is not there yet ({folder} is missing); run snakemake with a study that uses it."
         )
     return folder
-
-
-def _sum(counts: Counter[tuple[str, str]], row: str) -> int:
-    return sum(count for (found, _), count in counts.items() if found == row)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]

@@ -20,7 +20,11 @@ from crossover.errors import UserError, nearest
 CONFIG = Path("config")
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+# libyaml, where PyYAML was built with it: reading conditions.yaml is most of what planning a study costs.
+SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _UniqueKeyLoader(SafeLoader):
     """Raise an error for duplicate keys, of which YAML itself silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -1,1 +1,1 @@
-"""Tasks guessed from a user's own files."""
+"""Draft a task from a user's own data: `crossover new-task`."""

@@ -1,4 +1,4 @@
-"""What is guessed of any data: how the task begins, what is predicted, how it is split."""
+"""The draft of a task, and the guesses that apply to all kinds of data: encoding, target and split."""
 
 import re
 from collections import Counter
@@ -6,28 +6,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LOOKED_AT = 100_000  # records that a guess is made from
-MOST_CLASSES = 100  # of numbers; more are rather quantities
+MAX_RECORDS = 100_000  # records that are looked at
+MAX_NUMBER_CLASSES = 100  # more distinct numbers are treated as quantities
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-# With IUPAC's letters for several nucleotides, which are amino acids too: of DNA, most are none of these.
+# AMBIGUOUS are IUPAC's letters for several nucleotides, which are amino acids too; most letters of DNA are not.
 NUCLEOTIDES, AMBIGUOUS, RESIDUES, GAPS = "ACGTU", "NRYKMSWBDHV", "ABCDEFGHIKLMNPQRSTUVWXYZ*", "-."
 
 
 @dataclass
-class Guess:
-    """What was understood of a user's data.
+class Draft:
+    """The draft of a task.
 
     Attributes:
-        settings: the task, as its YAML file holds it.
-        remarks: why, by key at the top of the file.
+        settings: the content of the task's YAML file.
+        remarks: the reason for each guess, by top-level key.
     """
 
     settings: dict[str, Any]
     remarks: dict[str, str] = field(default_factory=dict)
 
 
-def start(name: str, domain: str, path: Path, reader: dict[str, Any]) -> Guess:
-    """The beginning of a task: its words, dataset and reader."""
+def start_draft(name: str, domain: str, path: Path, reader: dict[str, Any]) -> Draft:
+    """Start a draft with title, dataset and reader."""
     settings = {
         "title": name.replace("-", " ").capitalize(),
         "description": f"Own data, {path.name}.",
@@ -37,11 +37,11 @@ def start(name: str, domain: str, path: Path, reader: dict[str, Any]) -> Guess:
         "dataset": {"kind": "folder", "name": name, "path": str(path)},
         "reader": reader,
     }
-    return Guess(settings, {"licence": "Shown in the report."})
+    return Draft(settings, {"licence": "Shown in the report."})
 
 
-def letters(texts: list[str], name: str, path: Path, reader: dict[str, Any]) -> Guess:
-    """A task of DNA, protein or text, by the letters; a few strange ones are for check-task to name."""
+def draft_from_letters(texts: list[str], name: str, path: Path, reader: dict[str, Any]) -> Draft:
+    """Draft a task of DNA, protein or text, by its letters. A few other letters are left for check-task to report."""
     letters: Counter[str] = Counter("".join(texts).upper())
     plain, ambiguous, residues, gaps = (
         sum(letters[letter] for letter in kind) for kind in (NUCLEOTIDES, AMBIGUOUS, RESIDUES, GAPS)
@@ -50,69 +50,72 @@ def letters(texts: list[str], name: str, path: Path, reader: dict[str, Any]) -> 
     longest = max(map(len, texts), default=1)
     length = min(1024, max(8, longest))
     if plain > total / 2 and (plain + ambiguous) / total > 0.95:
-        found, alphabet = start(name, "dna", path, reader), "dna"
+        draft, alphabet = start_draft(name, "dna", path, reader), "dna"
     elif residues / total > 0.99:
-        found, alphabet = start(name, "protein", path, reader), "protein"
+        draft, alphabet = start_draft(name, "protein", path, reader), "protein"
     else:
-        found = start(name, "text", path, reader)
-        found.settings["encoding"] = {"kind": "subwords", "tokenizer": "checkpoint", "max_length": 128}
-        found.remarks["encoding"] = "Text is cut into the subwords of each checkpoint's own tokenizer."
-        return found
-    found.settings["encoding"] = {"kind": "symbols", "alphabet": alphabet, "max_length": length}
+        draft = start_draft(name, "text", path, reader)
+        draft.settings["encoding"] = {"kind": "subwords", "tokenizer": "checkpoint", "max_length": 128}
+        draft.remarks["encoding"] = "Text is encoded as subwords by each checkpoint's own tokenizer."
+        return draft
+    draft.settings["encoding"] = {"kind": "symbols", "alphabet": alphabet, "max_length": length}
     common = "".join(letter for letter, _ in letters.most_common(30))
-    found.remarks["encoding"] = f"Letters seen: {common}; the longest of {len(texts)} sequences has {longest}."
-    return found
+    draft.remarks["encoding"] = f"Letters found: {common}; the longest of {len(texts)} sequences has {longest}."
+    return draft
 
 
-def are_few(values: list[str]) -> bool:
-    """Whether each value comes several times, by and large."""
+def has_few_distinct(values: list[str]) -> bool:
+    """Return whether values occur at least three times on average."""
     return len(set(values)) <= max(1, len(values) // 3)
 
 
-def are_numbers(values: list[str]) -> bool:
-    """Whether all values are numbers, and of more than two kinds."""
+def look_like_numbers(values: list[str]) -> bool:
+    """Return whether all values are numbers, with more than two different ones."""
     return len(set(values)) > 2 and all(map(NUMBER.fullmatch, values))
 
 
-def are_classes(values: list[str]) -> bool:
-    """Whether values could be labels: few of them, and if they are numbers, whole ones and not too many."""
-    if len(set(values)) < 2 or not are_few(values):
+def look_like_classes(values: list[str]) -> bool:
+    """Return whether values could be class labels: few different ones; if numbers, integers and not too many."""
+    if len(set(values)) < 2 or not has_few_distinct(values):
         return False
-    if not are_numbers(values):
+    if not look_like_numbers(values):
         return True
-    return len(set(values)) <= MOST_CLASSES and all(float(value).is_integer() for value in set(values))
+    return len(set(values)) <= MAX_NUMBER_CLASSES and all(float(value).is_integer() for value in set(values))
 
 
-def predict(found: Guess, values: list[str]) -> None:
-    """Set the target by the labels that were seen."""
-    if values and not are_classes(values) and are_numbers(values):
-        found.settings["target"] = {"kind": "number", "metric": "spearman"}
-        found.remarks["target"] = (
-            f"The labels are numbers, such as {values[0]}. If they stand for classes: kind: class, metric: accuracy."
+def set_target(draft: Draft, values: list[str]) -> None:
+    """Set the target, given the labels."""
+    if values and not look_like_classes(values) and look_like_numbers(values):
+        draft.settings["target"] = {"kind": "number", "metric": "spearman"}
+        draft.remarks["target"] = (
+            f"The labels are numbers, such as {values[0]}. If they are classes, set kind: class, metric: accuracy."
         )
         return
     classes = Counter(values)
-    found.settings["target"] = {"kind": "class", "metric": "accuracy"}
+    draft.settings["target"] = {"kind": "class", "metric": "accuracy"}
     listed = ", ".join(f"{label} ({count})" for label, count in classes.most_common(8))
-    found.remarks["target"] = f"Classes of the first {len(values)} records: {listed or 'none was found'}."
+    draft.remarks["target"] = f"Classes of the first {len(values)} records: {listed or 'none found'}."
 
 
-def finish(found: Guess) -> Guess:
-    """Add the split, and put the keys into their order."""
-    reader = found.settings["reader"]
+def finish_draft(draft: Draft) -> Draft:
+    """Add the split, and order the keys."""
+    reader = draft.settings["reader"]
     columns = reader.get("columns", {})
     own_splits = reader["kind"] in ("maestro", "idx", "cifar-batches")
     if own_splits or "split" in columns or not reader.keys().isdisjoint(("files", "split", "split_folders")):
         split: dict[str, Any] = {"by": "given", "validation": 0.15}
-        why = "The data say which split an item belongs to; validation is taken from training if they name none."
+        why = "The data define the splits; validation is taken from training if there is no validation split."
     elif "group" in columns or "group" in reader or reader["kind"] == "midi":
-        split, why = {"by": "group", "validation": 0.15, "test": 0.2, "seed": 0}, "Items of one group stay together."
+        split, why = (
+            {"by": "group", "validation": 0.15, "test": 0.2, "seed": 0},
+            "Items of one group stay in the same split.",
+        )
     else:
         split = {"by": "item", "validation": 0.15, "test": 0.2, "seed": 0}
         why = "At random."
-        if found.settings["domain"] in ("dna", "protein"):
-            why += " Where sequences have relatives among the others, `by: similarity` keeps relatives together."
-    found.settings["split"], found.remarks["split"] = split, why
+        if draft.settings["domain"] in ("dna", "protein"):
+            why += " If some sequences are related, `by: similarity` keeps related ones in the same split."
+    draft.settings["split"], draft.remarks["split"] = split, why
     order = "title description domain licence citation dataset reader split policy target encoding".split()
-    found.settings = {key: found.settings[key] for key in order if key in found.settings}
-    return found
+    draft.settings = {key: draft.settings[key] for key in order if key in draft.settings}
+    return draft

@@ -1,4 +1,4 @@
-"""What a text file is, by its first lines."""
+"""Detect the format of a text file from its first lines."""
 
 import itertools
 import re
@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossover.errors import UserError
-from crossover.guess.draft import NUMBER, are_few
+from crossover.guess.draft import NUMBER, has_few_distinct
 from crossover.tasks.generators.listops import OPERATORS
 from crossover.tasks.readers.raw import open_text
 from crossover.tasks.readers.rows import split_rows
 
-FIRST = 2000  # lines that are looked at
-LONGEST_NAME = 40  # letters; a longer cell is no name of a column
+MAX_LINES = 2000  # lines that are looked at
+MAX_NAME = 40  # letters; longer cells are not column names
 SEPARATORS = "\t,;|"
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a file is written.
+class TextFormat:
+    """The format of a text file.
 
     Attributes:
-        kind: the form.
-        header: of a csv or tsv, whether the first line names its columns.
-        quoting: of a csv or tsv, whether quotation marks are more than ordinary characters.
-        separator: of a csv, what stands between values where it is no comma.
+        kind: its name.
+        header: for a csv or tsv, whether the first line names the columns.
+        quoting: for a csv or tsv, whether quotation marks enclose values.
+        separator: for a csv, the separator if it is not a comma.
     """
 
     kind: Literal["fasta", "three-line", "listops", "csv", "tsv", "json", "jsonl", "parquet"]
@@ -35,65 +35,65 @@ class Form:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the reader of tables must be told beside the columns: all that is not as it expects."""
-        told = {"header": self.header, "quoting": self.quoting, "separator": self.separator}
-        usual = {"header": True, "quoting": "standard", "separator": None}
-        return {"format": self.kind} | {key: value for key, value in told.items() if value != usual[key]}
+        """Return the settings of the table reader, besides the columns, that differ from its defaults."""
+        values = {"header": self.header, "quoting": self.quoting, "separator": self.separator}
+        defaults = {"header": True, "quoting": "standard", "separator": None}
+        return {"format": self.kind} | {key: value for key, value in values.items() if value != defaults[key]}
 
 
-def form_of(path: Path) -> Form:
-    """The form of a text file.
+def detect_format(path: Path) -> TextFormat:
+    """Detect the format of a text file.
 
     Raises:
-        UserError: it is empty, no text in UTF-8, or of no known form.
+        UserError: the file is empty, is not UTF-8 text, or has an unknown format.
     """
     with path.open("rb") as stream:
         if b"\0" in stream.read(1024) and path.suffix.lower() != ".gz":
             raise UserError(
-                f"{path} is no text; give FASTA, csv, tsv, JSON, JSONL or Parquet, write UTF-16 as UTF-8, unpack an archive, "
-                "or name the folder in which MIDI files or images lie."
+                f"{path} is not text; use FASTA, csv, tsv, JSON, JSONL or Parquet, convert UTF-16 to UTF-8, unpack archives, "
+                "or give the path of the folder of MIDI files or images."
             )
     with open_text(path) as stream:
-        lines = [line for line in itertools.islice(stream, FIRST) if line.strip()]
+        lines = [line for line in itertools.islice(stream, MAX_LINES) if line.strip()]
     if not lines:
-        raise UserError(f"{path} is empty; name a file with sequences in it.")
+        raise UserError(f"{path} is empty; give a file with sequences.")
     if re.match(r"\s*<(!doctype|html|\?xml)", lines[0], re.IGNORECASE):
         raise UserError(f"{path} is a web page, not data; download the file itself.")
     if any(line.startswith(">") for line in lines[:5]):  # after a comment
-        return Form("three-line" if _has_three_lines([line.strip() for line in lines]) else "fasta")
+        return TextFormat("three-line" if _has_three_lines([line.strip() for line in lines]) else "fasta")
     separator = _common(lines[:20]) or _common(lines[:1])
     if separator is None:
         raise UserError(
-            f"{path}: line 1, {lines[0].strip()[:40]!a}, has no commas or tabs, nor does it begin with >; write a table as csv "
-            "or tsv, sequences as FASTA."
+            f"{path}: line 1, {lines[0].strip()[:40]!a}, has no commas or tabs and does not begin with >; save tables as csv "
+            "or tsv, and sequences as FASTA."
         )
     if any(operator in line for line in lines[:5] for operator in OPERATORS):
-        return Form("listops")
+        return TextFormat("listops")
     kind: Literal["csv", "tsv"] = "tsv" if separator == "\t" else "csv"
-    loose = kind == "tsv" and any(line.count('"') % 2 for line in lines)  # as in the files of GLUE
+    loose = kind == "tsv" and any(line.count('"') % 2 for line in lines)  # as in GLUE
     header = _has_header(list(split_rows(lines, separator, plain=loose, strict=False)))
-    return Form(kind, header, "none" if loose else "standard", None if separator in "\t," else separator)
+    return TextFormat(kind, header, "none" if loose else "standard", None if separator in "\t," else separator)
 
 
 def _common(lines: list[str]) -> str | None:
-    """The first of the separators that is in every line."""
+    """Return the first separator that occurs in every line."""
     return next((mark for mark in SEPARATORS if all(mark in line for line in lines)), None)
 
 
 def _has_three_lines(lines: list[str]) -> bool:
-    """Whether every third line begins a record, whose last line is a label: a number, or one of a few short texts."""
+    """Return whether the lines are three-line records, with a number or one of a few short texts as label."""
     names, texts, labels = lines[::3], lines[1::3], lines[2::3]
     begun = all(name.startswith(">") for name in names) and not any(line.startswith(">") for line in texts + labels)
     if not labels or not begun:
         return False
-    return all(map(NUMBER.fullmatch, labels)) or (are_few(labels) and max(map(len, labels)) <= LONGEST_NAME)
+    return all(map(NUMBER.fullmatch, labels)) or (has_few_distinct(labels) and max(map(len, labels)) <= MAX_NAME)
 
 
 def _has_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns: no cell of it is a sequence, comes again below, or is a number among numbers."""
+    """Return whether the first row is a header: no cell is a sequence, occurs again below, or is a number above numbers."""
     for place, cell in enumerate(map(str.strip, rows[0])):
         below = [row[place].strip() for row in rows[1:] if place < len(row)]
         numbers = NUMBER.fullmatch(cell) and all(NUMBER.fullmatch(value) for value in below if value)
-        if cell and (len(cell) > LONGEST_NAME or re.fullmatch("[ACGTN]{8,}", cell) or cell in below or numbers):
+        if cell and (len(cell) > MAX_NAME or re.fullmatch("[ACGTN]{8,}", cell) or cell in below or numbers):
             return False
     return True

@@ -4,27 +4,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from crossover.analyses.registry import ANALYSES
+from crossover.analyses.kinds import measure_module, text_of
 from crossover.config.conditions import Condition
 from crossover.config.labels import body_kind, body_name, input_name
 from crossover.config.studies import Analysis, Study
 from crossover.errors import UserError
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
+from crossover.planning.code import code_of
 from crossover.planning.tasks import PlannedTask, plan_task
 from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
 from crossover.specs.analyses import AnalysisSpec
-from crossover.specs.identity import code_digests
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import ModelSettings
-from crossover.specs.studies import AnalysedModel, StudyAnalysis
+from crossover.specs.studies import ModelLabels, StudyAnalysis
 
 
 @dataclass(frozen=True)
-class Subject:
+class PlannedModel:
     """A model before it is fine-tuned: its settings, and its names in the report."""
 
     settings: ModelSettings
-    words: AnalysedModel
+    labels: ModelLabels
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _plan_kind(
     """Plan the analyses of one kind on one task: one for each model, or for each pair of models."""
     tokens = {one.name: plan_tokens(task, one) for one in checkpoints}
     models = [model for one in checkpoints for model in _models(task, tokens[one.name], one, conditions)]
-    groups = list(combinations(models, 2 if ANALYSES[kind].paired else 1))
+    groups = list(combinations(models, 2 if text_of(kind).paired else 1))
     if not groups:
         raise UserError(
             f"{where}: the analysis {kind} compares models, but there is only one on task {task.name}; name another "
@@ -83,17 +83,17 @@ def _plan_kind(
             simulated=task.config.simulated,
             metric=task.config.target.metric,
             subset=task.subset,
-            models=tuple(model.words for model in group),
+            models=tuple(model.labels for model in group),
         )
         yield PlannedAnalysis(entry, [*task.specs, *needed, spec])
 
 
 def _models(
     task: PlannedTask, tokens: PlannedTokens, checkpoint: PlannedCheckpoint, conditions: dict[str, Condition]
-) -> list[Subject]:
+) -> list[PlannedModel]:
     """A checkpoint with each body and input of the conditions, as runs on a task start from it."""
     check_fit(task, tokens.spec, checkpoint, conditions)
-    models: list[Subject] = []
+    models: list[PlannedModel] = []
     for condition in conditions.values():
         settings = ModelSettings(
             tokens=tokens.spec.name,
@@ -102,18 +102,18 @@ def _models(
             input=condition.input,
             trained=condition.model_copy(update={"trained": "all"}).trained_parts,
         )
-        words = AnalysedModel(
+        labels = ModelLabels(
             checkpoint=checkpoint.name,
             checkpoint_title=checkpoint.config.title,
             body=body_name(condition.body),
             input=input_name(condition.input),
         )
         if settings not in [known.settings for known in models]:  # conditions may differ in what they train alone
-            models.append(Subject(settings, words))
+            models.append(PlannedModel(settings, labels))
     return models
 
 
-def _spec(where: str, kind: str, task: str, group: tuple[Subject, ...]) -> AnalysisSpec:
+def _spec(where: str, kind: str, task: str, group: tuple[PlannedModel, ...]) -> AnalysisSpec:
     """Return the spec of an analysis of one model, or of two.
 
     Raises:
@@ -122,10 +122,10 @@ def _spec(where: str, kind: str, task: str, group: tuple[Subject, ...]) -> Analy
     if len({model.settings.tokens for model in group}) > 1:
         raise UserError(
             f"{where}: the analysis {kind} compares models position by position, but checkpoints "
-            f"{' and '.join(model.words.checkpoint for model in group)} cut task {task} into subwords of their own; give the "
+            f"{' and '.join(model.labels.checkpoint for model in group)} cut task {task} into subwords of their own; give the "
             "analysis other tasks, or checkpoints with one tokenizer."
         )
-    names = [f"{model.words.checkpoint}-{body_kind(model.settings.body).replace(' ', '-')}" for model in group]
-    code = code_digests("crossover.analyses.stage", ANALYSES[kind].module)
+    names = [f"{model.labels.checkpoint}-{body_kind(model.settings.body).replace(' ', '-')}" for model in group]
+    code = code_of("crossover.analyses.stage", measure_module(kind))
     models = tuple(model.settings for model in group)
     return AnalysisSpec.named(".".join([kind, task, *names]), analysis=kind, models=models, code=code)

@@ -18,11 +18,12 @@ from crossover.config.load import load_checkpoint
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.architecture import stored_size
+from crossover.planning.code import code_of
 from crossover.planning.datasets import plan_dataset
 from crossover.planning.tasks import PlannedTask, plan_task
 from crossover.specs.checkpoints import CheckpointFiles, HubSpec, PretrainedSpec
 from crossover.specs.datasets import DatasetSpec
-from crossover.specs.identity import code_digests, remembered_tree_digest
+from crossover.specs.identity import remembered_tree_digest
 from crossover.specs.load import AnySpec
 
 
@@ -109,7 +110,7 @@ def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
             files = CheckpointFiles(name=f"{name}-{digest[:8]}", folder=path, sha256=digest)
             return PlannedCheckpoint(name, checkpoint, files, None)
         case HubCheckpoint(id=identifier, revision=revision):
-            code = code_digests("crossover.acquire.checkpoint")
+            code = code_of("crossover.acquire.checkpoint")
             fetched = HubSpec.named(name, id=identifier, revision=revision, code=code)
             files = CheckpointFiles(name=fetched.name, folder=f"resources/downloads/{fetched.name}")
             return PlannedCheckpoint(name, checkpoint, files, fetched)
@@ -122,7 +123,7 @@ def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
     made = PretrainedSpec.named(
         name,
         corpus=corpus.spec.name if isinstance(corpus, PlannedTask) else corpus.name,
-        code=code_digests("crossover.pretraining.pretrain"),
+        code=code_of("crossover.pretraining.pretrain"),
         **{
             key: getattr(checkpoint, key)
             for key in PretrainedSpec.model_fields.keys() & PretrainedHere.model_fields.keys() - {"kind", "corpus"}

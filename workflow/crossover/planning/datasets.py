@@ -18,8 +18,9 @@ from crossover.config.datasets import (
 )
 from crossover.errors import UserError
 from crossover.files import sha256
+from crossover.planning.code import code_of
 from crossover.specs.datasets import DatasetSpec, Download, DownloadedFile, Publication, Source
-from crossover.specs.identity import code_digests, remembered_digest, remembered_tree_digest
+from crossover.specs.identity import remembered_digest, remembered_tree_digest
 
 
 def plan_dataset(dataset: Dataset) -> DatasetSpec:
@@ -28,7 +29,7 @@ def plan_dataset(dataset: Dataset) -> DatasetSpec:
     Raises:
         UserError: files that are there already cannot be read.
     """
-    code = code_digests(ACQUIRERS[dataset.kind])
+    code = code_of(ACQUIRERS[dataset.kind])
     match dataset:
         case DownloadDataset():
             files, publication = _download(dataset)

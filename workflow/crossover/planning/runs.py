@@ -6,8 +6,8 @@ from crossover.config.conditions import Condition
 from crossover.config.studies import Study
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.code import code_of
 from crossover.planning.tasks import PlannedTask
-from crossover.specs.identity import code_digests
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import CellKey, RunSpec, SeededRun, SelectedRate
 from crossover.specs.studies import Candidate, Cell
@@ -33,7 +33,7 @@ def plan_cell(
     """Plan the runs of one task, checkpoint and condition, whose name in config/conditions.yaml is given."""
     key = CellKey(task=task.name, checkpoint=checkpoint.name, condition=name)
     augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
-    code = code_digests("crossover.training.finetune", *augmentations)
+    code = code_of("crossover.training.finetune", *augmentations)
 
     def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
         return RunSpec.named(
@@ -56,7 +56,7 @@ def plan_cell(
         return PlannedCell(Cell(**dict(key), run=final.name, seeds=seeds, rate=None, sweep=()), [final])
     tried = [run(rate, score_test=False) for rate in sorted(study.learning_rates)]
     selected_from = tuple(SeededRun(run=one.name, seed=study.sweep_seed) for one in tried)
-    selection = code_digests("crossover.training.rates")
+    selection = code_of("crossover.training.rates")
     final = run(SelectedRate(selected_from=selected_from), score_test=True, code=code | selection)
     sweep = tuple(
         Candidate(run=one.name, seed=study.sweep_seed, learning_rate=rate)

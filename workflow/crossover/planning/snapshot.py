@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from crossover import PLAN_FOLDER
 from crossover.config.load import chosen_study
 from crossover.config.studies import Study
 from crossover.files import not_written, read_json, sha256, visible_files, write_json
@@ -21,7 +22,6 @@ from crossover.specs.identity import PACKAGE, hash8
 from crossover.specs.load import AnySpec, read_spec
 from crossover.specs.studies import StudySpec
 
-PLAN_FOLDER = "CROSSOVER_PLAN"  # the environment variable that holds the folder's path in jobs
 PLANS = Path("results/plans")
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from crossover.config.load import load_task
 from crossover.config.tasks import Task
+from crossover.planning.code import code_of
 from crossover.planning.datasets import plan_dataset
 from crossover.specs.datasets import DatasetSpec
-from crossover.specs.identity import code_digests
 from crossover.specs.load import AnySpec
 from crossover.specs.tasks import TaskSpec
 from crossover.tasks.registry import CLUSTERING, READERS
@@ -73,6 +73,6 @@ def plan_task(name: str, where: str | None = None) -> PlannedTask:
         target=task.target,
         simulated=task.simulated,
         licence=task.licence,
-        code=code_digests("crossover.tasks.prepare.stage", READERS[task.reader.kind], *splitters),
+        code=code_of("crossover.tasks.prepare.stage", READERS[task.reader.kind], *splitters),
     )
     return PlannedTask(name, task, spec, dataset)

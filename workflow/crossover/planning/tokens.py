@@ -9,8 +9,9 @@ from crossover.config.load import known_names
 from crossover.encodings.registry import ENCODERS
 from crossover.errors import UserError
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
+from crossover.planning.code import code_of
 from crossover.planning.tasks import PlannedTask
-from crossover.specs.identity import code_digests, remembered_digest
+from crossover.specs.identity import remembered_digest
 from crossover.specs.load import AnySpec
 from crossover.specs.tasks import TokenizerFile, TokensSpec
 
@@ -47,7 +48,7 @@ def plan_tokens(task: PlannedTask, checkpoint: PlannedCheckpoint | None) -> Plan
         where = f"config/tasks/{task.name}.yaml"
         owner = _owner_of_tokenizer(source, checkpoint, where)
         file = _tokenizer_file(owner, Path(source), where)
-    code = code_digests("crossover.encodings.tokenize", ENCODERS[encoding.kind])
+    code = code_of("crossover.encodings.tokenize", ENCODERS[encoding.kind])
     spec = TokensSpec.named(stem, task=task.spec.name, encoding=encoding, tokenizer=file, code=code)
     return PlannedTokens(spec, owner)
 

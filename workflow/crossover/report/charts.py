@@ -1,184 +1,105 @@
-"""The charts, each built once with Altair and used three ways.
+"""The charts of a report, apart from those of analyses."""
 
-In the report a chart is drawn by Vega, as wide as its place; beneath it lies the same chart as SVG, which readers
-without JavaScript and the printer get. A third copy with its own title, legend and fixed colours goes to figures/.
-"""
-
-import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert
-from markupsafe import escape
 
-from crossover.report import answer, numbers
-from crossover.report.palette import Series, task_labels, with_light_colours
+from crossover.charts.chart import (
+    FOCUS,
+    NARROW,
+    WIDE,
+    Chart,
+    colour_of,
+    dash_of,
+    data_of,
+    finish,
+    focused,
+    shape_of,
+    tooltips,
+    wrapped,
+)
+from crossover.charts.palette import Series, task_labels
+from crossover.report import numbers
+from crossover.report.facts import PretrainingRun
+from crossover.report.findings import comparison_title, verdicts_of
+from crossover.specs.studies import StudySpec
+from crossover.statistics.tables import StudyTables
 
-WIDE, NARROW = 720, 340  # pixels of the fixed copies
 LINE = 15  # pixels of a line of a label
 ROW = 15  # pixels of one condition in a chart with a row of conditions for each task
 LARGEST_CURVE = 120  # evaluations of a run that are drawn; the tables have them all
-VL_VERSION = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 VERDICT_COLOURS = {
     "body": {"higher": "var(--blue)", "lower": "var(--vermillion)"},
     "input": {"higher": "var(--sky)", "lower": "var(--orange)"},
     "trained": {"higher": "var(--green)", "lower": "var(--purple)"},
 }
-FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif"
-THEME: dict[str, Any] = {
-    "aria": False,  # the figure has one description and a table; hundreds of labelled marks would bury them
-    "background": "transparent",
-    "font": FONT,
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": "var(--soft)",
-        "titleColor": "var(--soft)",
-        "gridColor": "var(--line)",
-        "domainColor": "var(--line)",
-        "tickColor": "var(--line)",
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-        "labelLimit": 200,
-    },
-    "axisY": {"domain": False, "ticks": False},
-    "text": {"color": "var(--ink)"},
-    "title": {"color": "var(--ink)", "anchor": "start", "fontSize": 14, "fontWeight": 600},
-    "legend": {"labelColor": "var(--ink)", "titleColor": "var(--soft)", "orient": "top", "labelLimit": 400, "columns": 2,
-               "symbolOpacity": 1, "symbolDash": [1, 0]},
-}  # fmt: skip
-FOCUS = alt.param(name="focus", value="")  # the series that the reader has picked in the legend
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A chart in its three forms.
+class ReportCharts:
+    """The charts of a report by the section that they stand in."""
 
-    Attributes:
-        name: unique in the report; also of its file in figures/.
-        title: what it shows.
-        description: the same for those who cannot see it.
-        spec: Vega-Lite, as wide as its container.
-        svg: for the page, in CSS variables.
-        file: SVG that stands alone.
-        simulated: the data of its task imitate nature.
-    """
+    overview: list[Chart]
+    contrasts: list[Chart]
+    curves: list[Chart]
+    convergence: list[Chart]
+    rates: list[Chart]
+    pretraining: list[Chart]
+    analyses: list[Chart] = field(default_factory=list)
 
-    name: str
-    title: str
-    description: str
-    spec: dict[str, Any]
-    svg: str
-    file: str
-    simulated: bool = False
-
-
-def finish(
-    name: str, chart: alt.LayerChart, title: str, description: str, width: int, simulated: bool = False
-) -> Chart:
-    """Make the three forms of a chart."""
-    spec = {**chart.to_dict(), "config": THEME, "autosize": {"type": "fit-x", "contains": "padding"}}
-    bare = {**spec, "config": THEME | {"legend": {"disable": True}}, "width": width}
-    heading = {
-        "text": textwrap.wrap(title, 80),
-        "subtitle": textwrap.wrap(description, 110),
-        "subtitleColor": "var(--soft)",
-    }
-    whole = {**spec, "width": WIDE, "background": "white", "padding": 12, "title": heading}
-    return Chart(
-        name=name,
-        title=title,
-        description=description,
-        spec={**bare, "width": "container"},
-        svg=vl_convert.vegalite_to_svg(bare, vl_version=VL_VERSION),
-        file=with_light_colours(vl_convert.vegalite_to_svg(whole, vl_version=VL_VERSION)),
-        simulated=simulated,
-    )
-
-
-def stamped(svg: str, words: str) -> str:
-    """An SVG that stands alone, with these words in its lower left corner."""
-    style = 'x="12" y="100%" dy="-8" font-size="12" font-weight="600" font-family="sans-serif" fill="var(--alarm)"'
-    return svg.replace("</svg>", with_light_colours(f"<text {style}>{escape(words)}</text></svg>"))
+    @property
+    def every(self) -> list[Chart]:
+        """The charts of all sections."""
+        return [chart for section in vars(self).values() for chart in section]
 
 
 def draw_charts(
-    spec: dict[str, Any], tables: dict[str, pd.DataFrame], series: dict[tuple[str, str], Series]
-) -> dict[str, list[Chart]]:
-    """All charts that follow from the study's tables, by the section of the report they stand in."""
-    labels = task_labels(spec)
-    looks = {
-        name: tables[name].assign(**_labelled(tables[name], labels, series))
-        for name in ("cells", "runs", "curves", "convergence")
-    }
-    drawn = list(series.values())
-    final = looks["runs"][looks["runs"]["role"] == "final"]
-    return {
-        "overview": [draw_overview(looks["cells"], final, drawn)],
-        "contrasts": draw_contrasts(spec, tables["contrasts"], labels),
-        "curves": [
-            draw_curves(task, labels[task], looks["curves"], looks["cells"], drawn, spec["tasks"][task]["simulated"])
-            for task in spec["tasks"]
+    spec: StudySpec,
+    tables: StudyTables,
+    pretraining: Mapping[str, PretrainingRun],
+    series: Mapping[tuple[str, str], Series],
+) -> ReportCharts:
+    """Draw all charts of a study's report but those of its analyses.
+
+    Args:
+        spec: the study.
+        tables: its tables; cells with the column `seeds_planned`.
+        pretraining: of the checkpoints that were pretrained here.
+        series: the looks of each checkpoint and condition.
+    """
+    labels = task_labels(spec.tasks)
+    cells, runs, curves, convergence = (
+        _with_labels(table, labels, series) for table in (tables.cells, tables.runs, tables.curves, tables.convergence)
+    )
+    looks = list(series.values())
+    with_sweep = set(runs.loc[runs["role"] == "sweep", "task"])
+    return ReportCharts(
+        overview=[draw_overview(cells, runs[runs["role"] == "final"], looks)],
+        contrasts=draw_contrasts(spec, tables.contrasts, labels),
+        curves=[
+            draw_curves(name, labels[name], curves, cells, looks, task.simulated) for name, task in spec.tasks.items()
         ],
-        "convergence": [draw_convergence(looks["convergence"], looks["cells"], drawn)],
-        "rates": [
-            draw_rates(task, labels[task], looks["runs"], looks["cells"], drawn, spec["tasks"][task]["simulated"])
-            for task in spec["tasks"]
-            if ((looks["runs"]["task"] == task) & (looks["runs"]["role"] == "sweep")).any()
+        convergence=[draw_convergence(convergence, cells, looks)],
+        rates=[
+            draw_rates(name, labels[name], runs, cells, looks, task.simulated)
+            for name, task in spec.tasks.items()
+            if name in with_sweep
         ],
-    }
+        pretraining=[draw_pretraining(name, spec.checkpoints[name].title, run) for name, run in pretraining.items()],
+    )
 
 
-def _labelled(
-    table: pd.DataFrame, labels: dict[str, str], series: dict[tuple[str, str], Series]
-) -> dict[str, list[str]]:
-    return {
-        "label": [labels[task] for task in table["task"]],
-        "row": [wrapped(labels[task]) for task in table["task"]],
-        "series": [series[key].label for key in zip(table["checkpoint"], table["condition"], strict=True)],
-    }
-
-
-def wrapped(label: str) -> str:
-    """A label in lines of at most 16 letters, so that it leaves room for the chart on a phone."""
-    return "\n".join(textwrap.wrap(label, 16)) or label
-
-
-# --- parts that charts share ------------------------------------------------------------------------------
-
-
-def data_of(table: pd.DataFrame) -> alt.InlineData:
-    """Rows for Vega, rounded to what can be seen, with null for what is missing."""
-    rounded = table.round(dict.fromkeys(table.select_dtypes("float"), 4))
-    rows = rounded.astype(object).where(rounded.notna(), None).to_dict("records")
-    return alt.InlineData(values=rows)
-
-
-def colour_of(series: list[Series]) -> alt.Color:
-    """The colour of each series."""
-    scale = alt.Scale(domain=[one.label for one in series], range=[one.colour for one in series])
-    return alt.Color("series:N", scale=scale, title=None)
-
-
-def shape_of(series: list[Series]) -> alt.Shape:
-    """The shape of the points of each series."""
-    scale = alt.Scale(domain=[one.label for one in series], range=[one.shape for one in series])
-    return alt.Shape("series:N", scale=scale, title=None)
-
-
-def dash_of(series: list[Series]) -> alt.StrokeDash:
-    """The dashes of the lines of each series."""
-    scale = alt.Scale(domain=[one.label for one in series], range=[list(one.dash) for one in series])
-    return alt.StrokeDash("series:N", scale=scale, title=None)
-
-
-def focused(strong: float) -> Any:
-    """Opacity: `strong`, and faint while the reader has picked another series."""
-    return alt.condition("focus == '' || datum.series == focus", alt.value(strong), alt.value(strong / 8))
+def _with_labels(
+    table: pd.DataFrame, labels: Mapping[str, str], series: Mapping[tuple[str, str], Series]
+) -> pd.DataFrame:
+    return table.assign(
+        label=[labels[task] for task in table["task"]],
+        row=[wrapped(labels[task]) for task in table["task"]],
+        series=[series[key].label for key in zip(table["checkpoint"], table["condition"], strict=True)],
+    )
 
 
 def _rows(table: pd.DataFrame) -> alt.Y:
@@ -200,25 +121,20 @@ def _offset(series: list[Series]) -> alt.YOffset:
 
 
 def _height(table: pd.DataFrame, series: list[Series]) -> int:
-    """Pixels of a chart with a row for each task: conditions, and the space between tasks that `_rows` sets."""
-    return table["row"].nunique() * max(round(len(series) * ROW / 0.75), _label_height(table))
+    """Return the pixels of a chart with a row for each task: conditions, and the space between tasks that `_rows` sets."""
+    return int(table["row"].nunique()) * max(round(len(series) * ROW / 0.75), _label_height(table))
 
 
 def _label_height(table: pd.DataFrame) -> int:
-    """Pixels of the longest label of a row, and of a space below it."""
+    """Return the pixels of the longest label of a row, and of a space below it."""
     return LINE * (int(table["row"].str.count("\n").max()) + 2)
-
-
-def tooltips(**fields: str) -> list[alt.Tooltip]:
-    """What is shown of a mark under the pointer: titles with `_` for spaces, and fields."""
-    return [alt.Tooltip(f"{field}:N", title=title.replace("_", " ")) for title, field in fields.items()]
 
 
 # --- the charts -------------------------------------------------------------------------------------------
 
 
 def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]) -> Chart:
-    """The score of every cell with its interval, its seeds, and the floor of the task."""
+    """Draw the score of every cell with its interval, its seeds, and the floor of the task."""
     few = cells["seeds"] < cells["seeds_planned"]
     shown = cells[["label", "row", "series", "score", "low", "high", "floor"]].assign(
         said=[
@@ -272,24 +188,22 @@ def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]
     )
 
 
-def draw_contrasts(spec: dict[str, Any], contrasts: pd.DataFrame, labels: dict[str, str]) -> list[Chart]:
-    """One forest plot per comparison; those of one kind share their scale."""
+def draw_contrasts(spec: StudySpec, contrasts: pd.DataFrame, labels: Mapping[str, str]) -> list[Chart]:
+    """Draw a forest plot of each comparison; those of one kind share their scale."""
     charts = []
     for (kind, checkpoint, a, b), table in contrasts.groupby(["kind", "checkpoint", "a", "b"], sort=False):
         same = contrasts[contrasts["kind"] == kind]
         reach = float(np.ceil(20 * max(same["high"].max(), -same["low"].min())) * 5)
-        title = answer.title_of(spec, kind, checkpoint, a, b)
-        charts.append(
-            draw_forest(f"contrast-{checkpoint}-{a}-{b}", title, kind, table, labels, reach, spec["confidence"])
-        )
+        title = comparison_title(spec, kind, checkpoint, a, b)
+        charts.append(draw_forest(f"contrast-{checkpoint}-{a}-{b}", title, kind, table, labels, reach, spec.confidence))
     return charts
 
 
 def draw_forest(
-    name: str, title: str, kind: str, table: pd.DataFrame, labels: dict[str, str], reach: float, confidence: float
+    name: str, title: str, kind: str, table: pd.DataFrame, labels: Mapping[str, str], reach: float, confidence: float
 ) -> Chart:
-    """The differences of one comparison on every task, in percentage points from -reach to reach."""
-    verdicts = [answer.verdict(row, confidence) for row in table.itertuples()]
+    """Draw the differences of one comparison on every task, in percentage points from -reach to reach."""
+    verdicts = verdicts_of(table, confidence)
     colours = VERDICT_COLOURS[kind]
     shown = pd.DataFrame(
         {
@@ -327,7 +241,7 @@ def draw_forest(
 def draw_curves(
     task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame, series: list[Series], simulated: bool
 ) -> Chart:
-    """Validation score while training, of every seed and their mean."""
+    """Draw the validation score while training, of every seed and their mean."""
     own = curves[(curves["task"] == task) & (curves["role"] == "final") & (curves["split"] == "validation")]
     seeds = thinned(own[["series", "seed", "step", "score"]])
     means = mean_curves(seeds).assign(label=label, said=lambda t: t["score"].map(numbers.percent))
@@ -356,7 +270,7 @@ def draw_curves(
 
 
 def thinned(curves: pd.DataFrame) -> pd.DataFrame:
-    """At most LARGEST_CURVE evaluations of each run, evenly chosen, the last one always among them."""
+    """Return at most LARGEST_CURVE evaluations of each run, evenly chosen, the last one always among them."""
     size = curves.groupby(["series", "seed"])["step"].transform("size")
     place = curves.sort_values("step").groupby(["series", "seed"]).cumcount()
     stride = np.ceil(size / LARGEST_CURVE).astype(int)
@@ -364,7 +278,7 @@ def thinned(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """The mean over seeds at each step that all seeds of the series have reached.
+    """Return the mean over seeds at each step that all seeds of the series have reached.
 
     A mean over the seeds that are left would jump wherever one of them stops.
     """
@@ -376,7 +290,7 @@ def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_convergence(convergence: pd.DataFrame, cells: pd.DataFrame, series: list[Series]) -> Chart:
-    """The step at which each run reached its task's threshold, or until when it had not, and the median of each cell."""
+    """Draw the step at which each run reached its task's threshold, or until when it had not, and the median of each cell."""
     known = convergence[convergence["threshold"].notna()]
     shown = known[["label", "row", "series", "seed"]].assign(
         step=known["steps"].astype(float).fillna(known["steps_run"]),
@@ -416,7 +330,7 @@ def draw_convergence(convergence: pd.DataFrame, cells: pd.DataFrame, series: lis
 def draw_rates(
     task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, series: list[Series], simulated: bool
 ) -> Chart:
-    """The validation score that each learning rate reached, and the rate that was selected."""
+    """Draw the validation score that each learning rate reached, and the rate that was selected."""
     own = runs[(runs["task"] == task) & (runs["role"] == "sweep")]
     selected = cells[cells["task"] == task].set_index("series")["learning_rate"]
     shown = own[["series", "learning_rate", "validation_score"]].assign(
@@ -457,16 +371,16 @@ def draw_rates(
 BASELINES = {"unigram": "token frequencies alone", "trigram": "three tokens in a row, counted"}
 
 
-def draw_pretraining(name: str, title: str, curve: pd.DataFrame, losses: Mapping[str, Any]) -> Chart:
-    """Loss while pretraining, beside those of models that count tokens."""
+def draw_pretraining(name: str, title: str, run: PretrainingRun) -> Chart:
+    """Draw the loss while pretraining, beside those of models that count tokens."""
     names = {"validation": "held-out sequences", "train": "training sequences"}
-    shown = curve.assign(split=curve["split"].map(names), said=curve["loss"].map("{:.3f}".format))
+    shown = run.curve.assign(split=run.curve["split"].map(names), said=run.curve["loss"].map("{:.3f}".format))
     scale = alt.Scale(domain=list(names.values()), range=["var(--blue)", "var(--sky)"])
     dash = alt.StrokeDash("split:N", scale=alt.Scale(domain=list(names.values()), range=[[1, 0], [5, 3]]), title=None)
     x = alt.X("step:Q", axis=alt.Axis(title="training step", grid=False, tickCount=5))
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token", tickCount=5))
     base = alt.Chart(data_of(shown)).encode(x=x, y=y, color=alt.Color("split:N", scale=scale, title=None))
-    counted = [{"loss": round(losses[baseline], 4), "text": text} for baseline, text in BASELINES.items()]
+    counted = [{"loss": round(run.description.loss[baseline], 4), "text": text} for baseline, text in BASELINES.items()]
     line = alt.Chart(alt.InlineData(values=counted)).encode(y="loss:Q")
     chart = alt.layer(
         line.mark_rule(color="var(--soft)", strokeWidth=1.5),

@@ -2,17 +2,22 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
-from crossover.files import check_file, read_sealed_json
-from crossover.statistics.partial import Part
+from crossover.files import check_file
+from crossover.specs.descriptions import Card, EncodingDescription, PretrainedDescription, Provenance
+from crossover.specs.studies import StudySpec, StudyTask
+from crossover.statistics.partial import MissingRun, Part
 from crossover.statistics.records import read_table
+from crossover.statistics.tables import StudyTables
 
-TABLES = {
+COLUMNS = {
     "runs": ["study", "task", "checkpoint", "condition", "role", "run", "seed", "learning_rate", "validation_score",
              "test_score", "steps", "best_step", "stopped_early", "path"],
     "cells": ["task", "checkpoint", "condition", "run", "learning_rate", "seeds", "score", "sd_seeds", "low", "high",
@@ -28,94 +33,179 @@ TABLES = {
 }  # fmt: skip
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """The study's tables as aggregation wrote them.
+def read_tables(folder: Path) -> StudyTables:
+    """Read the columns that the report shows of a study's tables.
 
     Raises:
         UserError: one is missing or damaged.
     """
-    return {name: read_table(folder / f"{name}.parquet", columns) for name, columns in TABLES.items()}
+    return StudyTables(**{name: read_table(folder / f"{name}.parquet", columns) for name, columns in COLUMNS.items()})
 
 
-def read_cards(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """For each task its card, and what of its encodings the card does not know, by the path of their description."""
-    return {
-        name: read_sealed_json(task["card"])
-        | {"encodings": {path: _read_encoding(path, task) for path in sorted(set(task["encodings"].values()))}}
-        for name, task in spec["tasks"].items()
-    }
+# --- tasks and checkpoints --------------------------------------------------------------------------------
 
 
-def _read_encoding(path: str, task: dict[str, Any]) -> dict[str, Any]:
-    encoding = read_sealed_json(Path(path))
-    facts = {key: encoding[key] for key in ("kind", "longest", "truncated", "truncated_items", "unknown", "counts")}
-    return facts | {"checkpoints": [name for name, own in task["encodings"].items() if own == path]}
+@dataclass(frozen=True)
+class UsedEncoding:
+    """An encoding of a task.
+
+    Attributes:
+        path: of its description.
+        description: what it says.
+        checkpoints: the names of those that read it.
+    """
+
+    path: str
+    description: EncodingDescription
+    checkpoints: list[str]
 
 
-def read_checkpoints(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
-    """What pretraining reported of each checkpoint, with its curve; None for weights that came from elsewhere."""
-    return {
-        name: _read_pretraining(Path(one["pretraining"])) if one["pretraining"] else None
-        for name, one in spec["checkpoints"].items()
-    }
+@dataclass(frozen=True)
+class PretrainingRun:
+    """What pretraining a checkpoint reported, and its curve: columns step, split, loss (nats per token)."""
+
+    description: PretrainedDescription
+    curve: pd.DataFrame
 
 
-def _read_pretraining(path: Path) -> dict[str, Any]:
-    record = read_sealed_json(path)
-    curve = check_file(path.parent / "curve.parquet", record["sha256"]["curve.parquet"], "pretraining wrote")
-    return record | {"curve": read_table(curve, ["step", "split", "loss"])}
+def read_cards(spec: StudySpec) -> dict[str, Card]:
+    """Read the card of each task."""
+    return {name: Card.load(Path(task.card)) for name, task in spec.tasks.items()}
 
 
-def missing_by_reason(part: Part) -> list[tuple[str, list[dict[str, Any]]]]:
-    """What is missing of a study by the reason why, the most frequent first; `log` is empty where there is none."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for entry in part.missing:
-        log = entry["log"] if Path(entry["log"]).is_file() else ""
-        groups.setdefault(entry["reason"], []).append({**entry, "log": log})
+def read_encodings(spec: StudySpec) -> dict[str, list[UsedEncoding]]:
+    """Read the encodings of each task, in the order of the paths of their descriptions."""
+    return {name: _encodings_of(task) for name, task in spec.tasks.items()}
+
+
+def _encodings_of(task: StudyTask) -> list[UsedEncoding]:
+    return [
+        UsedEncoding(
+            path=path,
+            description=EncodingDescription.load(Path(path)),
+            checkpoints=[name for name, own in task.encodings.items() if own == path],
+        )
+        for path in sorted(set(task.encodings.values()))
+    ]
+
+
+def read_pretraining(spec: StudySpec) -> dict[str, PretrainingRun]:
+    """Read what pretraining reported of each checkpoint that was pretrained here."""
+    return {name: _read_pretraining(Path(one.pretraining)) for name, one in spec.checkpoints.items() if one.pretraining}
+
+
+def _read_pretraining(path: Path) -> PretrainingRun:
+    description = PretrainedDescription.load(path)
+    curve = check_file(path.parent / "curve.parquet", description.sha256["curve.parquet"], "pretraining wrote")
+    return PretrainingRun(description, read_table(curve, ["step", "split", "loss"]))
+
+
+# --- what is missing --------------------------------------------------------------------------------------
+
+
+def missing_by_reason(part: Part) -> list[tuple[str, list[MissingRun]]]:
+    """Return the missing runs by the reason why, the most frequent first; `log` is empty where there is no file."""
+    groups: dict[str, list[MissingRun]] = {}
+    for run in part.missing:
+        shown = run if Path(run.log).is_file() else replace(run, log="")
+        groups.setdefault(run.reason, []).append(shown)
     return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
-def describe_computation(costs: pd.DataFrame) -> dict[str, Any]:
-    """Where, when, with what and at what cost the study was computed.
+# --- how everything was computed --------------------------------------------------------------------------
+
+
+class Work(NamedTuple):
+    """The cost of one kind of work: number of computations, seconds and CPU seconds."""
+
+    name: str
+    number: int
+    seconds: float
+    cpu_seconds: float
+
+
+class Machine(NamedTuple):
+    """A machine as a provenance describes it."""
+
+    host: str
+    device: str
+    cpu: str
+    threads: str
+    platform: str
+
+
+Value = TypeVar("Value", Machine, str, tuple[str, str])
+
+
+@dataclass(frozen=True)
+class ComputationSummary:
+    """Where, when, with what and at what cost a study was computed.
+
+    Attributes:
+        work: by kind, without those that there are none of.
+        total: of all work.
+        machines: with the number of computations on each.
+        software: versions of Python and of packages, with the number of computations that share them.
+        code: module and digest, with the number of computations that share them.
+        first: start of the first computation, UTC, in words.
+        last: end of the last one, likewise.
+        memory: the largest peak memory in MB.
+        resumed: number of computations that were taken up again.
+        jobs: number of SLURM jobs.
+        seconds_of: by name of the run or checkpoint, all seeds together.
+        seconds_in: by folder.
+    """
+
+    work: list[Work]
+    total: Work
+    machines: list[tuple[Machine, int]]
+    software: list[tuple[str, int]]
+    code: list[tuple[tuple[str, str], int]]
+    first: str
+    last: str
+    memory: int
+    resumed: int
+    jobs: int
+    seconds_of: dict[str, float]
+    seconds_in: dict[str, float]
+
+
+def summarise_computation(costs: pd.DataFrame) -> ComputationSummary:
+    """Summarise where, when, with what and at what cost a study was computed.
 
     Args:
         costs: the table of costs; machines, software and code are read from the provenance files that it points at.
-
-    Returns:
-        `costs`: (what, number, seconds, CPU seconds) by kind of work, and the sum; `machines`, `software`, `code`: rows
-        of values with the number of computations that share them; `first`, `last`: start and end, UTC; `memory`: the
-        largest in MB; `resumed`: computations that were taken up again; `jobs`: SLURM jobs; `seconds_of`: by name of
-        the run or checkpoint, all seeds together; `seconds_in`: by folder.
     """
     names = {"pretraining": "pretraining", "sweep": "selecting learning rates", "final": "final runs"}
-    work = [(name, *_sums(costs[costs["role"] == role])) for role, name in names.items()]
-    records = [read_sealed_json(Path(path) / "provenance.json") for path in costs["path"]]
-    return {
-        "costs": [one for one in work if one[1]],
-        "total": _sums(costs),
-        "machines": _counted(
-            tuple(str(one[key]) for key in ("host", "device", "cpu", "threads", "platform")) for one in records
-        ),
-        "software": _counted(
-            f"Python {one['python']}, " + ", ".join(f"{k} {v}" for k, v in one["versions"].items()) for one in records
-        ),
-        "code": _counted((module, digest) for one in records for module, digest in one["code"].items()),
-        "first": _moment(costs["started"].min()),
-        "last": _moment(costs["ended"].max()),
-        "memory": int(costs["peak_memory_mb"].max()),
-        "resumed": int((costs["resumed"] > 0).sum()),
-        "jobs": costs["slurm_job_id"].nunique(),
-        "seconds_of": costs.groupby("run")["seconds"].sum().to_dict(),
-        "seconds_in": costs.set_index("path")["seconds"].to_dict(),
-    }
+    work = [_work(name, costs[costs["role"] == role]) for role, name in names.items()]
+    provenance = [Provenance.load(Path(path) / "provenance.json") for path in costs["path"]]
+    return ComputationSummary(
+        work=[one for one in work if one.number],
+        total=_work("all", costs),
+        machines=_counted(Machine(one.host, one.device, one.cpu, str(one.threads), one.platform) for one in provenance),
+        software=_counted(_software(one) for one in provenance),
+        code=_counted(module for one in provenance for module in one.code.items()),
+        first=_moment(costs["started"].min()),
+        last=_moment(costs["ended"].max()),
+        memory=int(costs["peak_memory_mb"].max()),
+        resumed=int((costs["resumed"] > 0).sum()),
+        jobs=costs["slurm_job_id"].nunique(),
+        seconds_of=costs.groupby("run")["seconds"].sum().to_dict(),
+        seconds_in=costs.set_index("path")["seconds"].to_dict(),
+    )
 
 
-def _sums(costs: pd.DataFrame) -> tuple[int, float, float]:
-    return len(costs), costs["seconds"].sum(), costs["cpu_seconds"].sum()
+def _work(name: str, costs: pd.DataFrame) -> Work:
+    return Work(name, len(costs), costs["seconds"].sum(), costs["cpu_seconds"].sum())
 
 
-def _counted(values: Any) -> list[tuple[Any, int]]:
-    """Each value with its number, in order of the values."""
+def _software(provenance: Provenance) -> str:
+    packages = ", ".join(f"{package} {version}" for package, version in provenance.versions.items())
+    return f"Python {provenance.python}, {packages}"
+
+
+def _counted(values: Iterable[Value]) -> list[tuple[Value, int]]:
+    """Return each value with its number, in order of the values."""
     return sorted(Counter(values).items())
 
 
@@ -124,5 +214,5 @@ def _moment(iso: str) -> str:
 
 
 def link(folder: Path, path: str | Path) -> str:
-    """A relative link from the report in `folder` to a file, both given relative to the working directory."""
+    """Return the relative link from the report in `folder` to a file, both given relative to the working directory."""
     return Path(os.path.relpath(path, folder)).as_posix()

@@ -2,39 +2,77 @@
 
 import base64
 import hashlib
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
 import vl_convert
 from markupsafe import Markup
 
+from crossover.charts.chart import VL_VERSION, stamped
+from crossover.charts.palette import Series, checkpoint_labels, css_variables, make_series, metric_words, task_labels
 from crossover.files import write_text
 from crossover.metrics import METRICS
-from crossover.report import answer, facts, numbers
-from crossover.report.analyses import draw_analyses, seconds_of_analyses
-from crossover.report.charts import VL_VERSION, Chart, draw_charts, draw_pretraining, stamped
-from crossover.report.palette import css_variables, make_series, metric_words, task_labels, unique_labels
-from crossover.statistics.partial import Part, whole_of
+from crossover.report import facts, findings, numbers
+from crossover.report.analyses import AnalysisSection, draw_analyses, seconds_of_analyses
+from crossover.report.charts import ReportCharts, draw_charts
+from crossover.specs.descriptions import Card
+from crossover.specs.studies import StudySpec
+from crossover.statistics.partial import Part, complete_part
+from crossover.statistics.tables import StudyTables
 
 ASSETS = files("crossover.report")
 
 
-def render_report(spec: dict[str, Any], folder: Path) -> None:
+@dataclass(frozen=True)
+class Analyses:
+    """The section about the models before they are fine-tuned: its charts, and number of seeds and seconds behind them."""
+
+    drawn: list[AnalysisSection]
+    seeds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that the report shows.
+
+    Attributes:
+        part: the study, as far as it is there.
+        tables: its tables; cells with the column `seeds_planned`.
+        cards: of the tasks, by name.
+        encodings: of the tasks, by name.
+        pretraining: of the checkpoints that were pretrained here, by name.
+        analyses: None where there are none, or while runs are missing.
+        charts: by section.
+        series: the looks of each checkpoint and condition.
+    """
+
+    part: Part
+    tables: StudyTables
+    cards: dict[str, Card]
+    encodings: dict[str, list[facts.UsedEncoding]]
+    pretraining: dict[str, facts.PretrainingRun]
+    analyses: Analyses | None
+    charts: ReportCharts
+    series: dict[tuple[str, str], Series]
+
+
+def render_report(spec: StudySpec, folder: Path) -> None:
     """Write report.html and figures/*.svg beside the study's tables.
 
     The same files give the same bytes: the report holds no time of its own making.
 
     Args:
-        spec: the content of results/specs/study-<study>.json.
+        spec: the study.
         folder: results/studies/<study>/, with the tables that aggregation wrote.
 
     Raises:
         UserError: a table, card or run's file is missing or damaged.
     """
-    render_part(whole_of(spec), folder)
+    render_part(complete_part(spec), folder)
 
 
 def render_part(part: Part, folder: Path) -> None:
@@ -43,44 +81,44 @@ def render_part(part: Part, folder: Path) -> None:
     Raises:
         UserError: a table, card or run's file is missing or damaged.
     """
-    spec = part.spec
-    tables = facts.read_tables(folder)
-    tables["cells"]["seeds_planned"] = tables["cells"]["run"].map(part.seeds_planned)
-    known: dict[str, dict[str, Any]] = {
-        "cards": facts.read_cards(spec),
-        "checkpoints": facts.read_checkpoints(spec),
-        "computation": facts.describe_computation(tables["costs"]),
-    }
-    series = make_series(part.whole)
-    charts = draw_charts(spec, tables, series)
-    charts["pretraining"] = [
-        draw_pretraining(name, spec["checkpoints"][name]["title"], made["curve"], made["loss"])
-        for name, made in known["checkpoints"].items()
-        if made
-    ]
-    if spec["analyses"] and not part.missing:
-        drawn = draw_analyses(spec, folder)
-        charts["analyses"] = [chart for kind in drawn for chart in kind.charts]
-        seeds = len(spec["analyses"][0]["seeds"])
-        known["analyses"] = {"drawn": drawn, "seeds": seeds, "seconds": seconds_of_analyses(spec)}
-    for chart in (chart for section in charts.values() for chart in section):
+    content = _gather(part, folder)
+    for chart in content.charts.every:
         picture = stamped(chart.file, f"Incomplete: {part.count}") if part.missing else chart.file
         write_text(folder / "figures" / f"{chart.name}.svg", picture)
-    write_text(folder / "report.html", _page(part, folder, tables, known, charts, series))
+    write_text(folder / "report.html", _page(content, folder))
 
 
-def _page(
-    part: Part,
-    folder: Path,
-    tables: dict[str, pd.DataFrame],
-    known: dict[str, dict[str, Any]],
-    charts: dict[str, list[Chart]],
-    series: dict[tuple[str, str], Any],
-) -> str:
-    spec = part.spec
-    comparisons = answer.compare(spec, tables["contrasts"])
+def _gather(part: Part, folder: Path) -> Content:
+    tables = facts.read_tables(folder)
+    planned = tables.cells["run"].map(part.seeds_planned)
+    tables = replace(tables, cells=tables.cells.assign(seeds_planned=planned))
+    series = make_series(part.whole)
+    pretraining = facts.read_pretraining(part.spec)
+    charts = draw_charts(part.spec, tables, pretraining, series)
+    analyses = _analyses(part.spec, folder) if part.spec.analyses and not part.missing else None
+    if analyses:
+        charts = replace(charts, analyses=[chart for kind in analyses.drawn for chart in kind.charts])
+    return Content(
+        part=part,
+        tables=tables,
+        cards=facts.read_cards(part.spec),
+        encodings=facts.read_encodings(part.spec),
+        pretraining=pretraining,
+        analyses=analyses,
+        charts=charts,
+        series=series,
+    )
+
+
+def _analyses(spec: StudySpec, folder: Path) -> Analyses:
+    seeds = len(spec.analyses[0].seeds)
+    return Analyses(drawn=draw_analyses(spec, folder), seeds=seeds, seconds=seconds_of_analyses(spec))
+
+
+def _page(content: Content, folder: Path) -> str:
+    part, spec, tables = content.part, content.part.spec, content.tables
+    comparisons = findings.describe_comparisons(spec, tables.contrasts)
     scripts = {"bundle": _bundle(), "script": _asset("script.js")}
-    drawn = {chart.name: chart.spec for section in charts.values() for chart in section}
     return _environment(folder).get_template("template.html.j2").render(
         spec=spec,
         part=part,
@@ -89,21 +127,25 @@ def _page(
         variables=Markup(css_variables()),
         scripts={name: Markup(text) for name, text in scripts.items()},
         hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts.values()),
-        charts=charts,
-        specs=drawn,
-        series=series,
-        labels=task_labels(part.whole),
+        charts=content.charts,
+        specs={chart.name: chart.spec for chart in content.charts.every},
+        series=content.series,
+        labels=task_labels(part.whole.tasks),
         metric_words=metric_words(part.whole),
         metrics=METRICS,
-        checkpoint_labels=unique_labels(spec["checkpoints"]),
-        headline=answer.headline(part.whole, comparisons),
+        checkpoint_labels=checkpoint_labels(spec),
+        headline=findings.headline(part.whole, comparisons),
         comparisons=comparisons,
-        caveats=answer.caveats(part, tables, known["cards"]),
-        verdicts=[answer.verdict(row, spec["confidence"]) for row in tables["contrasts"].itertuples()],
-        tables={name: list(table.itertuples()) for name, table in tables.items() if name != "curves"},
-        seeds_of={cell["run"]: cell["seeds"] for cell in spec["cells"]},
-        rate_of={cell["run"]: cell["rate"] for cell in spec["cells"]},
-        **known,
+        caveats=findings.caveats(part, tables, content.cards),
+        verdicts=findings.verdicts_of(tables.contrasts, spec.confidence),
+        tables={name: list(table.itertuples()) for name, table in vars(tables).items() if name != "curves"},
+        seeds_of={cell.run: cell.seeds for cell in spec.cells},
+        rate_of={cell.run: cell.rate for cell in spec.cells},
+        cards=content.cards,
+        encodings=content.encodings,
+        pretraining=content.pretraining,
+        analyses=content.analyses,
+        computation=facts.summarise_computation(tables.costs),
     )  # fmt: skip
 
 
@@ -140,11 +182,11 @@ def _asset(name: str) -> str:
 
 
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, with nothing in it that would end a script element early."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script, with nothing in it that would end a script element early."""
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VL_VERSION)
     return bundle.replace("</script", "<\\/script")
 
 
 def _digest(text: str) -> str:
-    """The digest by which the page's security policy knows its scripts."""
+    """Return the digest by which the page's security policy knows its scripts."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,7 +1,7 @@
-"""In the SLURM job of several runs, one that fails does not keep the others from being computed.
+"""Keep the failure of one run from stopping the other runs of its batch, a SLURM job of several runs.
 
-Snakemake does not hand `--keep-going` down to the Snakemakes that its jobs start. The one inside a batch would stop at the
-first failed run, at each retry again, and the runs behind it would never have their turn.
+Snakemake does not pass `--keep-going` on to the Snakemakes that its jobs start. The one inside a batch would stop at the
+first failed run, at each retry again, and the runs after it would never start.
 """
 
 import functools
@@ -13,12 +13,12 @@ from snakemake import spawn_jobs
 log = logging.getLogger(__name__)
 
 
-def hand_down_keep_going() -> None:
-    """Give the Snakemake inside each job that this process submits the option `--keep-going`."""
+def propagate_keep_going() -> None:
+    """Pass `--keep-going` to the Snakemake inside each job that this process submits."""
     factory = getattr(spawn_jobs, "SpawnedJobArgsFactory", None)
     original = getattr(factory, "general_args", None)
     if factory is None or original is None:
-        log.warning("this version of Snakemake hands options down otherwise: a failed run ends its batch")
+        log.warning("this version of Snakemake passes options to jobs in another way: a failed run ends its batch")
         return
 
     @functools.wraps(original)

@@ -1,14 +1,11 @@
-"""Start runs in a moment: fork them from a process that has the training libraries in memory.
+"""Start runs in a moment, by forking them from a process that has the training libraries in memory.
 
-Importing torch and transformers takes seconds, which is longer than many a small run. The Snakefile starts one
-such process for a local workflow (`crossover serve-warm`); it ends with the workflow. The command that Snakemake
-started stays as the run's face: it hands over its arguments, environment and terminal, passes signals on,
-waits, and returns the run's exit status. If it is killed, so is the run. Without the process, commands
-import for themselves.
+Importing torch and transformers takes seconds, which is longer than many a small run. The Snakefile starts one fork
+server for a local workflow (`crossover serve-forks`); it ends with the workflow. The commands that Snakemake starts are
+proxies of their runs (`runtime/proxy.py`); without a fork server they import the libraries for themselves.
 """
 
 import atexit
-import contextlib
 import gc
 import importlib
 import itertools
@@ -21,27 +18,42 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, NoReturn
 
-SOCKET = "CROSSOVER_WARM"  # the environment variable that holds the path of its socket
-TERMINATE = b"T"  # from the command: pass SIGTERM on to the run
-LONGEST_CALL = 1 << 20  # bytes of arguments and environment
+from crossover.runtime.proxy import ACCEPTED, SOCKET, TERMINATE, send
+
+LONGEST_REQUEST = 1 << 20  # bytes of arguments and environment
+STAGES = ("crossover.training.finetune", "crossover.pretraining.pretrain")
+
+Command = Callable[[list[str]], int]  # runs `crossover ARGV`, and returns its exit status
 
 
-# --- the Snakefile's side ---------------------------------------------------------------------------------
+# --- in the Snakemake process -----------------------------------------------------------------------------
 
 
 def start() -> None:
-    """Start the warm process, and let the commands that this process starts find it."""
+    """Start the fork server, and let the commands that this process starts find it.
+
+    The socket is there before the server is, so that a run that comes early waits for the libraries.
+    """
     folder = tempfile.mkdtemp(prefix="crossover-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ[SOCKET] = str(Path(folder) / "socket")
-    subprocess.Popen([sys.executable, "-m", "crossover", "serve-warm", os.environ[SOCKET]])
+    path = f"{folder}/socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        try:
+            listener.bind(path)
+        except OSError:  # the temporary folder has a longer path than a socket can have
+            return
+        listener.listen(socket.SOMAXCONN)
+        command = [sys.executable, "-m", "crossover", "serve-forks", str(listener.fileno())]
+        subprocess.Popen(command, pass_fds=[listener.fileno()])
+    os.environ[SOCKET] = path
 
 
-def is_batch(argv: list[str]) -> bool:
-    """Whether this is the first Snakemake in a SLURM job of several runs, by its command line."""
+def is_batch(argv: Sequence[str]) -> bool:
+    """Return whether this is the first Snakemake in a SLURM job of several runs, by its command line."""
     if "slurm-jobstep" not in argv or "--target-jobs" not in argv:
         return False
     first = argv.index("--target-jobs") + 1
@@ -49,103 +61,126 @@ def is_batch(argv: list[str]) -> bool:
     return sum(target.startswith("finetune_run:") for target in targets) > 1
 
 
-# --- the command's side -----------------------------------------------------------------------------------
+# --- in the fork server -----------------------------------------------------------------------------------
 
 
-def call(path: Path, argv: list[str]) -> int:
-    """Run `crossover ARGV` in a fork of the warm process, or here when there is none."""
-    from crossover.cli import main
+def serve(listener: int, command: Command) -> None:
+    """Fork a run for each connection, until the process that started this one and the last run have ended.
 
-    os.environ.pop(SOCKET)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        connection.connect(str(path))
-        request = json.dumps({"argv": argv, "cwd": str(Path.cwd()), "environment": dict(os.environ)})
-        socket.send_fds(connection, [request.encode()], [1, 2])
-    except OSError:  # it has not started yet, or has ended, or the environment is too long for one message
-        return main(argv)
-    signal.signal(signal.SIGTERM, lambda *_: _try_send(connection, TERMINATE))
-    try:
-        answer = connection.recv(16)
-    except ConnectionResetError:  # the warm process was killed
-        answer = b""
-    return int(answer) if answer else 1
-
-
-# --- the warm process's side ------------------------------------------------------------------------------
-
-
-@dataclass
-class _Run:
-    """One fork: its process, the connection of its command, and a descriptor that wakes when it ends."""
-
-    pid: int
-    connection: socket.socket
-    ended: int
-
-
-def serve(path: Path) -> None:
-    """Fork a run for each call, until the process that started this one has gone and the last run has ended."""
+    Args:
+        listener: the file descriptor of the listening socket.
+        command: what a fork runs.
+    """
     owner = os.getppid()  # asked before the long import, during which it may end
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the runs and Snakemake by themselves
-    _import_libraries()
-    if os.getppid() != owner:
-        return
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        listener.bind(str(path))
-    except FileNotFoundError:  # the workflow is ending, and has removed the folder
-        return
-    listener.listen(64)
-    selector = selectors.DefaultSelector()
-    selector.register(listener, selectors.EVENT_READ)
-    runs: dict[int, _Run] = {}  # by the number of the connection's and of the process's descriptor
-    try:
-        while os.getppid() == owner or runs:
-            for key, _ in selector.select(timeout=1):
-                if key.fileobj is listener:
-                    _start(listener.accept()[0], selector, runs)
-                elif runs.get(key.fd) is key.data:  # else it ended meanwhile, and its number may be another's
-                    _attend(runs[key.fd], key.fd, selector, runs)
-    finally:
-        path.unlink(missing_ok=True)
+    with socket.socket(fileno=listener) as connections:
+        import_libraries()
+        _ForkServer(connections, command).serve(owner)
 
 
-def _import_libraries() -> None:
+def import_libraries() -> None:
+    """Import what training needs, and keep the collector from touching it, so that the forks share the memory."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     from crossover.models.architecture import ARCHITECTURES
     from crossover.specs.identity import code_digests
 
-    for stage in ("crossover.training.finetune", "crossover.pretraining.pretrain"):
+    for stage in STAGES:
         importlib.import_module(stage)
         code_digests(stage)  # remembered: runs are checked against the code that was imported here
     for architecture in set(ARCHITECTURES) & set(CONFIG_MAPPING_NAMES):
         importlib.import_module(f"transformers.models.{architecture}.modeling_{architecture}")
     gc.collect()
-    gc.freeze()  # the forks share this memory as long as the collector does not touch it
+    gc.freeze()
 
 
-def _start(connection: socket.socket, selector: selectors.BaseSelector, runs: dict[int, _Run]) -> None:
-    request, descriptors, _, _ = socket.recv_fds(connection, LONGEST_CALL, 2)
-    if not request:
-        connection.close()
-        return
-    pid = os.fork()
-    if pid == 0:
-        _become_run(json.loads(request), descriptors)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    run = _Run(pid, connection, os.pidfd_open(pid))
-    for watched in (run.ended, connection.fileno()):
-        selector.register(watched, selectors.EVENT_READ, run)
-        runs[watched] = run
+@dataclass(frozen=True)
+class _Run:
+    """One fork.
+
+    Attributes:
+        pid: its process.
+        proxy: the connection to its proxy.
+        ended: a descriptor that becomes readable when the process ends.
+    """
+
+    pid: int
+    proxy: socket.socket
+    ended: int
+
+    def close(self) -> None:
+        os.close(self.ended)
+        self.proxy.close()
 
 
-def _become_run(request: dict, descriptors: list[int]) -> None:
-    """In the fork: take over the command's terminal, folder and environment, run, and exit."""
-    from crossover.cli import main
+class _ForkServer:
+    def __init__(self, listener: socket.socket, command: Command) -> None:
+        self._listener, self._command = listener, command
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._runs: dict[int, _Run] = {}  # by both descriptors: of the process, and of the connection
 
+    def serve(self, owner: int) -> None:
+        """Serve until the owner's process and the last run have ended."""
+        while os.getppid() == owner or self._runs:
+            for key, _ in self._selector.select(timeout=1):
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif self._runs.get(key.fd) is key.data:  # else it ended meanwhile, and its number may be another's
+                    self._attend(self._runs[key.fd], key.fd)
+
+    def _accept(self) -> None:
+        proxy, _ = self._listener.accept()
+        request, descriptors, _, _ = socket.recv_fds(proxy, LONGEST_REQUEST, 2)
+        if not request or not send(proxy, ACCEPTED):  # the proxy has been killed, or waits no longer
+            proxy.close()
+        else:
+            self._fork(proxy, request, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _fork(self, proxy: socket.socket, request: bytes, descriptors: list[int]) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._close()
+            _become_run(self._command, json.loads(request), descriptors)
+        run = _Run(pid, proxy, os.pidfd_open(pid))
+        for descriptor in (run.ended, proxy.fileno()):
+            self._selector.register(descriptor, selectors.EVENT_READ, run)
+            self._runs[descriptor] = run
+
+    def _close(self) -> None:
+        """Close, in a fork, what would keep other proxies waiting after the fork server has ended."""
+        self._listener.close()
+        self._selector.close()
+        for descriptor, run in self._runs.items():
+            if descriptor == run.ended:
+                run.close()
+
+    def _attend(self, run: _Run, descriptor: int) -> None:
+        if descriptor == run.ended:
+            self._report(run)
+        elif run.proxy.recv(16) == TERMINATE:
+            os.kill(run.pid, signal.SIGTERM)
+        else:  # the proxy has died, and its run must not go on without it
+            os.kill(run.pid, signal.SIGKILL)
+            self._forget(descriptor)
+
+    def _report(self, run: _Run) -> None:
+        _, status = os.waitpid(run.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        send(run.proxy, str(code if code >= 0 else 128 - code).encode())
+        for descriptor in (run.ended, run.proxy.fileno()):
+            self._forget(descriptor)
+        run.close()
+
+    def _forget(self, descriptor: int) -> None:
+        if self._runs.pop(descriptor, None):
+            self._selector.unregister(descriptor)
+
+
+def _become_run(command: Command, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """Take over the proxy's terminal, folder and environment, run, and exit, in the fork."""
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -153,8 +188,8 @@ def _become_run(request: dict, descriptors: list[int]) -> None:
             os.dup2(descriptor, standard)
         os.chdir(request["cwd"])
         os.environ.clear()
-        os.environ.update(request["environment"])
-        status = main(request["argv"])
+        os.environ.update(request["environment"] | {"TMPDIR": tempfile.gettempdir()})  # which the fork server removes
+        status = command(request["argv"])
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:
@@ -163,26 +198,3 @@ def _become_run(request: dict, descriptors: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)  # without the exit handlers of the process that was forked
-
-
-def _attend(run: _Run, descriptor: int, selector: selectors.BaseSelector, runs: dict[int, _Run]) -> None:
-    if descriptor == run.ended:
-        _, status = os.waitpid(run.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        _try_send(run.connection, str(code if code >= 0 else 128 - code).encode())
-        for watched in (run.ended, run.connection.fileno()):
-            if runs.pop(watched, None):
-                selector.unregister(watched)
-        os.close(run.ended)
-        run.connection.close()
-    elif run.connection.recv(16) == TERMINATE:
-        os.kill(run.pid, signal.SIGTERM)
-    else:  # the command has died, and its run must not go on without it
-        os.kill(run.pid, signal.SIGKILL)
-        runs.pop(descriptor)
-        selector.unregister(descriptor)
-
-
-def _try_send(connection: socket.socket, message: bytes) -> None:
-    with contextlib.suppress(OSError):  # the other side may have gone
-        connection.send(message)

@@ -1,8 +1,8 @@
-"""Jobs of an earlier Snakemake in this folder that was killed: it could not cancel them, and nobody waits for them.
+"""Find the SLURM jobs of an earlier Snakemake in this folder that was killed before it could cancel them.
 
-Such jobs carry the name of the Snakemake that submitted them, `crossover-<host>-<pid>_...` (see profiles/slurm). One
-that waits in the queue would start later beside its successor, and is cancelled. One that runs is left to end: the
-run's lock keeps its successor waiting, which then takes over its result.
+Such orphans carry the name of the Snakemake that submitted them, `crossover-<host>-<pid>_...` (see profiles/slurm). A
+pending one would start later, beside the job that takes its place, and is cancelled. A running one is left to end: the
+run's lock makes the job that takes its place wait, and use its result.
 """
 
 import os
@@ -17,7 +17,7 @@ NAME = re.compile(r"crossover-(?P<host>[A-Za-z0-9-]*)-(?P<pid>\d+)_")
 
 
 @dataclass(frozen=True)
-class Job:
+class SlurmJob:
     """A SLURM job: its id, state (PENDING, RUNNING, ...) and name."""
 
     id: str
@@ -26,25 +26,25 @@ class Job:
 
 
 def session_name() -> str:
-    """The prefix of the names of the jobs that this process submits; profiles/slurm asks for it."""
+    """Return the prefix of the names of the jobs that this process submits; profiles/slurm asks for it."""
     return f"crossover-{_host()}-{os.getpid()}"
 
 
-def jobs_here() -> list[Job]:
-    """The user's own SLURM jobs that were submitted from the working folder."""
+def jobs_here() -> list[SlurmJob]:
+    """List the user's own SLURM jobs that were submitted from the working folder."""
     answer = ask("squeue", "--me", "--noheader", "--format=%i|%T|%j|%Z")
     rows = [line.split("|", 3) for line in answer.out.splitlines()]
-    return [Job(*row[:3]) for row in rows if len(row) == 4 and row[3] == str(Path.cwd())]
+    return [SlurmJob(*row[:3]) for row in rows if len(row) == 4 and row[3] == str(Path.cwd())]
 
 
-def is_orphan(job: Job) -> bool:
-    """Whether the Snakemake that submitted a job is known to have ended, on this host."""
+def is_orphan(job: SlurmJob) -> bool:
+    """Return whether the Snakemake that submitted a job is known to have ended, on this host."""
     name = NAME.match(job.name)
     return name is not None and name["host"] == _host() and not _is_snakemake(int(name["pid"]))
 
 
-def look_after() -> list[str]:
-    """Cancel orphans that wait in the queue; return what to tell the user."""
+def cancel_pending_orphans() -> list[str]:
+    """Cancel the orphans that wait in the queue; return what to tell the user."""
     orphans = [job for job in jobs_here() if is_orphan(job)]
     waiting = [job.id for job in orphans if job.state == "PENDING"]
     running = [job.id for job in orphans if job.state != "PENDING"]
@@ -61,7 +61,7 @@ def look_after() -> list[str]:
 
 
 def cancel_own() -> list[str]:
-    """Cancel the jobs of this process that go on when it ends; return what to tell the user.
+    """Cancel the jobs of this process that would outlive it; return what to tell the user.
 
     After Ctrl-C the SLURM plugin (2.8) cancels the jobs that it has listed at that moment: none while it asks for their
     states, and none of those that are being submitted.

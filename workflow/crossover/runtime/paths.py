@@ -1,4 +1,4 @@
-"""Paths that reach a shell on the way to a cluster job."""
+"""Check paths that reach a shell on the way to a cluster job."""
 
 import shlex
 from pathlib import Path
@@ -7,7 +7,7 @@ from crossover.errors import UserError
 
 
 def check_paths(*paths: str | Path) -> None:
-    """Refuse paths that a shell would read as anything but one plain word.
+    """Raise unless a shell reads each path as one plain word.
 
     Snakemake writes the paths of working folder, Snakefile and config into the command of a cluster job without quoting
     them for a shell.

@@ -1,4 +1,9 @@
-"""What the terminal shows while a study is computed: its progress, and at the end what failed and why."""
+"""Show in the terminal how far a study is while it is computed, and at the end what failed and why.
+
+A handler of Snakemake's log does this rather than a logger plugin. A plugin is told of events by a queue, so that the
+last failures would be missing from the summary; it is switched on by an option, not by a Snakefile; and it cannot hide a
+line of Snakemake's own without replacing all of them.
+"""
 
 import logging
 import re
@@ -6,26 +11,31 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from snakemake_interface_logger_plugins.common import LogEvent
+
 from crossover.runs.events import record as note
 from crossover.runs.status import Overview, describe_failures
+from crossover.runtime.plugin_patches import last_states
+from crossover.slurm import ENDED
 from crossover.specs.studies import StudySpec
 
-EVERY = 10.0  # seconds between two looks
-RESTART = "Trying to restart job"
-# Lines of Snakemake and its SLURM plugin that say nothing to a user; its log file keeps them.
+INTERVAL = 10.0  # seconds between two looks
+# Messages of Snakemake and its SLURM plugin that are no events and say nothing to a user; the log file keeps them.
 NOISE = re.compile(
     r"Select jobs to execute|SLURM run ID|Cleaning up SLURM log|Job \S+ has been submitted with SLURM|"
-    rf"{RESTART}|Removing output files of failed job|No SLURM account given|No account was given|"
+    r"Trying to restart job|Removing output files of failed job|No SLURM account given|No account was given|"
     r"Unable to guess SLURM account|No partition was given|Guessed SLURM account"
 )
-QUIET_EVENTS = {"JOB_STARTED", "JOB_FINISHED", "PROGRESS"}
-SLURM_STATUS = re.compile(r"SLURM status is: '([A-Z_]+)'")
+HIDDEN_EVENTS = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS}
 OUT_OF_MEMORY = re.compile("out of memory|exceeded memory limit|oom.kill", re.IGNORECASE)
 UNREADABLE = re.compile(r"^((?!CalledProcessError)\w+ in file .*?, line \d+):?\s*(.*)", re.MULTILINE)
-STATUS_IN_WORDS = {
+FAILED_STATES = ENDED - {"COMPLETED"}
+REASONS = {
     "TIMEOUT": "the time limit was reached; set hardware.minutes of the study if the retries do not get far enough",
     "OUT_OF_MEMORY": "out of memory; raise hardware.memory_mb of the study",
     "CANCELLED": "the job was cancelled",
@@ -34,26 +44,32 @@ STATUS_IN_WORDS = {
 
 
 def tell(text: str) -> None:
-    """Say something to the user, between the lines of Snakemake."""
+    """Print something for the user, between the lines of Snakemake."""
     print(text, file=sys.stderr, flush=True)
 
 
 class Session(logging.Handler):
-    """Listens to Snakemake, and tells how far the study is."""
+    """Handle Snakemake's log: report progress, and note the jobs that failed."""
 
     def __init__(self, study: StudySpec) -> None:
         super().__init__()
         self.overview = Overview(study)
         self.failed: dict[str, tuple[str, str]] = {}  # other jobs than runs: their files, reason and log
-        self._just_failed: list[Path] = []  # folders of the runs of the last job that failed
+        self._failures: Counter[int] = Counter()  # failed attempts by Snakemake's job id
+        self._retries = 0
         self._ended = threading.Event()
 
-    def start(self) -> None:
-        """Listen to Snakemake's log, and report progress from a thread until `stop`."""
+    def start(self, retries: int) -> None:
+        """Handle Snakemake's log, and report progress from a thread until `stop`.
+
+        Args:
+            retries: how often Snakemake starts a failed job again.
+        """
+        self._retries = retries
         logger = logging.getLogger("snakemake.logging")
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                handler.addFilter(_without_noise)
+                handler.addFilter(_is_shown)
         logger.addHandler(self)
         threading.Thread(target=self._report, daemon=True).start()
 
@@ -64,7 +80,7 @@ class Session(logging.Handler):
 
     def _report(self) -> None:
         last = ""
-        while not self._ended.wait(EVERY):
+        while not self._ended.wait(INTERVAL):
             line = self.overview.look().line()
             if line.partition(";")[0] != last:
                 tell(f"[{time.strftime('%H:%M:%S')}] {line}")
@@ -72,33 +88,30 @@ class Session(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note the jobs that failed: for a run, among its events."""
-        said = vars(record)
-        event = _event(record)
-        if event == "GROUP_ERROR":  # one SLURM job of several runs; its members' own records know less
-            self._just_failed = []
-            for job in said["job_error_info"]:
-                self._note_failure(job, said.get("external_jobid"), said["aux_logs"])
-        elif event == "JOB_ERROR" and not said.get("indent"):
-            self._just_failed = []
-            self._note_failure(said, (said.get("aux") or {}).get("external_jobid"), [])
-        elif record.getMessage().startswith(RESTART):  # said of the job that has just failed
-            for folder in self._just_failed:
-                note(folder, "to be retried")
+        event, fields = getattr(record, "event", None), vars(record)
+        if event == LogEvent.GROUP_ERROR:  # one SLURM job of several runs; its members' own records know less
+            for job in fields["job_error_info"]:
+                self._note_failure(job, fields.get("external_jobid"), fields["aux_logs"])
+        elif event == LogEvent.JOB_ERROR and not fields["indent"]:
+            self._note_failure(fields, fields["aux"].get("external_jobid"), [])
 
-    def _note_failure(self, job: dict[str, Any], slurm_job_id: str | None, logs: list[str]) -> None:
-        outputs = [str(path) for path in job.get("output") or []]
-        logs = [str(path) for path in [*(job.get("log") or []), *logs]]
-        said_by_slurm = _read(logs[-1]) if slurm_job_id and logs else ""
-        reason = in_words(str(job.get("rule_msg") or ""), said_by_slurm)
-        if job.get("rule_name") == "finetune_run" and outputs:
-            facts = {"reason": reason, "of_job": slurm_job_id, "slurm_log": logs[-1] if slurm_job_id and logs else None}
-            note(Path(outputs[0]).parent, "job failed", **facts)
-            self._just_failed.append(Path(outputs[0]).parent)
+    def _note_failure(self, job: Mapping[str, Any], slurm_job_id: str | None, logs: list[str]) -> None:
+        self._failures[job["jobid"]] += 1
+        outputs = [str(path) for path in job["output"]]
+        logs = [str(path) for path in [*job["log"], *logs]]
+        slurm_log = logs[-1] if slurm_job_id and logs else None
+        state = last_states.get(slurm_job_id or "", "")
+        reason = reason_of_failure(str(job["rule_msg"] or ""), state, _read(slurm_log) if slurm_log else "")
+        if job["rule_name"] == "finetune_run" and outputs:
+            folder = Path(outputs[0]).parent
+            note(folder, "job failed", reason=reason, of_job=slurm_job_id, slurm_log=slurm_log)
+            if self._failures[job["jobid"]] <= self._retries:
+                note(folder, "to be retried")
         elif outputs:
-            self.failed[outputs[0]] = (f"{job.get('rule_name')}: {reason}", " ".join(logs))
+            self.failed[outputs[0]] = (f"{job['rule_name']}: {reason}", " ".join(logs))
 
     def summary(self) -> str:
-        """What is done and what failed, grouped by cause."""
+        """Return what is done and what failed, grouped by cause."""
         self.overview.forget()  # Snakemake has removed the files of jobs that failed
         lines = [f"Study {self.overview.study}: {self.overview.look().line()}."]
         lines += describe_failures(self.overview)
@@ -115,30 +128,22 @@ def report_incomplete(study: str) -> str:
     return (done.stdout or done.stderr).strip()
 
 
-def in_words(message: str, said_by_slurm: str = "") -> str:
-    """The reason of a failure in words.
+def reason_of_failure(message: str, state: str = "", slurm_log: str = "") -> str:
+    """Say in words why a job failed.
 
     Args:
         message: what Snakemake says of the job.
-        said_by_slurm: the content of the log that SLURM kept of it.
+        state: the last state that SLURM gave of it, or an empty text.
+        slurm_log: the content of the log that SLURM kept of it.
     """
-    status = SLURM_STATUS.search(message)
-    if unreadable := UNREADABLE.search(said_by_slurm):
+    if unreadable := UNREADABLE.search(slurm_log):
         problem = ": ".join(filter(None, unreadable.groups())).replace(f"{Path.cwd()}/", "")
         return f"the job could not read the workflow, {problem}; repair Snakefile or workflow/rules, which jobs read when they start"
-    if status and OUT_OF_MEMORY.search(said_by_slurm):
-        return STATUS_IN_WORDS["OUT_OF_MEMORY"]
-    if status:
-        return STATUS_IN_WORDS.get(status[1], f"SLURM status {status[1]}")
-    if "sbatch failed" in message:
-        said = re.search(r"The error message was '(.*?)'", message, flags=re.DOTALL)
-        return f"SLURM did not take the job: {' '.join(said[1].split())}" if said else "SLURM did not take the job"
+    if state in FAILED_STATES and OUT_OF_MEMORY.search(slurm_log):
+        return REASONS["OUT_OF_MEMORY"]
+    if state in FAILED_STATES:
+        return REASONS.get(state, f"SLURM status {state}")
     return " ".join(message.split())[:200] or "its command failed; see its log"
-
-
-def _event(record: logging.LogRecord) -> str:
-    """The name of the kind of a log record of Snakemake, in capitals, or an empty text."""
-    return str(getattr(record, "event", "") or "").rpartition(".")[2].upper()
 
 
 def _read(log: str) -> str:
@@ -148,5 +153,5 @@ def _read(log: str) -> str:
         return ""
 
 
-def _without_noise(record: logging.LogRecord) -> bool:
-    return _event(record) not in QUIET_EVENTS and not NOISE.match(record.getMessage())
+def _is_shown(record: logging.LogRecord) -> bool:
+    return getattr(record, "event", None) not in HIDDEN_EVENTS and not NOISE.match(record.getMessage())

@@ -19,7 +19,7 @@ from crossover.files import read_json, sha256, tree_digest, write_json
 PACKAGE = Path(__file__).parents[1]
 # What computes nothing that ends up in a result: what a user writes and what specs hold enters by its values, the folder
 # of a run and transfers hold or move bytes. A test holds these modules to it.
-WITHOUT_RESULTS = ("config", "specs", "runs", "acquire.transfer", "errors", "files")
+WITHOUT_RESULTS = ("config", "specs", "runs", "acquire.transfer", "analyses.kinds", "errors", "files")
 REGISTRY = "registry"  # modules that name others; the one that is used is counted by itself
 DIGEST_CACHE = Path("resources/downloads/.digests.json")
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -16,6 +16,9 @@ from crossover.specs.runs import RunSpec
 from crossover.specs.tasks import TaskSpec, TokensSpec
 
 AnySpec = DatasetSpec | TaskSpec | TokensSpec | PretrainedSpec | HubSpec | RunSpec | AnalysisSpec
+
+# Fields of specs that travel along without changing a result.
+ABOUT = frozenset[str]().union(*(kind.ABOUT for kind in get_args(AnySpec)))
 
 
 def read_spec(path: Path) -> AnySpec:

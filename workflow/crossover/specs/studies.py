@@ -93,13 +93,18 @@ class StudyCheckpoint(Record):
     subset: str | None
 
 
-class AnalysedModel(Record):
+class ModelLabels(Record):
     """A model before fine-tuning, in words."""
 
     checkpoint: str
     checkpoint_title: str
     body: str
     input: str
+
+    @property
+    def label(self) -> str:
+        """How tables name the model."""
+        return f"{self.checkpoint}, {self.body} body, {self.input} input"
 
 
 class StudyAnalysis(Record):
@@ -113,7 +118,7 @@ class StudyAnalysis(Record):
     simulated: bool
     metric: str
     subset: str | None
-    models: tuple[AnalysedModel, ...]
+    models: tuple[ModelLabels, ...]
 
 
 class StudySpec(Record):

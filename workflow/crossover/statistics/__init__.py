@@ -1,1 +1,1 @@
-"""Intervals, paired tests and steps to a threshold, from the files of a study's runs."""
+"""Intervals, paired tests, steps to a threshold and tables, from the files of a study's runs."""

@@ -1,152 +1,248 @@
 """Gather the runs of a study into tidy tables."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from crossover.config.labels import body_name, input_name, trained_name
 from crossover.errors import UserError
-from crossover.files import read_sealed_json, write_csv, write_parquet
 from crossover.metrics import METRICS
-from crossover.runs.files import checked_provenance, run_folder
+from crossover.runs.files import checked_provenance, read_metrics, run_folder
+from crossover.specs.descriptions import Metrics, Provenance
+from crossover.specs.runs import RateSelection
+from crossover.specs.studies import Cell, Member, StudySpec
 from crossover.statistics.contrasts import compare_conditions, lowest_score
-from crossover.statistics.convergence import KEY, compare_speed, median_steps, steps_to_threshold, thresholds
+from crossover.statistics.convergence import CELL, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
-from crossover.statistics.order import in_study_order, members
-from crossover.statistics.records import Scores, read_curve, read_metrics, read_scores
+from crossover.statistics.records import Scores, read_curve, read_scores
+from crossover.statistics.tables import StudyTables, table_of
 
-Cell = dict[str, Any]
-# What differs from one computation to the next: it stands in the table of costs and nowhere else.
+# The fields of a provenance that differ from one computation to the next: only the table of costs has them.
 COSTS = "seconds cpu_seconds peak_memory_mb host device threads started ended resumed slurm_job_id".split()
 
 
-def aggregate_study(spec: dict[str, Any], folder: Path) -> None:
+@dataclass(frozen=True)
+class CellLabels:
+    """The columns that say which cell a row is about."""
+
+    study: str
+    task: str
+    checkpoint: str
+    condition: str
+    body: str
+    input: str
+    trained: str
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The columns of the table of runs that say what a run was and what it reached; no test score while rates are tried."""
+
+    role: str
+    run: str
+    seed: int
+    learning_rate: float
+    validation_score: float
+    test_score: float | None
+    floor: float
+    steps: int
+    best_step: int
+    stopped_early: bool
+    parameters_trained: int
+    parameters_total: int
+    path: str
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The columns of the table of cells that say how a cell was computed and what it reached.
+
+    Attributes:
+        run: the final run.
+        learning_rate: of all its seeds.
+        metric: of the score.
+        seeds: number of seeds.
+        score: mean over seeds and items.
+        sd_seeds: standard deviation of the seeds' scores; None for one seed.
+        low: lower limit of the interval.
+        high: upper limit of the interval.
+        interval_over: the random factors of the interval.
+        interval_method: how it was computed.
+        floor: score of the best constant answer.
+        above_floor: whether the lower limit is above the floor.
+        items: number of test items.
+        groups: number of independent test items.
+        parameters_trained: parameters that received gradients.
+        parameters_total: all parameters.
+    """
+
+    run: str
+    learning_rate: float
+    metric: str
+    seeds: int
+    score: float
+    sd_seeds: float | None
+    low: float
+    high: float
+    interval_over: str
+    interval_method: str
+    floor: float
+    above_floor: bool
+    items: int
+    groups: int
+    parameters_trained: int
+    parameters_total: int
+
+
+@dataclass(frozen=True)
+class Computation:
+    """The columns of the table of costs that name a computation.
+
+    Attributes:
+        study: its study.
+        task: of a run; None for pretraining.
+        checkpoint: of a run, or the one that was pretrained.
+        condition: of a run; None for pretraining.
+        role: `sweep`, `final` or `pretraining`.
+        run: the name of the run or of the checkpoint.
+        seed: of a run; None for pretraining.
+        path: the folder of its files.
+    """
+
+    study: str
+    task: str | None
+    checkpoint: str
+    condition: str | None
+    role: str
+    run: str
+    seed: int | None
+    path: str
+
+
+def aggregate_study(spec: StudySpec, folder: Path) -> None:
     """Write runs, cells, contrasts, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
 
     Equal results give equal bytes, whatever they cost; only the table of costs tells one computation from another.
 
     Args:
-        spec: the content of results/specs/study-<study>.json.
+        spec: the study.
         folder: results/studies/<study>/.
 
     Raises:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
-    write_tables(make_tables(in_study_order(spec)), folder)
+    make_tables(spec).write(folder)
 
 
-def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as .parquet, and as .csv but for the curves, which are long."""
-    for name, table in tables.items():
-        write_parquet(folder / f"{name}.parquet", table)
-        if name != "curves":
-            write_csv(folder / f"{name}.csv", table)
-
-
-def make_tables(spec: dict[str, Any]) -> dict[str, pd.DataFrame]:
-    """The tables of a study whose spec names its parts in their order, by name.
+def make_tables(spec: StudySpec) -> StudyTables:
+    """Compute the tables of a study.
 
     Raises:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
     # Each file of each run is checked once, before any is read.
     provenance = {
-        (run, seed): checked_provenance(run_folder(run, seed))
-        for cell in spec["cells"]
-        for _, run, seed in members(cell)
+        (member.run, member.seed): checked_provenance(run_folder(member.run, member.seed))
+        for cell in spec.cells
+        for member in cell.members
     }
-    scores = {tuple(cell[name] for name in KEY): read_scores(cell["run"], cell["seeds"]) for cell in spec["cells"]}
+    scores = {cell.key: read_scores(cell.run, cell.seeds) for cell in spec.cells}
     runs = gather_runs(spec)
     final = runs[runs["role"] == "final"]
     curves = gather_curves(runs)
-    cells = describe_cells(spec, scores, final)
-    threshold = thresholds(final, cells, spec["threshold"]["of"])
-    convergence = steps_to_threshold(final, curves, threshold)
-    return {
-        "runs": runs,
-        "cells": cells.merge(median_steps(convergence), on=KEY, how="left", validate="one_to_one"),
-        "contrasts": compare_conditions(spec, scores),
-        "convergence": convergence,
-        "speed": compare_speed(spec, convergence),
-        "curves": curves,
-        "costs": gather_costs(spec, provenance),
-    }
+    cells = summarise_cells(spec, scores, final)
+    convergence = steps_to_threshold(final, curves, thresholds(final, cells, spec.threshold))
+    return StudyTables(
+        runs=runs,
+        cells=cells.merge(median_steps(convergence), on=CELL, how="left", validate="one_to_one"),
+        contrasts=compare_conditions(spec, scores),
+        convergence=convergence,
+        speed=compare_speed(spec, convergence),
+        curves=curves,
+        costs=gather_costs(spec, provenance),
+    )
 
 
-def _labels(spec: dict[str, Any], cell: Cell) -> dict[str, Any]:
-    condition = spec["conditions"][cell["condition"]]
-    return {
-        "study": spec["study"],
-        **{name: cell[name] for name in KEY},
-        "body": body_name(condition["body"]),
-        "input": input_name(condition["input"]),
-        "trained": trained_name(condition["trained"]),
-    }
+def _labels(spec: StudySpec, cell: Cell) -> CellLabels:
+    condition = spec.conditions[cell.condition]
+    return CellLabels(
+        study=spec.study,
+        task=cell.task,
+        checkpoint=cell.checkpoint,
+        condition=cell.condition,
+        body=body_name(condition.body),
+        input=input_name(condition.input),
+        trained=trained_name(condition.trained),
+    )
 
 
-def gather_runs(spec: dict[str, Any]) -> pd.DataFrame:
-    """One row per run and seed, those that selected a rate included: what it was, and what it reached."""
-    rows = []
-    for cell in spec["cells"]:
-        for role, run, seed in members(cell):
-            metrics = read_metrics(run, seed)
-            rows.append(
-                {
-                    **_labels(spec, cell),
-                    "role": role,
-                    "run": run,
-                    "seed": seed,
-                    "learning_rate": metrics["learning_rate"],
-                    "validation_score": metrics["validation"]["score"],
-                    "test_score": metrics["test"]["score"] if metrics["test"] else None,
-                    **{f"test_{name}": (metrics["test"] or {}).get("metrics", {}).get(name) for name in METRICS},
-                    **{name: metrics[name] for name in ("floor", "steps", "best_step", "stopped_early")},
-                    "parameters_trained": metrics["parameters"]["trained"],
-                    "parameters_total": metrics["parameters"]["total"],
-                    "path": run_folder(run, seed).as_posix(),
-                }
-            )
-    return pd.DataFrame(rows).astype(dict.fromkeys(["test_score", *(f"test_{name}" for name in METRICS)], float))
+def gather_runs(spec: StudySpec) -> pd.DataFrame:
+    """Return one row per run and seed, those that try learning rates included: what it was, and what it reached."""
+    rows, tested = [], []
+    for cell in spec.cells:
+        for member in cell.members:
+            metrics = read_metrics(run_folder(member.run, member.seed))
+            rows.append((_labels(spec, cell), _run_result(member, metrics)))
+            tested.append(metrics.test.metrics if metrics.test else {})
+    table = table_of(rows).astype({"test_score": float})
+    for name in reversed(METRICS):
+        scores = pd.Series([metrics.get(name) for metrics in tested], dtype=float)
+        table.insert(table.columns.get_loc("test_score") + 1, f"test_{name}", scores)
+    return table
 
 
-def gather_costs(spec: dict[str, Any], provenance: dict[tuple[str, int], dict[str, Any]]) -> pd.DataFrame:
-    """One row per run and seed, and one per checkpoint that was pretrained here, of which task, condition and seed are null.
+def _run_result(member: Member, metrics: Metrics) -> RunResult:
+    return RunResult(
+        role=member.role,
+        run=member.run,
+        seed=member.seed,
+        learning_rate=metrics.learning_rate,
+        validation_score=metrics.validation.score,
+        test_score=metrics.test.score if metrics.test else None,
+        floor=metrics.floor,
+        steps=metrics.steps,
+        best_step=metrics.best_step,
+        stopped_early=metrics.stopped_early,
+        parameters_trained=metrics.parameters.trained,
+        parameters_total=metrics.parameters.total,
+        path=run_folder(member.run, member.seed).as_posix(),
+    )
+
+
+def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenance]) -> pd.DataFrame:
+    """Return one row per run and seed, and one per checkpoint that was pretrained here.
 
     Args:
-        spec: the study's spec.
-        provenance: of each run and seed.
+        spec: the study.
+        provenance: by run and seed.
 
     Returns:
-        Labels, role (sweep, final or pretraining), the name of the run or of the checkpoint, `seconds`, `cpu_seconds` and
-        `peak_memory_mb` of the last uninterrupted part, where and when that was, and the folder of the files.
+        The columns of `Computation`, and `COSTS`: `seconds`, `cpu_seconds` and `peak_memory_mb` of the last uninterrupted
+        part, and where and when that was.
 
     Raises:
         UserError: the provenance of a checkpoint is missing, or is not as it was written.
     """
     rows = []
-    for name, checkpoint in spec["checkpoints"].items():
-        if checkpoint["pretraining"]:
-            folder = Path(checkpoint["folder"])
-            labels = {"checkpoint": name, "role": "pretraining", "run": folder.name}
-            rows.append({**labels, **_costs(folder, read_sealed_json(folder / "provenance.json"))})
-    for cell in spec["cells"]:
-        labels = {name: cell[name] for name in KEY}
-        for role, run, seed in members(cell):
-            own = {**labels, "role": role, "run": run, "seed": seed}
-            rows.append({**own, **_costs(run_folder(run, seed), provenance[run, seed])})
-    columns = ["study", *KEY, "role", "run", "seed", *COSTS, "path"]
-    table = pd.DataFrame(rows, columns=columns).assign(study=spec["study"])
+    for name, checkpoint in spec.checkpoints.items():
+        if checkpoint.pretraining:
+            folder = Path(checkpoint.folder)
+            made = Computation(spec.study, None, name, None, "pretraining", folder.name, None, folder.as_posix())
+            rows.append((made, Provenance.load(folder / "provenance.json")))
+    for cell in spec.cells:
+        for role, run, seed in cell.members:
+            folder = run_folder(run, seed)
+            computation = Computation(spec.study, *cell.key, role, run, seed, folder.as_posix())
+            rows.append((computation, provenance[run, seed]))
+    table = table_of(rows, ["study", *CELL, "role", "run", "seed", *COSTS, "path"])
     return table.astype({"seed": "Int64", "slurm_job_id": "string"})
 
 
-def _costs(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]:
-    return {**{name: provenance[name] for name in COSTS}, "path": folder.as_posix()}
-
-
 def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
-    """Every evaluation of every run: columns of the run, and step, split, loss (nats), score (null for train)."""
-    columns = ["study", *KEY, "role", "run", "seed", "learning_rate"]
+    """Return every evaluation of every run: columns of the run, and step, split, loss (nats), score (null for train)."""
+    columns = ["study", *CELL, "role", "run", "seed", "learning_rate"]
     parts = []
     for row in runs[columns].to_dict("records"):
         curve = read_curve(row["run"], row["seed"])
@@ -154,50 +250,58 @@ def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def describe_cells(spec: dict[str, Any], scores: dict[tuple[str, ...], Scores], final: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell: the mean test score of its seeds, with an interval over seeds and independent test items."""
-    rows = []
-    for cell in spec["cells"]:
-        key = tuple(cell[name] for name in KEY)
-        runs = final[final["run"] == cell["run"]]
-        mean = crossed_mean(group_means(scores[key].values, scores[key].groups))
-        interval = score_interval(mean, spec["confidence"], lowest_score(spec, cell["task"]))
-        floor = float(runs["floor"].iloc[0])
-        rows.append(
-            {
-                **_labels(spec, cell),
-                "run": cell["run"],
-                "learning_rate": _selected_rate(cell, runs),
-                "metric": spec["tasks"][cell["task"]]["metric"],
-                "seeds": mean.seeds,
-                "score": mean.value,
-                "sd_seeds": scores[key].values.mean(axis=1).std(ddof=1) if mean.seeds > 1 else None,
-                "low": interval.low,
-                "high": interval.high,
-                "interval_over": "seeds and items" if mean.seeds > 1 else "items",
-                "interval_method": interval.method,
-                "floor": floor,
-                "above_floor": interval.low > floor,
-                "items": len(scores[key].items),
-                "groups": mean.groups,
-                "parameters_trained": int(runs["parameters_trained"].iloc[0]),
-                "parameters_total": int(runs["parameters_total"].iloc[0]),
-            }
-        )
-    return pd.DataFrame(rows).astype({"sd_seeds": float})
+def summarise_cells(
+    spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], final: pd.DataFrame
+) -> pd.DataFrame:
+    """Return one row per cell: the mean test score of its seeds, with an interval over seeds and independent test items.
+
+    Args:
+        spec: the study.
+        scores: of each cell, by task, checkpoint and condition.
+        final: the table of final runs.
+    """
+    rows = [
+        (_labels(spec, cell), _cell_result(spec, cell, scores[cell.key], final[final["run"] == cell.run]))
+        for cell in spec.cells
+    ]
+    return table_of(rows).astype({"sd_seeds": float})
+
+
+def _cell_result(spec: StudySpec, cell: Cell, scores: Scores, runs: pd.DataFrame) -> CellResult:
+    mean = crossed_mean(group_means(scores.values, scores.groups))
+    interval = score_interval(mean, spec.confidence, lowest_score(spec, cell.task))
+    floor = float(runs["floor"].iloc[0])
+    return CellResult(
+        run=cell.run,
+        learning_rate=_selected_rate(cell, runs),
+        metric=spec.tasks[cell.task].metric,
+        seeds=mean.seeds,
+        score=mean.value,
+        sd_seeds=scores.values.mean(axis=1).std(ddof=1) if mean.seeds > 1 else None,
+        low=interval.low,
+        high=interval.high,
+        interval_over="seeds and items" if mean.seeds > 1 else "items",
+        interval_method=interval.method,
+        floor=floor,
+        above_floor=interval.low > floor,
+        items=len(scores.items),
+        groups=mean.groups,
+        parameters_trained=int(runs["parameters_trained"].iloc[0]),
+        parameters_total=int(runs["parameters_total"].iloc[0]),
+    )
 
 
 def _selected_rate(cell: Cell, runs: pd.DataFrame) -> float:
-    """The rate that all seeds of a cell were trained with.
+    """Return the learning rate that all seeds of a cell were trained with.
 
     Raises:
-        UserError: they were not trained with the one that was selected.
+        UserError: they were not trained with the one that is selected.
     """
     used = set(runs["learning_rate"])
-    wanted = {read_sealed_json(cell["rate"])["learning_rate"]} if cell["rate"] else used
-    if len(used) > 1 or used != wanted:
+    selected = {RateSelection.load(Path(cell.rate)).learning_rate} if cell.rate else used
+    if len(used) > 1 or used != selected:
         raise UserError(
-            f"run {cell['run']} was trained with the learning rate {', '.join(map(str, sorted(used)))}, but "
-            f"{', '.join(map(str, sorted(wanted)))} is selected; delete results/runs/{cell['run']} and run snakemake again."
+            f"run {cell.run} was trained with the learning rate {', '.join(map(str, sorted(used)))}, but "
+            f"{', '.join(map(str, sorted(selected)))} is selected; delete results/runs/{cell.run} and run snakemake again."
         )
     return float(used.pop())

@@ -1,18 +1,22 @@
 """Paired comparisons of conditions on the same test items with the same seeds."""
 
 import itertools
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from crossover.config.labels import Choice, body_kind, body_name, input_kind, input_name, trained_name
+from crossover.config.bodies import Body, TruncatedBody
+from crossover.config.conditions import Condition
+from crossover.config.labels import body_kind, body_name, input_kind, input_name, trained_name
 from crossover.errors import UserError
 from crossover.metrics import METRICS
+from crossover.specs.studies import StudySpec
 from crossover.statistics.intervals import crossed_mean, difference_interval, group_means
 from crossover.statistics.records import Scores
+from crossover.statistics.tables import table_of
 
 COLUMNS = [
     *("study", "task", "checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm"),
@@ -24,7 +28,7 @@ AGAINST_RANDOM = "pretrained or random body"  # the question that a study's head
 
 
 @dataclass(frozen=True)
-class Pair:
+class ConditionPair:
     """Two conditions that differ in one choice alone.
 
     Attributes:
@@ -42,54 +46,92 @@ class Pair:
     held: str
 
 
-def pairs(conditions: dict[str, dict[str, Any]]) -> list[Pair]:
-    """The conditions to compare, by kind: bodies come first, then inputs, then what is trained.
+@dataclass(frozen=True)
+class Scope:
+    """Where two conditions are compared: on one task, or on all tasks (None), with one checkpoint."""
+
+    study: str
+    checkpoint: str
+    task: str | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean paired difference of two conditions' test scores.
+
+    Attributes:
+        difference: a - b.
+        low: lower limit of its interval.
+        high: upper limit.
+        p: two-sided p-value of no difference.
+        interval_method: how the interval was computed.
+        items: number of test items.
+        groups: number of independent test items.
+        seeds: number of seeds that both have.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    interval_method: str
+    items: int
+    groups: int
+    seeds: int
+
+
+def comparable_pairs(conditions: Mapping[str, Condition]) -> list[ConditionPair]:
+    """Return the pairs of conditions to compare: bodies first, then inputs, then what is trained.
 
     A pretrained body is compared with every other one, and the first blocks of one with as many random blocks; the
     pretrained input with every other one; training a part, or parts at rates of their own, with training everything.
 
     Args:
-        conditions: body, input and trained of each condition.
+        conditions: by name.
     """
-    found = []
+    pairs = []
     for (a, left), (b, right) in itertools.permutations(conditions.items(), 2):
-        (body, entry, trained), (other_body, other_entry, other) = (
-            (one["body"], one["input"], trained_name(one["trained"])) for one in (left, right)
-        )
-        inside, enters, learns = f"body {body_name(body)}", f"input {input_name(entry)}", f"trained {trained}"
-        if (entry, trained) == (other_entry, other) and (question := _question_of_bodies(body, other_body)):
-            found.append(Pair("body", question, a, b, f"{enters}, {learns}"))
-        if (body, trained) == (other_body, other) and entry == "pretrained" != other_entry:
-            question = f"pretrained or {input_kind(other_entry)} input"
-            found.append(Pair("input", question, a, b, f"{inside}, {learns}"))
-        if (body, entry) == (other_body, other_entry) and trained != "all" == other:
-            question = "rates of their own or one rate" if "all" in left["trained"] else "a part or everything trained"
-            found.append(Pair("trained", question, a, b, f"{inside}, {enters}"))
-    return sorted(found, key=lambda pair: pair.kind)
+        trained, other_trained = trained_name(left.trained), trained_name(right.trained)
+        body, entry = f"body {body_name(left.body)}", f"input {input_name(left.input)}"
+        if (left.input, trained) == (right.input, other_trained) and (
+            question := _question_of_bodies(left.body, right.body)
+        ):
+            pairs.append(ConditionPair("body", question, a, b, f"{entry}, trained {trained}"))
+        if (left.body, trained) == (right.body, other_trained) and left.input == "pretrained" != right.input:
+            question = f"pretrained or {input_kind(right.input)} input"
+            pairs.append(ConditionPair("input", question, a, b, f"{body}, trained {trained}"))
+        if (left.body, left.input) == (right.body, right.input) and trained != "all" == other_trained:
+            question = "rates of their own or one rate" if "all" in left.trained else "a part or everything trained"
+            pairs.append(ConditionPair("trained", question, a, b, f"{body}, {entry}"))
+    return sorted(pairs, key=lambda pair: pair.kind)
 
 
-def _question_of_bodies(body: Choice, other: Choice) -> str | None:
-    """What the comparison of two bodies asks, or None where they are not compared."""
+def _question_of_bodies(body: Body, other: Body) -> str | None:
+    """Return what the comparison of two bodies asks, or None where they are not compared."""
     if body == "pretrained" != other and body_kind(other) != "truncated random":
         return f"pretrained or {body_kind(other)} body"
-    if isinstance(body, dict) and body.get("of") == "pretrained" and other == body | {"of": "random"}:
+    if (
+        isinstance(body, TruncatedBody)
+        and body.of == "pretrained"
+        and other == body.model_copy(update={"of": "random"})
+    ):
         return AGAINST_RANDOM
     return None
 
 
-def holm(table: pd.DataFrame) -> pd.Series:
-    """The column `p` after Holm's correction (1979) among the rows of each `question`; null stays null."""
-    corrected = pd.Series(np.nan, index=table.index)
+def holm_adjusted(table: pd.DataFrame) -> pd.Series:
+    """Return the column `p` after Holm's correction (1979) among the rows of each `question`; null stays null."""
+    adjusted = pd.Series(np.nan, index=table.index)
     for index in table[table["p"].notna()].groupby("question").groups.values():
-        corrected[index] = multipletests(table.loc[index, "p"].to_numpy(float), method="holm")[1]
-    return corrected
+        adjusted[index] = multipletests(table.loc[index, "p"].to_numpy(float), method="holm")[1]
+    return adjusted
 
 
-def compare_conditions(spec: dict[str, Any], scores: dict[tuple[str, str, str], Scores]) -> pd.DataFrame:
+def compare_conditions(spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores]) -> pd.DataFrame:
     """Compare all pairs of conditions of every task and checkpoint.
 
     Args:
-        spec: the study's spec.
+        spec: the study.
         scores: of each cell, by task, checkpoint and condition.
 
     Returns:
@@ -101,24 +143,24 @@ def compare_conditions(spec: dict[str, Any], scores: dict[tuple[str, str, str], 
         UserError: two cells were not scored on the same items.
     """
     rows = []
-    for pair in pairs(spec["conditions"]):
-        for checkpoint, task in itertools.product(spec["checkpoints"], spec["tasks"]):
+    for pair in comparable_pairs(spec.conditions):
+        for checkpoint, task in itertools.product(spec.checkpoints, spec.tasks):
             left, right = scores.get((task, checkpoint, pair.a)), scores.get((task, checkpoint, pair.b))
             if left and right and (common := tuple(seed for seed in left.seeds if seed in right.seeds)):
                 left, right = left.of_seeds(common), right.of_seeds(common)
-                labels = {"study": spec["study"], "task": task, "checkpoint": checkpoint, **asdict(pair)}
-                rows.append(labels | _compare(left, right, spec["confidence"], lowest_score(spec, task)))
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    table["p_holm"] = holm(table)
+                difference = _compare(left, right, spec.confidence, lowest_score(spec, task))
+                rows.append((Scope(spec.study, checkpoint, task), pair, difference))
+    table = table_of(rows, COLUMNS)
+    table["p_holm"] = holm_adjusted(table)
     return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))
 
 
-def lowest_score(spec: dict[str, Any], task: str) -> float:
-    """The lowest score that the metric of a task can have."""
-    return METRICS[spec["tasks"][task]["metric"]].low
+def lowest_score(spec: StudySpec, task: str) -> float:
+    """Return the lowest score that the metric of a task can have."""
+    return METRICS[spec.tasks[task].metric].lowest
 
 
-def _compare(left: Scores, right: Scores, confidence: float, lowest: float) -> dict[str, Any]:
+def _compare(left: Scores, right: Scores, confidence: float, lowest: float) -> Difference:
     if not np.array_equal(left.items, right.items):
         raise UserError(
             f"runs {left.run} and {right.run} cannot be compared, they were not scored on the same items; "
@@ -126,13 +168,13 @@ def _compare(left: Scores, right: Scores, confidence: float, lowest: float) -> d
         )
     mean = crossed_mean(group_means(left.values - right.values, left.groups))
     interval, p = difference_interval(mean, confidence, lowest)
-    return {
-        "difference": mean.value,
-        "low": interval.low,
-        "high": interval.high,
-        "p": p,
-        "interval_method": interval.method,
-        "items": len(left.items),
-        "groups": mean.groups,
-        "seeds": mean.seeds,
-    }
+    return Difference(
+        difference=mean.value,
+        low=interval.low,
+        high=interval.high,
+        p=p,
+        interval_method=interval.method,
+        items=len(left.items),
+        groups=mean.groups,
+        seeds=mean.seeds,
+    )

@@ -1,19 +1,68 @@
 """Steps until a threshold is reached, for runs that may end before they reach it."""
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
-from crossover.statistics.contrasts import holm, pairs
+from crossover.specs.studies import StudySpec
+from crossover.statistics.contrasts import Scope, comparable_pairs, holm_adjusted
+from crossover.statistics.tables import table_of
 
-KEY = ["task", "checkpoint", "condition"]
+CELL = ["task", "checkpoint", "condition"]  # the columns that name a cell
+SPEED_COLUMNS = [
+    *("study", "checkpoint", "question", "a", "b", "held", "tasks", "runs", "earlier", "later", "tied", "chi2", "p"),
+    "p_holm",
+]
+
+
+@dataclass(frozen=True)
+class MedianSteps:
+    """How soon the seeds of a cell reached their task's threshold.
+
+    Attributes:
+        task: of the cell.
+        checkpoint: of the cell.
+        condition: of the cell.
+        threshold: a validation score; NaN for a task that nothing has learned.
+        reached: number of seeds that reached it; None without a threshold.
+        median_steps: the first step at which more than half of the seeds are estimated to have reached it; NaN if never.
+    """
+
+    task: str
+    checkpoint: str
+    condition: str
+    threshold: float
+    reached: int | None
+    median_steps: float
+
+
+@dataclass(frozen=True)
+class SpeedDifference:
+    """Which of two bodies reached the thresholds sooner.
+
+    Attributes:
+        tasks: number of tasks with a threshold.
+        runs: number of runs.
+        earlier: pairs of runs with one task and seed of which the first condition's reached the threshold sooner.
+        later: pairs of which the second condition's did.
+        tied: pairs of which neither did.
+        chi2: of the log-rank test; NaN where there is no order to test.
+        p: its p-value.
+    """
+
+    tasks: int
+    runs: int
+    earlier: int
+    later: int
+    tied: int
+    chi2: float
+    p: float
 
 
 def thresholds(runs: pd.DataFrame, cells: pd.DataFrame, share: float) -> pd.Series:
-    """The validation score that counts as having learned a task, the same for all of its cells.
+    """Return the validation score that counts as having learned a task, the same for all of its cells.
 
     It lies `share` of the way from the floor to the best mean validation score of any cell. A task on which no cell is
     above the floor on the test split has none: 90 % of noise is not a level that anything converges to.
@@ -26,14 +75,14 @@ def thresholds(runs: pd.DataFrame, cells: pd.DataFrame, share: float) -> pd.Seri
     Returns:
         float by task; null for a task that nothing has learned.
     """
-    best = runs.groupby(KEY)["validation_score"].mean().groupby("task").max()
+    best = runs.groupby(CELL)["validation_score"].mean().groupby("task").max()
     floor = cells.groupby("task")["floor"].first()
     learned = cells.groupby("task")["above_floor"].any() & (best > floor)
     return (floor + share * (best - floor)).where(learned).rename("threshold")
 
 
 def steps_to_threshold(runs: pd.DataFrame, curves: pd.DataFrame, threshold: pd.Series) -> pd.DataFrame:
-    """For each final run the first evaluated step with at least the threshold's validation score.
+    """Return for each final run the first evaluated step with at least the threshold's validation score.
 
     Args:
         runs: the final runs.
@@ -46,7 +95,9 @@ def steps_to_threshold(runs: pd.DataFrame, curves: pd.DataFrame, threshold: pd.S
         that stopped early had ceased to improve, so that it is followed as long as the longest run of its task: to
         censor it when it stopped would make the failures that give up soonest count least.
     """
-    labels = [column for column in runs.columns if column in ("study", *KEY, "body", "input", "trained", "run", "seed")]
+    labels = [
+        column for column in runs.columns if column in ("study", *CELL, "body", "input", "trained", "run", "seed")
+    ]
     table = runs[[*labels, "stopped_early"]].assign(
         threshold=runs["task"].map(threshold).to_numpy(float), steps_run=runs["steps"]
     )
@@ -63,29 +114,35 @@ def steps_to_threshold(runs: pd.DataFrame, curves: pd.DataFrame, threshold: pd.S
 
 
 def median_steps(convergence: pd.DataFrame) -> pd.DataFrame:
-    """How many seeds of a cell reached the threshold, and the Kaplan-Meier median of their steps.
-
-    Returns:
-        Columns task, checkpoint, condition, threshold, reached (seeds; null without a threshold), and median_steps: the
-        first step at which more than half of the seeds are estimated to have reached it, null if that never happens.
-    """
-    rows = []
-    for key, cell in convergence.groupby(KEY, sort=False):
-        threshold = cell["threshold"].iloc[0]
-        row = {**dict(zip(KEY, key, strict=True)), "threshold": threshold, "reached": pd.NA, "median_steps": np.nan}
-        if not np.isnan(threshold):
-            event = ~cell["censored"].astype(bool)
-            row["reached"] = int(event.sum())
-            row["median_steps"] = float(SurvfuncRight(cell["followed"], event.astype(int)).quantile(0.5))
-        rows.append(row)
-    return pd.DataFrame(rows).astype({"reached": "Int64"})
-
-
-def compare_speed(spec: dict[str, Any], convergence: pd.DataFrame) -> pd.DataFrame:
-    """Does one body reach the threshold sooner than the other, over all tasks together?
+    """Return how many seeds of each cell reached the threshold, and the Kaplan-Meier median of their steps.
 
     Args:
-        spec: the study's spec.
+        convergence: from `steps_to_threshold`.
+
+    Returns:
+        The columns of `MedianSteps`, one row per cell.
+    """
+    rows = [
+        (_median_steps(task, checkpoint, condition, runs),)
+        for (task, checkpoint, condition), runs in convergence.groupby(CELL, sort=False)
+    ]
+    return table_of(rows).astype({"reached": "Int64"})
+
+
+def _median_steps(task: str, checkpoint: str, condition: str, runs: pd.DataFrame) -> MedianSteps:
+    threshold = float(runs["threshold"].iloc[0])
+    if np.isnan(threshold):
+        return MedianSteps(task, checkpoint, condition, threshold, None, np.nan)
+    event = ~runs["censored"].astype(bool)
+    median = float(SurvfuncRight(runs["followed"], event.astype(int)).quantile(0.5))
+    return MedianSteps(task, checkpoint, condition, threshold, int(event.sum()), median)
+
+
+def compare_speed(spec: StudySpec, convergence: pd.DataFrame) -> pd.DataFrame:
+    """Compare how soon two bodies reach the thresholds, over all tasks together.
+
+    Args:
+        spec: the study.
         convergence: from `steps_to_threshold`.
 
     Returns:
@@ -95,35 +152,18 @@ def compare_speed(spec: dict[str, Any], convergence: pd.DataFrame) -> pd.DataFra
     """
     rows = []
     usable = convergence[convergence["threshold"].notna()]
-    for checkpoint in spec["checkpoints"]:
-        for pair in pairs(spec["conditions"]):
+    for checkpoint in spec.checkpoints:
+        for pair in comparable_pairs(spec.conditions):
             both = usable[(usable["checkpoint"] == checkpoint) & usable["condition"].isin([pair.a, pair.b])]
             both = both[both.groupby(["task", "seed"])["condition"].transform("size") == 2]  # else one is missing yet
             if pair.kind == "body" and len(both):
-                labels = {"study": spec["study"], "checkpoint": checkpoint, **asdict(pair)}
-                rows.append(labels | _compare_speed(both, pair.a, pair.b))
-    columns = [
-        "study",
-        "checkpoint",
-        "question",
-        "a",
-        "b",
-        "held",
-        "tasks",
-        "runs",
-        "earlier",
-        "later",
-        "tied",
-        "chi2",
-        "p",
-        "p_holm",
-    ]
-    table = pd.DataFrame(rows, columns=columns)
-    table["p_holm"] = holm(table)
+                rows.append((Scope(spec.study, checkpoint), pair, _compare_speed(both, pair.a, pair.b)))
+    table = table_of(rows, SPEED_COLUMNS)
+    table["p_holm"] = holm_adjusted(table)
     return table.astype({"chi2": float, "p": float, "p_holm": float})
 
 
-def _compare_speed(both: pd.DataFrame, a: str, b: str) -> dict[str, Any]:
+def _compare_speed(both: pd.DataFrame, a: str, b: str) -> SpeedDifference:
     # A run that never arrives is later than any that does.
     steps = both.assign(steps=both["steps"].astype(float).fillna(np.inf))
     wide = steps.pivot(index=["task", "seed"], columns="condition", values="steps").dropna()
@@ -134,12 +174,12 @@ def _compare_speed(both: pd.DataFrame, a: str, b: str) -> dict[str, Any]:
         chi2, p = survdiff(both["followed"], event, condition, strata=task) if event.any() else (np.nan, np.nan)
     except np.linalg.LinAlgError:  # at each event all runs that were left arrived together: no order to test
         chi2, p = np.nan, np.nan
-    return {
-        "tasks": both["task"].nunique(),
-        "runs": len(both),
-        "earlier": earlier,
-        "later": later,
-        "tied": len(wide) - earlier - later,
-        "chi2": float(chi2),
-        "p": float(p),
-    }
+    return SpeedDifference(
+        tasks=both["task"].nunique(),
+        runs=len(both),
+        earlier=earlier,
+        later=later,
+        tied=len(wide) - earlier - later,
+        chi2=float(chi2),
+        p=float(p),
+    )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-ZERO = 1e-18  # a variance below this is rounding: all scores are equal
+SMALLEST_VARIANCE = 1e-18  # below this it is rounding: all scores are equal
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,25 @@ class Mean:
     Attributes:
         value: the estimate.
         variance: the estimated variance of `value`.
-        freedom: degrees of freedom of `variance`.
+        degrees_of_freedom: of `variance`.
         seeds: number of seeds behind it; with 1, `variance` is over items alone.
         groups: number of independent items behind it.
     """
 
     value: float
     variance: float
-    freedom: float
+    degrees_of_freedom: float
     seeds: int
     groups: int
 
     @property
-    def constant(self) -> bool:
-        """All scores are equal, so that they say nothing about their spread."""
-        return self.variance < ZERO
+    def is_constant(self) -> bool:
+        """Whether all scores are equal, so that they say nothing about their spread."""
+        return self.variance < SMALLEST_VARIANCE
 
     def half_width(self, confidence: float) -> float:
-        """Half the width of Student's t interval."""
-        return float(stats.t.ppf((1 + confidence) / 2, self.freedom) * np.sqrt(self.variance))
+        """Return half the width of Student's t interval."""
+        return float(stats.t.ppf((1 + confidence) / 2, self.degrees_of_freedom) * np.sqrt(self.variance))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Interval:
 
 
 def group_means(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Turn scores of items into one value per group, such that the mean over groups is the mean over items.
+    """Return one value per group, such that their mean over groups is the mean score over items.
 
     Segments of one piece are not independent; their groups are. Groups differ in size, which makes the mean over items
     a ratio of two sums. Each group's value is its linearised share of that ratio (Taylor linearisation: Cochran 1977,
@@ -80,11 +80,12 @@ def group_means(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
     by_group = np.zeros((len(sizes), len(scores)))
     np.add.at(by_group, index, scores.T)
     mean = scores.mean()
-    return mean + (by_group.T - sizes * mean) * len(sizes) / scores.shape[1]
+    values: np.ndarray = mean + (by_group.T - sizes * mean) * len(sizes) / scores.shape[1]
+    return values
 
 
 def crossed_mean(values: np.ndarray) -> Mean:
-    """The mean over crossed seeds and groups, with both as random effects.
+    """Estimate the mean over crossed seeds and groups, with both as random effects.
 
     Args:
         values: float [seeds, groups], at least two groups.
@@ -103,12 +104,12 @@ def crossed_mean(values: np.ndarray) -> Mean:
     ms_residual = (residual**2).sum() / ((seeds - 1) * (groups - 1))
     total = max(ms_seed + ms_group - ms_residual, ms_seed, ms_group)
     spread = (ms_seed**2 + ms_residual**2 / (groups - 1)) / (seeds - 1) + ms_group**2 / (groups - 1)
-    freedom = total**2 / spread if spread > ZERO**2 else groups - 1
-    return Mean(float(mean), total / (seeds * groups), freedom, seeds, groups)
+    degrees_of_freedom = total**2 / spread if spread > SMALLEST_VARIANCE**2 else groups - 1
+    return Mean(float(mean), total / (seeds * groups), degrees_of_freedom, seeds, groups)
 
 
 def score_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> Interval:
-    """The interval of a mean score, within the limits of its metric.
+    """Return the confidence interval of a mean score, within the limits of its metric.
 
     It is Student's t interval. Where that would reach a limit, or where all scores are equal (accuracy 1 on every item
     does not prove accuracy 1), a symmetric interval makes no sense; then it is Clopper and Pearson's for the number of
@@ -121,13 +122,13 @@ def score_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> Interv
         lowest: the lowest score there can be; the highest is 1.
     """
     half = mean.half_width(confidence)
-    if not mean.constant and mean.value - half > lowest and mean.value + half < 1:
+    if not mean.is_constant and mean.value - half > lowest and mean.value + half < 1:
         return Interval(mean.value - half, mean.value + half, "t")
     span = 1 - lowest
     score = min(max((mean.value - lowest) / span, 0.0), 1.0)
     items = float(mean.groups)
-    if not mean.constant:
-        quantiles = stats.t.ppf((1 + confidence) / 2, [mean.groups - 1, mean.freedom])
+    if not mean.is_constant:
+        quantiles = stats.t.ppf((1 + confidence) / 2, [mean.groups - 1, mean.degrees_of_freedom])
         items = min(items, score * (1 - score) * span**2 / mean.variance * (quantiles[0] / quantiles[1]) ** 2)
     right = score * items
     tail = (1 - confidence) / 2
@@ -137,7 +138,7 @@ def score_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> Interv
 
 
 def difference_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> tuple[Interval, float]:
-    """The interval of a mean paired difference, within the limits of its metric, and the p-value of no difference.
+    """Return the confidence interval of a mean paired difference, within the limits of its metric, and the p-value of none.
 
     Both come from Student's t, two-sided. Where the difference is the same on every item (two conditions that are right on all
     items), they come from Agresti and Min's interval for matched proportions (2005, Statistics in Medicine 24:729-740),
@@ -149,7 +150,7 @@ def difference_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> t
         lowest: the lowest score there can be; the highest is 1.
     """
     span = 1 - lowest
-    if mean.constant:
+    if mean.is_constant:
         pairs = mean.groups + 2
         centre = mean.groups * mean.value / pairs
         error = np.sqrt(((mean.groups * mean.value**2 + span**2) / pairs - centre**2) / pairs)
@@ -157,5 +158,5 @@ def difference_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> t
         method, p = "Agresti-Min", 2 * stats.norm.sf(abs(centre) / error)
     else:
         centre, half, method = mean.value, mean.half_width(confidence), "t"
-        p = 2 * stats.t.sf(abs(mean.value) / np.sqrt(mean.variance), mean.freedom)
+        p = 2 * stats.t.sf(abs(mean.value) / np.sqrt(mean.variance), mean.degrees_of_freedom)
     return Interval(float(max(centre - half, -span)), float(min(centre + half, span)), method), float(p)

@@ -1,19 +1,31 @@
-"""What of a study is there already, and what is missing: for a report while some of its runs have failed."""
+"""The part of a study that has been computed, and what is missing: for a report while some of its runs have failed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from crossover.errors import UserError
-from crossover.files import read_json, read_sealed_json
-from crossover.runs.files import RESULTS, checked_provenance, run_folder
-from crossover.statistics.order import in_study_order, members
+from crossover.runs.files import RESULTS, checked_provenance, read_metrics, run_folder
+from crossover.specs.runs import RateSelection
+from crossover.specs.studies import Cell, Member, StudySpec
 
-Spec = dict[str, Any]
-Reason = Callable[[str, int], tuple[str, str]]  # of a run and seed: a sentence, and the path of its log
+ReasonOf = Callable[[str, int], tuple[str, str]]  # of a run and seed: why it is missing, and the path of its log
 DAMAGED = "a file of it is not what the run wrote; delete its folder and run snakemake again"
 OTHER_RATE = "it was trained with another learning rate than the one that is selected now"
+
+
+@dataclass(frozen=True)
+class MissingRun:
+    """A run with one of its seeds that is not there: its cell, what it is for, why it is missing, and its log's path."""
+
+    task: str
+    checkpoint: str
+    condition: str
+    role: str
+    run: str
+    seed: int
+    reason: str
+    log: str
 
 
 @dataclass(frozen=True)
@@ -21,23 +33,22 @@ class Part:
     """The part of a study that has been computed.
 
     Attributes:
-        whole: the study's spec, in its order.
+        whole: the study.
         spec: the same with the cells that have at least one final seed, the seeds of each that are there, and the runs
             that selected its rate, as far as they are there.
-        missing: for each run and seed that is not there its task, checkpoint, condition, role (sweep or final), run,
-            seed, reason, and log.
+        missing: the runs that are not there.
         runs: how many runs there are to compute, each seed counted.
     """
 
-    whole: Spec
-    spec: Spec
-    missing: list[dict[str, Any]]
+    whole: StudySpec
+    spec: StudySpec
+    missing: list[MissingRun]
     runs: int
 
     @property
     def seeds_planned(self) -> dict[str, int]:
         """How many seeds each final run is to have."""
-        return {cell["run"]: len(cell["seeds"]) for cell in self.whole["cells"]}
+        return {cell.run: len(cell.seeds) for cell in self.whole.cells}
 
     @property
     def count(self) -> str:
@@ -45,63 +56,75 @@ class Part:
         return f"{len(self.missing):,} of {self.runs:,} runs {'is' if len(self.missing) == 1 else 'are'} missing"
 
 
-def whole_of(spec: Spec) -> Part:
-    """The part of a study that is all of it."""
-    spec = in_study_order(spec)
-    return Part(spec, spec, [], sum(len(list(members(cell))) for cell in spec["cells"]))
+def complete_part(spec: StudySpec) -> Part:
+    """Return the part of a study that is all of it."""
+    return Part(spec, spec, [], _count_runs(spec))
 
 
 def not_computed(run: str, seed: int) -> tuple[str, str]:
-    """The reason why a run is missing, where nothing more is known of it, and where its log would be."""
+    """Return the reason why a run is missing when nothing more is known of it, and the path of its log."""
     return "it has not been computed", f"logs/finetune_run/{run}/seed-{seed}.log"
 
 
-def part_of(spec: Spec, reason_of: Reason = not_computed) -> Part:
-    """Find out which runs of a study are there, whole and as they were written.
+def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
+    """Find out which runs of a study are there, complete and as they were written.
 
     Args:
-        spec: the study's spec.
-        reason_of: says why a run is missing of which files are missing.
+        spec: the study.
+        reason_of: says why a run is missing, for runs whose files are missing.
     """
-    spec = in_study_order(spec)
-    cells, missing, runs = [], [], 0
-    for cell in spec["cells"]:
-        rate = _rate_of(cell)
+    cells, missing = [], []
+    for cell in spec.cells:
+        rate = _selected_rate(cell)
         there = set()
-        for role, run, seed in members(cell):
-            runs += 1
-            trouble = _trouble(run, seed, rate if role == "final" else None, reason_of)
-            if trouble is None:
-                there.add((run, seed))
-                continue
-            labels = {name: cell[name] for name in ("task", "checkpoint", "condition")}
-            missing.append({**labels, "role": role, "run": run, "seed": seed, "reason": trouble[0], "log": trouble[1]})
-        seeds = [seed for seed in cell["seeds"] if (cell["run"], seed) in there]
+        for member in cell.members:
+            absence = _absence(member, rate if member.role == "final" else None, reason_of)
+            if absence is None:
+                there.add(member)
+            else:
+                missing.append(_missing_run(cell, member, *absence))
+        seeds = tuple(seed for seed in cell.seeds if Member("final", cell.run, seed) in there)
+        sweep = tuple(one for one in cell.sweep if Member("sweep", one.run, one.seed) in there)
         if seeds:
-            sweep = [entry for entry in cell["sweep"] if (entry["run"], entry["seed"]) in there]
-            cells.append({**cell, "seeds": seeds, "sweep": sweep, "rate": cell["rate"] if rate else None})
-    return Part(spec, _reduced(spec, cells), missing, runs)
+            changes = {"seeds": seeds, "sweep": sweep, "rate": cell.rate if rate else None}
+            cells.append(cell.model_copy(update=changes))
+    return Part(spec, spec.of_cells(tuple(cells)), missing, _count_runs(spec))
 
 
-def _reduced(spec: Spec, cells: list[Spec]) -> Spec:
-    """The spec with these cells, and the tasks, checkpoints and conditions that occur in them, in their order."""
-    named = {}
-    for kind in ("task", "checkpoint", "condition"):
-        used = {cell[kind] for cell in cells}
-        named[f"{kind}s"] = {name: entry for name, entry in spec[f"{kind}s"].items() if name in used}
-    return {**spec, **named, "cells": cells}
+def _missing_run(cell: Cell, member: Member, reason: str, log: str) -> MissingRun:
+    return MissingRun(
+        task=cell.task,
+        checkpoint=cell.checkpoint,
+        condition=cell.condition,
+        role=member.role,
+        run=member.run,
+        seed=member.seed,
+        reason=reason,
+        log=log,
+    )
 
 
-def _rate_of(cell: Spec) -> float | None:
-    """The learning rate that is selected for a cell, or None where there is no selection or its file is not whole."""
+def _count_runs(spec: StudySpec) -> int:
+    return sum(1 for cell in spec.cells for _ in cell.members)
+
+
+def _selected_rate(cell: Cell) -> float | None:
+    """Return the learning rate that is selected for a cell, or None without a selection or when its file is damaged."""
     try:
-        return read_sealed_json(Path(cell["rate"]))["learning_rate"] if cell["rate"] else None
+        return RateSelection.load(Path(cell.rate)).learning_rate if cell.rate else None
     except UserError:
         return None
 
 
-def _trouble(run: str, seed: int, rate: float | None, reason_of: Reason) -> tuple[str, str] | None:
-    """Why a run is not part of the study as it is, and the path of its log; None when it is."""
+def _absence(member: Member, rate: float | None, reason_of: ReasonOf) -> tuple[str, str] | None:
+    """Return why a run is not part of the study as it is, and the path of its log; None when it is.
+
+    Args:
+        member: the run and seed.
+        rate: that it must have been trained with; None for any.
+        reason_of: says why files are missing.
+    """
+    _, run, seed = member
     folder = run_folder(run, seed)
     if not all((folder / name).is_file() for name in (*RESULTS, "provenance.json")):
         return reason_of(run, seed)
@@ -110,6 +133,6 @@ def _trouble(run: str, seed: int, rate: float | None, reason_of: Reason) -> tupl
         checked_provenance(folder)
     except UserError:
         return DAMAGED, log
-    if rate is not None and read_json(folder / "metrics.json")["learning_rate"] != rate:
+    if rate is not None and read_metrics(folder).learning_rate != rate:
         return OTHER_RATE, log
     return None

@@ -1,15 +1,14 @@
-"""Read the files that runs have written, once they are checked, and refuse what does not belong together."""
+"""Read the tables that runs have written, and refuse what does not belong together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crossover.errors import UserError
-from crossover.files import read_json
-from crossover.runs.files import RUNS, run_folder
+from crossover.runs.files import run_folder
 
 
 @dataclass(frozen=True)
@@ -31,17 +30,12 @@ class Scores:
     values: np.ndarray
 
     def of_seeds(self, seeds: tuple[int, ...]) -> "Scores":
-        """The same of these seeds alone."""
+        """Return the scores of these seeds alone."""
         return replace(self, seeds=seeds, values=self.values[[self.seeds.index(seed) for seed in seeds]])
 
 
-def read_metrics(run: str, seed: int) -> dict[str, Any]:
-    """The content of metrics.json."""
-    return read_json(run_folder(run, seed) / "metrics.json")
-
-
 def read_curve(run: str, seed: int) -> pd.DataFrame:
-    """Columns step, split, loss (nats), score (null for train)."""
+    """Read the evaluations of a run: columns step, split, loss (nats), score (null for train)."""
     return read_table(run_folder(run, seed) / "curve.parquet", ["step", "split", "loss", "score"])
 
 
@@ -60,8 +54,8 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
         raise UserError(f"{path} is not a Parquet file with {wanted}; delete it and run snakemake again.") from error
 
 
-def read_scores(run: str, seeds: list[int]) -> Scores:
-    """The test scores of a final run, all seeds.
+def read_scores(run: str, seeds: Sequence[int]) -> Scores:
+    """Read the test scores of a final run, all seeds.
 
     Raises:
         UserError: a file is missing or damaged, a score is not a finite number, the seeds do not list the same items,
@@ -78,7 +72,7 @@ def read_scores(run: str, seeds: list[int]) -> Scores:
         path = run_folder(run, seed) / "predictions.parquet"
         if not first[["item", "group"]].equals(table[["item", "group"]]):
             raise UserError(
-                f"{path} does not list the items of seed {seeds[0]} in their order; delete {RUNS / run} and run snakemake again."
+                f"{path} does not list the items of seed {seeds[0]} in their order; delete {path.parent.parent} and run snakemake again."
             )
         if not np.isfinite(table["score"].to_numpy(float)).all():
             raise UserError(f"{path} holds a score that is no number; delete {path.parent} and run snakemake again.")

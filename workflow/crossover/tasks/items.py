@@ -7,20 +7,7 @@ import numpy as np
 import pandas as pd
 
 from crossover.config.readers import SplitSizes
-from crossover.specs.descriptions import SPLITS, SkippedInput
-
-
-@dataclass(frozen=True)
-class Floor:
-    """The score that needs no learning.
-
-    Attributes:
-        score: share of right answers, 0..1, on the test split.
-        rule: how it is computed, in one sentence.
-    """
-
-    score: float
-    rule: str
+from crossover.specs.descriptions import SPLITS, Floor, SkippedInput
 
 
 @dataclass(frozen=True)

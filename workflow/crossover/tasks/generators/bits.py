@@ -4,8 +4,8 @@ import numpy as np
 
 from crossover.config.readers import BitMemoryReader, BitXorReader
 from crossover.errors import UserError
-from crossover.specs.descriptions import Receipt
-from crossover.tasks.items import Floor, Items, generated_table
+from crossover.specs.descriptions import Floor, Receipt
+from crossover.tasks.items import Items, generated_table
 
 
 def read(reader: BitMemoryReader | BitXorReader, receipt: Receipt | None) -> Items:
@@ -33,7 +33,7 @@ def bit_memory(reader: BitMemoryReader, rng: np.random.Generator) -> Items:
     share = float(visible[-reader.sizes.test :].mean())
     rule = "share of visible bits in the test split plus half of the hidden ones: copy what is seen, guess the rest"
     table = generated_table(reader.sizes, list(sequence), list(target))
-    return Items(table, unit="bits", floor=Floor(share + (1 - share) / 2, rule))
+    return Items(table, unit="bits", floor=Floor(score=share + (1 - share) / 2, rule=rule))
 
 
 def bit_xor(reader: BitXorReader, rng: np.random.Generator) -> Items:

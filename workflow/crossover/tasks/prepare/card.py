@@ -1,16 +1,14 @@
 """Measure a task's items: the facts that a reader of a result must know, for its card."""
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crossover.config.tasks import Target
-from crossover.metrics import score
-from crossover.specs import descriptions
-from crossover.specs.descriptions import SPLITS, ItemStatistics, Lengths, SplitName
-from crossover.tasks.items import Floor, Items, lengths_of
+from crossover.metrics import METRICS, RawTargets
+from crossover.specs.descriptions import SPLITS, Floor, ItemStatistics, Lengths, SplitName
+from crossover.tasks.items import Items, lengths_of
 
 
 def describe_items(items: Items, target: Target) -> ItemStatistics:
@@ -30,7 +28,7 @@ def describe_items(items: Items, target: Target) -> ItemStatistics:
     lengths = lengths_of(table["sequence"], items.unit)
     by_class = target.kind == "class"
     duplicates, leakage = _repeats(table)
-    floor = items.floor or _floor(splits["train"], splits["test"], target.model_dump())
+    floor = items.floor or _floor(splits["train"], splits["test"], target)
     return ItemStatistics(
         target=target,
         unit=items.unit,
@@ -45,7 +43,7 @@ def describe_items(items: Items, target: Target) -> ItemStatistics:
         lengths={name: _quartiles(lengths[split.index]) for name, split in splits.items()},
         duplicates=duplicates,
         leakage=leakage,
-        floor=descriptions.Floor(score=floor.score, rule=floor.rule),
+        floor=floor,
     )
 
 
@@ -83,24 +81,19 @@ def _fingerprint(item: tuple[str | np.ndarray, ...]) -> bytes:
     return digest.digest()
 
 
-def _floor(train: pd.DataFrame, test: pd.DataFrame, target: dict[str, Any]) -> Floor:
-    """The score of the best constant answer."""
-    match target["kind"], target["metric"]:
-        case "class", "accuracy":
-            # In the order of names, so that of two classes of one size it is always the same.
-            common = train["target"].value_counts().sort_index().idxmax()
-            scored = test.drop_duplicates("group") if target["vote"] else test
-            of = "groups of test items" if target["vote"] else "test items"
-            return Floor(
-                float((scored["target"] == common).mean()),
-                f"share of the {of} of {common!r}, the most frequent training class",
-            )
-        case "class", "f1":
-            right = (test["target"] == target["positive"]).to_numpy()
-            rule = f"F1 when every test item is called {target['positive']!r}"
-            return Floor(score("f1", right, np.ones_like(right), True), rule)
-        case "bits", _:
-            common = int(np.mean(np.stack(train["target"].to_list())) > 0.5)
-            share = float(np.mean(np.stack(test["target"].to_list()) == common))
-            return Floor(share, f"share of the test bits that are {common}, the more frequent bit in training")
-    return Floor(0.0, "a correlation is 0 when all answers are the same")
+def _floor(train: pd.DataFrame, test: pd.DataFrame, target: Target) -> Floor:
+    """Return the score of the best constant answer."""
+    score, rule = METRICS[target.metric].floor(
+        RawTargets(
+            train=_array(train["target"]),
+            test=_array(test["target"]),
+            voted=_array(test.drop_duplicates("group")["target"]) if target.vote else None,
+            positive=target.positive,
+        )
+    )
+    return Floor(score=score, rule=rule)
+
+
+def _array(targets: pd.Series) -> np.ndarray:
+    """Return targets as an array: class names and numbers [N], bits [N, bits]."""
+    return np.array(targets.to_list())

@@ -1,4 +1,4 @@
-"""Patience with a scheduler: what is asked again, and what becomes of the answers."""
+"""Patches of the SLURM plugin: what is asked again, and what becomes of the answers."""
 
 import asyncio
 import importlib
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossover.runtime import plugin_patches as patience
+from crossover.runtime import plugin_patches
 
 STATES = st.sampled_from(["PENDING", "RUNNING", "COMPLETED", "CANCELLED by 0", "CANCELLED by 1000", "TIMEOUT"])
 ANSWERS = st.one_of(st.none(), st.dictionaries(st.sampled_from("12345"), STATES))
@@ -18,8 +18,8 @@ ANSWERS = st.one_of(st.none(), st.dictionaries(st.sampled_from("12345"), STATES)
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(patience, "PAUSE", 0.0)
-    monkeypatch.setattr(patience, "ENDING", threading.Event())
+    monkeypatch.setattr(plugin_patches, "RETRY_INTERVAL", 0.0)
+    monkeypatch.setattr(plugin_patches, "ENDING", threading.Event())
 
 
 class Scheduler:
@@ -35,7 +35,7 @@ class Scheduler:
 
 def asked(answers, command="squeue --me"):
     """What the plugin is told, as often as there is an answer."""
-    query = patience.patient_query(Scheduler(answers))
+    query = plugin_patches.query_until_answered(Scheduler(answers))
     logger = logging.getLogger("silent")
     logger.disabled = True
     return [asyncio.run(query(command, logger))[0] for answer in answers if answer is not None]
@@ -49,7 +49,7 @@ def test_a_query_is_repeated_until_it_is_answered():
 
 
 def test_the_user_is_told_that_there_is_no_answer(caplog):
-    query = patience.patient_query(Scheduler([None, None, {}]))
+    query = plugin_patches.query_until_answered(Scheduler([None, None, {}]))
     asyncio.run(query("squeue", logging.getLogger("crossover")))
     assert [record.message for record in caplog.records] == [
         "SLURM has not answered for 0 s; jobs go on, and it is asked again."
@@ -92,11 +92,11 @@ def test_every_job_that_was_shown_once_is_named_in_every_later_answer(answers):
 def test_how_long_jobs_are_remembered(command):
     """The last answer holds; where there is no accounting, sacct must never be turned to."""
     answers = iter([None, 300, None, 300, None])
-    ask = patience.remembered(lambda: next(answers))
+    ask = plugin_patches.cache_min_job_age(lambda: next(answers))
     command("scontrol", "echo 'AccountingStorageType   = accounting_storage/slurmdbd'")
-    assert [ask(), ask(), ask()] == [patience.LONG, 300, 300]
+    assert [ask(), ask(), ask()] == [plugin_patches.NEVER_FORGOTTEN, 300, 300]
     command("scontrol", "echo 'AccountingStorageType   = (null)'")
-    assert [ask(), ask()] == [patience.LONG, patience.LONG]
+    assert [ask(), ask()] == [plugin_patches.NEVER_FORGOTTEN, plugin_patches.NEVER_FORGOTTEN]
 
 
 @pytest.mark.parametrize(
@@ -110,19 +110,19 @@ def test_how_long_jobs_are_remembered(command):
 )
 def test_whether_a_controller_answers(command, script, answers):
     command("scontrol", script)
-    assert patience.controller_answers() is answers
+    assert plugin_patches.controller_answers() is answers
 
 
 def test_without_scontrol_nothing_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert patience.controller_answers()
+    assert plugin_patches.controller_answers()
 
 
 def test_a_submission_waits_for_the_controller(command, tmp_path):
     """It has been asked four times, and answers the last time."""
     asked = tmp_path / "asked"
     command("scontrol", f"echo . >>{asked}; [ $(wc -l <{asked}) -gt 3 ] && echo 'Slurmctld(primary) at x is UP'")
-    submit = patience.after_answer(lambda job, **options: f"sbatch {job} {options}")
+    submit = plugin_patches.submit_when_up(lambda job, **options: f"sbatch {job} {options}")
     assert submit("a job", mem=1) == "sbatch a job {'mem': 1}"
     assert asked.read_text() == ".\n" * 4
 
@@ -131,10 +131,10 @@ def test_nothing_is_waited_for_once_snakemake_cancels_its_jobs(command):
     """It waits for those who wait."""
     command("scontrol", "echo 'Slurmctld(primary) at x is DOWN'")
     cancelled: list[str] = []
-    patience.and_end(cancelled.extend)(["7"])
+    plugin_patches.cancel_and_stop(cancelled.extend)(["7"])
     assert cancelled == ["7"]
-    patience.wait_for_controller()
-    query = patience.patient_query(Scheduler([{"7": "RUNNING"}, None]))
+    plugin_patches.wait_for_controller()
+    query = plugin_patches.query_until_answered(Scheduler([{"7": "RUNNING"}, None]))
     logger = logging.getLogger("crossover")
     assert asyncio.run(query("squeue", logger))[0] == {"7": "RUNNING"}
     assert asyncio.run(query("squeue", logger)) == ({}, 0.0)
@@ -148,14 +148,14 @@ def test_the_installed_plugin_is_taught_once(monkeypatch):
     names = ("query_job_status", "get_min_job_age", "get_submit_command", "cancel_slurm_jobs")
     for name in names:
         monkeypatch.setattr(plugin, name, getattr(plugin, name))  # put back afterwards
-    patience.teach_plugin()
+    plugin_patches.patch_plugin()
     taught = [getattr(plugin, name) for name in names]
-    assert all(function.patient for function in taught)
-    patience.teach_plugin()
+    assert all(function.patched for function in taught)
+    plugin_patches.patch_plugin()
     assert [getattr(plugin, name) for name in names] == taught
 
 
 def test_a_plugin_without_one_of_the_functions_is_used_as_it_is(caplog):
-    patience.replace(plugin := SimpleNamespace(), "query_job_status", patience.patient_query)
+    plugin_patches.replace(plugin := SimpleNamespace(), "query_job_status", plugin_patches.query_until_answered)
     assert not vars(plugin)
     assert "has no query_job_status" in caplog.text

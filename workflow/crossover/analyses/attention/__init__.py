@@ -1,0 +1,1 @@
+"""Attention distances and mean attention maps of a model."""

@@ -1,0 +1,1 @@
+"""Matching of the attention heads of two models."""

@@ -1,0 +1,1 @@
+"""Gradients, Jacobian and sensitivity to weight noise of a model."""

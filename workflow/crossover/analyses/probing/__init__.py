@@ -1,0 +1,1 @@
+"""Linear probes on the layers of a model."""

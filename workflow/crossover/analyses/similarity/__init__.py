@@ -1,0 +1,1 @@
+"""Similarity of the layers of two models."""

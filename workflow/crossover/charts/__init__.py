@@ -1,0 +1,1 @@
+"""Charts: what all of them share, and their colours."""

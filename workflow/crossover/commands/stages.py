@@ -1,0 +1,190 @@
+"""The stages: what the rules of the workflow run. A stage reads files and writes files, and never reads the config.
+
+Heavy libraries are imported by the stage that needs them.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossover import PLAN_FOLDER
+from crossover.errors import UserError
+from crossover.runs.events import record, watched
+from crossover.runs.lock import exclusive
+from crossover.runs.result_backup import keep, restore
+
+log = logging.getLogger("crossover")
+FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What a stage that computes with torch may use, and how it was called.
+
+    Attributes:
+        gpus: 1 for a GPU where there is one, 0 for the CPU.
+        threads: CPU threads.
+        command_line: the command, for the provenance.
+    """
+
+    gpus: int
+    threads: int
+    command_line: str
+
+
+def log_to(handler: logging.Handler) -> None:
+    """Send the log of this process to a handler alone."""
+    handler.setFormatter(FORMAT)
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+
+
+@contextmanager
+def logged(path: Path | None, command_line: str) -> Iterator[None]:
+    """Send the log of a stage to its file, if one is named, with its command in the first line and its error in the last."""
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log_to(logging.FileHandler(path, mode="a", encoding="utf-8"))
+    log.info("%s", command_line)
+    try:
+        yield
+    except UserError as error:
+        log.error("%s", error)
+        raise
+    except Exception:
+        log.exception("this is a defect of crossover")
+        raise
+
+
+@contextmanager
+def _failure_noted(folder: Path) -> Iterator[None]:
+    """Record a user's error among the events of a training."""
+    try:
+        yield
+    except UserError as error:
+        record(folder, "failed", reason=str(error))
+        raise
+
+
+def acquire_dataset(spec: Path, output: Path, threads: int) -> None:
+    """Fetch the raw files of a dataset, and write their receipt beside them."""
+    from crossover.acquire.dataset import acquire_dataset
+    from crossover.specs.datasets import DatasetSpec
+
+    acquire_dataset(DatasetSpec.load(spec), output.parent, workers=threads)
+
+
+def prepare_task(spec: Path, dataset: Path | None, output: Path) -> None:
+    """Make labelled sequences in three splits, and the task's card."""
+    from crossover.specs.tasks import TaskSpec
+    from crossover.tasks.prepare.stage import prepare_task
+
+    prepare_task(TaskSpec.load(spec), dataset, output)
+
+
+def tokenize_task(spec: Path, task: Path, output: Path) -> None:
+    """Turn sequences into arrays that a model reads."""
+    from crossover.encodings.tokenize import tokenize_task
+    from crossover.specs.tasks import TokensSpec
+
+    tokenize_task(TokensSpec.load(spec), task, output)
+
+
+def fetch_checkpoint(spec: Path, output: Path) -> None:
+    """Fetch a checkpoint from the Hugging Face hub."""
+    from crossover.acquire.checkpoint import fetch_checkpoint
+    from crossover.specs.checkpoints import HubSpec
+
+    fetch_checkpoint(HubSpec.load(spec), output)
+
+
+def pretrain_checkpoint(spec: Path, corpus: Path, output: Path, compute: Compute, save_every: float) -> None:
+    """Pretrain a language model and its tokenizer."""
+    from crossover.specs.checkpoints import PretrainedSpec
+
+    with _failure_noted(output):
+        content = PretrainedSpec.load(spec)
+        with exclusive(output / ".lock", f"checkpoint {content.name}"), watched(output):
+            from crossover.pretraining.pretrain import pretrain_checkpoint
+            from crossover.training.device import pick_device, set_up_torch
+
+            set_up_torch(compute.threads)
+            device = pick_device(compute.gpus)
+            pretrain_checkpoint(content, corpus, output, device, save_every, compute.command_line)
+
+
+def finetune_run(spec: Path, seed: int, output: Path, compute: Compute, save_every: float) -> None:
+    """Fine-tune one run with one seed and score it, or put its results back if it had finished before."""
+    from crossover.specs.runs import RunSpec
+
+    of_workflow = PLAN_FOLDER in os.environ
+    with _failure_noted(output):
+        content = RunSpec.load(spec)
+        with exclusive(output / ".lock", f"run {content.name} with seed {seed}"):
+            if of_workflow and restore(output):
+                record(output, "restored")
+                return
+            with watched(output):
+                from crossover.training.device import pick_device, set_up_torch
+                from crossover.training.finetune import finetune_run
+
+                set_up_torch(compute.threads)
+                device = pick_device(compute.gpus)
+                finetune_run(content, seed, output, device, save_every, compute.command_line)
+            if of_workflow:
+                keep(output)
+
+
+def select_rate(spec: Path, output: Path) -> None:
+    """Select a run's learning rate by the validation scores of its sweep."""
+    from crossover.specs.runs import RunSpec
+    from crossover.training.rates import select_rate
+
+    select_rate(RunSpec.load(spec), output)
+
+
+def analyse(spec: Path, seed: int, output: Path, compute: Compute) -> None:
+    """Measure one model, or compare two, before they are fine-tuned."""
+    from crossover.specs.analyses import AnalysisSpec
+
+    content = AnalysisSpec.load(spec)
+    from threadpoolctl import threadpool_limits
+
+    from crossover.analyses.stage import analyse_models
+    from crossover.training.device import pick_device, set_up_torch
+
+    set_up_torch(compute.threads)
+    device = pick_device(compute.gpus)
+    with threadpool_limits(compute.threads):  # NumPy's and scikit-learn's, which would take all that the machine has
+        analyse_models(content, seed, output, device, compute.command_line)
+
+
+def gather_analyses(spec: Path, kind: str, output: Path) -> None:
+    """Gather a study's analyses of one kind into a table."""
+    from crossover.analyses.gather import gather_analyses
+    from crossover.specs.studies import StudySpec
+
+    gather_analyses(StudySpec.load(spec), kind, output)
+
+
+def aggregate_study(spec: Path, output: Path) -> None:
+    """Gather a study's runs into tables with intervals and tests."""
+    from crossover.specs.studies import StudySpec
+    from crossover.statistics.aggregate import aggregate_study
+
+    aggregate_study(StudySpec.load(spec), output)
+
+
+def render_report(spec: Path, output: Path) -> None:
+    """Render a study's report and figures, in place of an incomplete report."""
+    from crossover.commands.report_incomplete import remove_incomplete
+    from crossover.report.render import render_report
+    from crossover.specs.studies import StudySpec
+
+    render_report(StudySpec.load(spec), output)
+    remove_incomplete(output)

@@ -1,0 +1,307 @@
+"""The findings in words. They follow from the tables alone, and say the same whichever way the tables point.
+
+A difference is *shown* when Holm's corrected p-value is below 1 - confidence. It is *suggested* when its own interval
+excludes zero but the correction for the number of comparisons leaves it undecided. Otherwise nothing could be shown,
+which is not the same as no difference: the interval says how large a difference the data still allow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from crossover.charts.palette import checkpoint_labels, task_labels
+from crossover.config.bodies import Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.inputs import Input
+from crossover.config.labels import body_name, input_name, trained_name
+from crossover.report import numbers
+from crossover.specs.descriptions import Card
+from crossover.specs.studies import StudySpec
+from crossover.statistics.contrasts import AGAINST_RANDOM, comparable_pairs
+from crossover.statistics.partial import Part
+from crossover.statistics.tables import StudyTables
+
+CEILING = 0.99  # scores above leave no room for a difference
+Verdict = Literal["higher", "lower", "maybe-higher", "maybe-lower", "undecided"]
+
+
+@dataclass(frozen=True)
+class TaskDifference:
+    """The difference of two conditions on one task.
+
+    Attributes:
+        task: its name.
+        size: the difference with its interval, in words.
+        p: p-value after Holm's correction, in words.
+    """
+
+    task: str
+    size: str
+    p: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison of two conditions over all tasks.
+
+    Attributes:
+        kind: `body`, `input` or `trained`.
+        question: what it asks.
+        title: what is compared, in a few words.
+        sentence: how it came out, in one sentence with counts.
+        groups: a heading and its differences for each way it came out, without the empty ones.
+        tasks: number of tasks.
+        higher: tasks on which a is shown to be higher.
+        lower: tasks on which a is shown to be lower.
+    """
+
+    kind: str
+    question: str
+    title: str
+    sentence: str
+    groups: list[tuple[str, list[TaskDifference]]]
+    tasks: int
+    higher: list[str]
+    lower: list[str]
+
+
+class Wording(NamedTuple):
+    """Words for the first condition of a comparison, for the second, and for what both share."""
+
+    a: str
+    b: str
+    setting: str
+
+
+def verdicts_of(contrasts: pd.DataFrame, confidence: float) -> list[Verdict]:
+    """Return how each comparison came out: `higher` or `lower` (shown), `maybe-...` (suggested), or `undecided`."""
+    return [
+        _verdict(row.difference, row.p_holm < 1 - confidence, row.low > 0 or row.high < 0)
+        for row in contrasts.itertuples()
+    ]
+
+
+def _verdict(difference: float, shown: bool, suggested: bool) -> Verdict:
+    if shown:
+        return "higher" if difference > 0 else "lower"
+    if suggested:
+        return "maybe-higher" if difference > 0 else "maybe-lower"
+    return "undecided"
+
+
+def describe_comparisons(spec: StudySpec, contrasts: pd.DataFrame) -> list[Comparison]:
+    """Return all comparisons of a study in words, bodies first."""
+    tables = contrasts.groupby(["kind", "question", "checkpoint", "a", "b"], sort=False)
+    return [
+        _describe(spec, kind, question, checkpoint, a, b, table) for (kind, question, checkpoint, a, b), table in tables
+    ]
+
+
+def _describe(
+    spec: StudySpec, kind: str, question: str, checkpoint: str, a: str, b: str, table: pd.DataFrame
+) -> Comparison:
+    outcomes: dict[Verdict, list[TaskDifference]] = {}
+    for row, verdict in zip(table.itertuples(), verdicts_of(table, spec.confidence), strict=True):
+        size = f"{numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
+        outcomes.setdefault(verdict, []).append(TaskDifference(row.task, size, numbers.p_value(row.p_holm)))
+    words = _wording(spec, kind, checkpoint, a, b)
+    first = f"{words.a[0].upper()}{words.a[1:]}"
+    headings: dict[Verdict, str] = {
+        "higher": f"{first} scored higher",
+        "lower": f"{first} scored lower",
+        "maybe-higher": "Higher by its own interval, but not after the correction for the number of comparisons",
+        "maybe-lower": "Lower by its own interval, but not after the correction for the number of comparisons",
+        "undecided": "No difference could be shown",
+    }
+    return Comparison(
+        kind=kind,
+        question=question,
+        title=comparison_title(spec, kind, checkpoint, a, b),
+        sentence=_sentence(words, outcomes, len(table)),
+        groups=[(heading, outcomes[verdict]) for verdict, heading in headings.items() if verdict in outcomes],
+        tasks=len(table),
+        higher=[difference.task for difference in outcomes.get("higher", [])],
+        lower=[difference.task for difference in outcomes.get("lower", [])],
+    )
+
+
+def comparison_title(spec: StudySpec, kind: str, checkpoint: str, a: str, b: str) -> str:
+    """Return what is compared, for a heading or a chart's title."""
+    words = _wording(spec, kind, checkpoint, a, b)
+    return f"{words.setting}: {words.a} against {words.b}"
+
+
+def _wording(spec: StudySpec, kind: str, checkpoint: str, a: str, b: str) -> Wording:
+    condition, other = spec.conditions[a], spec.conditions[b]
+    body, trained = condition.body, condition.trained
+    only = ("" if "all" in trained else "only ") + trained_name(trained).replace("+", ", ")
+    inside = f"the {body} body" if isinstance(body, str) else f"the body ‘{body_name(body)}’"
+    setting = {"all": "Trained in full", "frozen": "Frozen"}.get(trained_name(trained), f"With {only} trained")
+    place = f"{checkpoint_labels(spec)[checkpoint]}: " if len(spec.checkpoints) > 1 else ""
+    if kind == "input":
+        within = "" if body == "pretrained" else f" and with {inside}"
+        return Wording("the pretrained token embeddings", _other_input(other.input), f"{place}{setting}{within}")
+    inputs = {input_name(one.input) for one in spec.conditions.values()}
+    place += f"{input_name(condition.input)} input: " if len(inputs) > 1 else ""
+    if kind == "body":
+        if isinstance(body, TruncatedBody):
+            short = f"a pretrained body of {numbers.plural(body.blocks, 'block')}"
+            return Wording(short, "a random one", place + setting)
+        return Wording("the pretrained body", _other_body(other.body), place + setting)
+    way = "freezing it" if trained == "frozen" else f"training {only}"
+    return Wording(way, "training everything", f"{place}With {inside}")
+
+
+def _other_body(body: Body) -> str:
+    """Return words for the body that a pretrained one is compared with."""
+    match body:
+        case str():
+            return f"a {body} one"
+        case RandomBody(kept=kept):
+            return f"one that is random but for its {' and '.join(kept)}"
+        case StatisticsBody():
+            return "a random one with its statistics"
+        case ReinitBody():
+            return f"one that is drawn anew in part ({body_name(body)})"
+        case PermutedBody(seed=seed):
+            return f"one with its blocks in another order (seed {seed})"
+        case TruncatedBody(blocks=blocks):
+            return f"one that ends after {numbers.plural(blocks, 'block')}"
+
+
+def _other_input(entry: Input) -> str:
+    """Return words for the input that pretrained token embeddings are compared with."""
+    words = {"new": "a new input layer", "re-embedded": "random ones of their size"}
+    return words[entry] if isinstance(entry, str) else f"those of other tokens ({input_name(entry)})"
+
+
+def _sentence(words: Wording, outcomes: Mapping[Verdict, list[TaskDifference]], tasks: int) -> str:
+    higher, lower = len(outcomes.get("higher", [])), len(outcomes.get("lower", []))
+    undecided = len(outcomes.get("undecided", []))
+    suggested = tasks - higher - lower - undecided
+    of = f"of {numbers.plural(tasks, 'task')}"
+    if not higher and not lower:
+        text = f"{words.setting}, no difference between {words.a} and {words.b} could be shown on {_none_of(tasks)}"
+        return f"{text}; on {suggested} one is suggested." if suggested else f"{text}."
+    shown = " and ".join(f"{word} on {number}" for word, number in (("higher", higher), ("lower", lower)) if number)
+    text = f"{words.setting}, {words.a} scored {shown} {of} than {words.b}"
+    if suggested:
+        text += f"; on {suggested} a difference is suggested"
+    return text + (f"; on {undecided} no difference could be shown." if undecided else ".")
+
+
+def headline(spec: StudySpec, comparisons: list[Comparison]) -> str:
+    """Return the answer in one sentence: on how many tasks pretraining helped or hurt.
+
+    Args:
+        spec: the whole study.
+        comparisons: those that could be made.
+    """
+    bodies = [comparison for comparison in comparisons if comparison.question == AGAINST_RANDOM]
+    if not bodies and any(pair.question == AGAINST_RANDOM for pair in comparable_pairs(spec.conditions)):
+        return "No pretrained body can be compared with a random one yet."
+    if not bodies:
+        return "This study does not compare a pretrained body with a random one."
+    number = max(comparison.tasks for comparison in bodies)
+    tasks = numbers.plural(number, "task")
+    helped = {task for comparison in bodies for task in comparison.higher}
+    hurt = {task for comparison in bodies for task in comparison.lower}
+    where = ", in at least one of the ways of training" if len(bodies) > 1 else ""
+    if helped and hurt:
+        return f"Pretraining helped on {len(helped)} of {tasks} and hurt on {len(hurt)}{where}."
+    if helped:
+        return f"Pretraining helped on {len(helped)} of {tasks}{where}; harm was shown on none."
+    if hurt:
+        return f"Pretraining hurt on {len(hurt)} of {tasks}{where}; a benefit was shown on none."
+    return f"No effect of pretraining could be shown on {_none_of(number)}."
+
+
+def _none_of(tasks: int) -> str:
+    return "the one task" if tasks == 1 else f"any of {tasks} tasks"
+
+
+def caveats(part: Part, tables: StudyTables, cards: Mapping[str, Card]) -> list[str]:
+    """Return what a reader must know before believing the answer, each in a sentence.
+
+    Args:
+        part: the study, as far as it is there.
+        tables: its tables.
+        cards: of the tasks, by name.
+    """
+    cells = tables.cells
+    parameters = int(cells["parameters_total"].max())
+    return [
+        *_caveats_of_seeds(int(cells["seeds"].min()), int(cells["seeds"].max())),
+        *_caveats_of_tasks(part.spec, cells, cards),
+        *_caveats_of_training(part.whole, tables.runs, cells),
+        f"The largest model here has {numbers.count(parameters)} parameters. What a larger one would do is not tested.",
+    ]
+
+
+def _caveats_of_seeds(fewest: int, most: int) -> list[str]:
+    if fewest == 1:
+        who = "There is one seed" if most == 1 else "Some conditions have one seed"
+        return [
+            f"{who}: intervals and p-values are over test items alone, and another seed may well give another result."
+        ]
+    if fewest < 5:
+        number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        return [
+            f"There are {number} seeds. Differences that vary from seed to seed must be large to be shown with so few."
+        ]
+    return []
+
+
+def _caveats_of_tasks(spec: StudySpec, cells: pd.DataFrame, cards: Mapping[str, Card]) -> list[str]:
+    labels = task_labels(spec.tasks)
+    by_task = cells.groupby("task", sort=False)
+    sentences = [
+        (
+            [task for task, table in by_task if not table["above_floor"].any()],
+            "No condition is above the floor on {}: nothing was learned there, so nothing can be compared.",
+        ),
+        (
+            [task for task, table in by_task if (table["score"] > CEILING).all()],
+            f"Every condition is above {numbers.percent(CEILING)} on {{}}, which leaves no room for a difference.",
+        ),
+        (
+            [name for name, task in spec.tasks.items() if task.simulated],
+            "Simulated, not measured in nature: {}. A result there is about the simulation.",
+        ),
+        (
+            [name for name, task in spec.tasks.items() if task.subset],
+            "Computed on a part of the data (see the task cards): {}. Numbers there are not those of the whole data.",
+        ),
+        (
+            [task for task in spec.tasks if cards[task].leakage.get("test")],
+            "Some test items also occur in training or validation: {} (see the task cards).",
+        ),
+    ]
+    # replace, not format: a title may hold braces
+    return [
+        text.replace("{}", ", ".join(labels[task].removesuffix(" (simulated)") for task in tasks))
+        for tasks, text in sentences
+        if tasks
+    ]
+
+
+def _caveats_of_training(spec: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    sentences = []
+    tried = {cell.run: [candidate.learning_rate for candidate in cell.sweep] for cell in spec.cells}
+    edge = sum(
+        bool(tried[row.run]) and row.learning_rate in (min(tried[row.run]), max(tried[row.run]))
+        for row in cells.itertuples()
+    )
+    if edge:
+        sentences.append(
+            f"For {edge} of {len(cells)} scores the selected learning rate is the smallest or largest that was tried; "
+            "a better one may lie outside."
+        )
+    final = runs[runs["role"] == "final"]
+    unfinished = int((~final["stopped_early"] & (final["best_step"] == final["steps"])).sum())
+    if unfinished:
+        sentences.append(
+            f"{unfinished} of {len(final)} final runs were at their best at the very last step; longer training may change the result."
+        )
+    return sentences
