@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from crossover.acquire.spec import dataset_spec
 from tiny_runs import environment
 
 from crossover.acquire.dataset import acquire_dataset

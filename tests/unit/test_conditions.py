@@ -18,9 +18,9 @@ from crossover.config.conditions import TRAINED_PRESETS, Condition
 from crossover.config.load import parse, read_yaml
 from crossover.errors import UserError
 from crossover.files import sha256
+from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
-from crossover.models.discovery import ADAPTERS
 from crossover.models.trainable import trained_rates
 from crossover.training.loop import Interrupted, Settings, train
 from crossover.training.state import StateStore

@@ -11,9 +11,9 @@ from transformers import AutoConfig, AutoModel
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.derive import check_forward_contract, derive_adapter
+from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.models.load import load_body, load_config
-from crossover.models.discovery import ADAPTERS
 from crossover.planning.architectures import stored_size
 
 PLAIN = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}

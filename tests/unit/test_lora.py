@@ -10,8 +10,8 @@ from transformers.pytorch_utils import Conv1D
 from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.models.factory import build_model
 from crossover.models.discovery import ADAPTERS
+from crossover.models.factory import build_model
 from crossover.training import finetune as stage
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted

@@ -20,10 +20,10 @@ from crossover.commands.view import view_checkpoint
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, tree_digest
+from crossover.models.discovery import ADAPTERS
 from crossover.models.embeddings import ORTHOGONAL_GAIN
 from crossover.models.factory import build_model
 from crossover.models.load import load_body, load_config
-from crossover.models.discovery import ADAPTERS
 from crossover.seeds import derived_seed
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Settings, train

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from crossover.models.build import build_model, derived_seed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import ask_to_end, finetune, renamed, results
@@ -25,7 +26,6 @@ from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet, write_sealed_json
-from crossover.models.build import build_model, derived_seed
 from crossover.runs.files import write_provenance
 from crossover.runs.lock import exclusive, is_held, read_owner
 from crossover.runs.provenance import Recorder
