@@ -6,11 +6,16 @@ import re
 import resource
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crossover.acquire.dataset import acquire_dataset
+from crossover.errors import UserError
 from crossover.files import read_sealed_json, write_sealed_json
+from crossover.planning.plan import make_plan
+from crossover.tasks.prepare.stage import prepare_task
 from workflow_copy import write_tune
 
 XOR = "tiny-xor.tiny.random-all"
@@ -91,25 +96,31 @@ CONFIG = {
 
 
 @pytest.mark.parametrize(("edit", "words"), CONFIG.values(), ids=CONFIG.keys())
-def test_config(fresh, edit, words):
-    """Refused before anything is planned, by the name of the file, with the nearest known name."""
+def test_a_wrong_config_is_refused_by_the_name_of_its_file(fresh, monkeypatch, edit, words):
+    """Before anything is planned, and with the nearest known name."""
+    monkeypatch.chdir(fresh.root)
     edit(fresh)
-    status, output = fresh.try_plan("--config", "study=tiny.yaml")
-    assert status != 0
-    sentence(output, words)
+    with pytest.raises(UserError) as caught:
+        make_plan("tiny.yaml")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert files(fresh) == set()
 
 
-def test_unknown_study(fresh):
-    status, output = fresh.try_plan("--config", "study=dmeo")
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("study=tiny.yaml", "study tiny: unknown task tiny-xr; did you mean tiny-xor?"),
+        ("study=dmeo", "unknown study dmeo; did you mean demo?"),
+        ("stdy=demo", "unknown key stdy; did you mean study?"),
+    ],
+)
+def test_snakemake_says_what_is_wrong_without_a_traceback(fresh, setting, words):
+    fresh.edit("tiny.yaml", "[tiny-xor, tunes]", "[tiny-xr, tunes]")
+    status, output = fresh.try_plan("--config", setting)
     assert status != 0
-    sentence(output, "unknown study dmeo; did you mean demo?")
-
-
-def test_unknown_config_key(fresh):
-    status, output = fresh.try_plan("--config", "stdy=demo")
-    assert status != 0
-    sentence(output, "unknown key stdy; did you mean study?")
+    sentence(output, words)
+    assert files(fresh) == set()
 
 
 # --- raw files ----------------------------------------------------------------------------------------------
@@ -154,13 +165,30 @@ RAW = {
 
 
 @pytest.mark.parametrize(("edit", "words"), RAW.values(), ids=RAW.keys())
-def test_raw_files(fresh, edit, words):
-    """The stage that reads them says which file; when it is put right, the workflow goes on."""
+def test_the_stage_that_reads_raw_files_says_which_one_is_wrong(fresh, monkeypatch, edit, words):
+    monkeypatch.chdir(fresh.root)
     edit(fresh)
-    done = fresh.run(f"results/tasks/{fresh.named('tunes', 'task')}/card.json")
+    specs = make_plan("tiny.yaml").specs
+    [task] = [spec for spec in specs.values() if spec.kind == "task" and spec.task == "tunes"]
+    downloads = Path("resources/downloads") / task.dataset
+    acquire_dataset(specs[task.dataset], downloads)
+    with pytest.raises(UserError) as caught:
+        prepare_task(task, downloads / "dataset.json", Path("results/tasks") / task.name)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in files(fresh) if path.startswith("results/")]
+
+
+def test_a_workflow_goes_on_when_its_raw_files_are_put_right(fresh):
+    text_for_midi(fresh)
+    file = fresh.root / "data/tunes/low/0.mid"
+    card = f"results/tasks/{fresh.named('tunes', 'task')}/card.json"
+    done = fresh.run(card)
     assert done.returncode != 0
-    sentence(done.stdout, words)
+    sentence(done.stdout, "data/tunes/low/0.mid is not a whole MIDI file")
     assert not [path for path in files(fresh) if path.startswith("results/tasks/")]
+    file.unlink()
+    fresh.finish(f"results/tasks/{fresh.named('tunes', 'task')}/card.json")
 
 
 def test_a_raw_file_that_changes_after_it_was_planned(finished):
