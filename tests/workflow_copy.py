@@ -254,9 +254,9 @@ class WorkflowCopy:
         file.write_text(content.replace(old, new), encoding="utf-8")
 
     def append(self, path: str, text: str) -> None:
-        """Add text to the end of a file."""
-        with (self.root / path).open("a", encoding="utf-8") as stream:
-            stream.write(text)
+        """Add text to the end of a file that is there."""
+        file = self.root / path
+        file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
 
     def run_folder(self, run: str, seed: int) -> Path:
         """The folder of a run by its readable name."""

@@ -131,9 +131,8 @@ def chromium() -> tuple[str, str]:
     return str(found[0]), str(found[1])
 
 
-@pytest.fixture
-def browser(chromium, tmp_path) -> Iterator[Any]:
-    """A headless browser with a profile of its own that records its console and its requests."""
+@pytest.fixture(scope="session")
+def _browser(chromium, tmp_path_factory) -> Iterator[Any]:
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -147,8 +146,25 @@ def browser(chromium, tmp_path) -> Iterator[Any]:
         "window-size=1280,900",
     ):
         options.add_argument(f"--{switch}")
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromium[1]))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(_browser) -> Iterator[Any]:
+    """A headless browser that records its console and its requests; nothing is left in it of the test before."""
+    for command, arguments in {
+        "Emulation.setScriptExecutionDisabled": {"value": False},
+        "Emulation.clearDeviceMetricsOverride": {},
+        "Emulation.setEmulatedMedia": {"media": "", "features": []},
+    }.items():
+        _browser.execute_cdp_cmd(command, arguments)
+    _browser.get("about:blank")
+    for log in ("browser", "performance"):
+        _browser.get_log(log)
+    yield _browser
+    _browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    _browser.execute_script("localStorage.clear()")

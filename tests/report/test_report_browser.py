@@ -3,7 +3,6 @@
 import base64
 import json
 
-import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -45,7 +44,7 @@ def test_it_draws_all_charts_in_silence_and_without_a_request(browser, study):
     assert report in {one["documentURL"] for one in requests}
 
 
-def test_a_mark_tells_its_number(browser, study):
+def test_the_tooltip_of_a_mark_names_its_task_and_condition(browser, study):
     open_report(browser, study)
     mark = browser.find_element(By.CSS_SELECTOR, "[data-chart=overview] .live .mark-symbol path")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", mark)
@@ -56,10 +55,11 @@ def test_a_mark_tells_its_number(browser, study):
     assert "pretrained, frozen" in tip.text
 
 
-def test_the_keyboard_reaches_everything(browser, study):
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser, study):
     open_report(browser, study)
     browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
     assert browser.switch_to.active_element.text == "Skip to the answer"
+    assert browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
     press(browser, Keys.ENTER)
     assert browser.switch_to.active_element.get_attribute("id") == "answer"
 
@@ -85,28 +85,22 @@ def test_the_keyboard_reaches_everything(browser, study):
     assert browser.execute_script(unreachable) == 0
 
 
-def test_focus_can_be_seen(browser, study):
-    open_report(browser, study)
-    browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
-    assert browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
-
-
-@pytest.mark.parametrize("folded", [True, False])
-def test_a_narrow_screen_does_not_scroll_sideways(browser, study, folded):
+def test_a_narrow_screen_does_not_scroll_sideways(browser, study):
+    """With its details folded, as it opens, and unfolded."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
     )
     open_report(browser, study)
-    if not folded:
-        browser.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true })")
-    assert browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [360, 360]
     outside = """
       return [...document.querySelectorAll('main *')].filter(one => !one.closest('.scroll, svg, pre') && one.getBoundingClientRect().right > 361).length"""
-    assert browser.execute_script(outside) == 0
+    for unfold in ("", "document.querySelectorAll('details').forEach(one => { one.open = true })"):
+        browser.execute_script(unfold)
+        assert browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [360, 360]
+        assert browser.execute_script(outside) == 0
     assert browser.execute_script("return document.querySelectorAll('figure.drawn').length") == CHARTS
 
 
-def test_dark_and_light_follow_the_system_and_the_button(browser, study):
+def test_colours_follow_the_system_and_the_button_and_motion_the_system(browser, study):
     media(browser, prefers_color_scheme="dark")
     open_report(browser, study)
     assert brightness(browser, "body", "backgroundColor") < 60
@@ -115,12 +109,10 @@ def test_dark_and_light_follow_the_system_and_the_button(browser, study):
     browser.find_element(By.ID, "theme").click()
     assert brightness(browser, "body", "backgroundColor") > 200
     assert brightness(browser, "[data-chart=overview] .live .mark-text text", "fill") < 130
-
-
-def test_reduced_motion_is_respected(browser, study):
+    motion = "return getComputedStyle(document.documentElement).scrollBehavior"
+    assert browser.execute_script(motion) == "smooth"
     media(browser, prefers_reduced_motion="reduce")
-    open_report(browser, study)
-    assert browser.execute_script("return getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+    assert browser.execute_script(motion) == "auto"
 
 
 def test_paper_gets_the_still_charts_whole(browser, study):
@@ -152,14 +144,21 @@ def test_without_javascript_the_still_charts_stand_in(browser, study):
     assert not any(one.is_displayed() for one in browser.find_elements(By.CSS_SELECTOR, ".live, .script-only"))
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (360, 740)])
-def test_an_incomplete_study_says_so_before_anything_else(browser, incomplete, width, height):
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+def test_an_incomplete_study_says_so_before_anything_else(browser, incomplete):
+    """On a wide and on a narrow screen."""
     open_report(browser, incomplete)
     assert browser.get_log("browser") == []
     assert browser.execute_script("return window.hacked === undefined")
     assert browser.title.startswith("Incomplete: ")
+    for width, height in ((1280, 900), (360, 740)):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.execute_script("scrollTo({top: 0, behavior: 'instant'})")
+        check_the_banner(browser, width, height)
+
+
+def check_the_banner(browser, width: int, height: int) -> None:
+    """It is the first thing on the screen, can be read, and leads to what is missing."""
     banner = browser.find_element(By.CSS_SELECTOR, ".banner")
     assert banner.text.startswith("Incomplete: 19 of 168 runs are missing.")
     assert banner.is_displayed()

@@ -1,5 +1,6 @@
 """SLURM clusters for tests, and the workflow on them."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,8 +11,16 @@ import pytest
 from cluster import Cluster, install, missing
 from configuration import PARTITIONS, QUICK
 from small_study import ALL_SEEDS, SEEDS, TABLES, prepared_copy
+from system_services import service_files
 
 from workflow_copy import WorkflowCopy, results
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all tests on clusters on one worker of a parallel run, which then starts each cluster once."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("slurm"))
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +56,31 @@ def cluster(start_cluster) -> Cluster:
 
 
 @pytest.fixture(scope="session")
+def mishaps(start_cluster) -> Cluster:
+    """A cluster whose nodes and daemons may be harmed; it follows processes as real ones do, where that is possible.
+
+    A test leaves no job of its own on it.
+    """
+    proctrack = "cgroup" if os.access("/sys/fs/cgroup/freezer", os.W_OK) else "pgid"
+    return start_cluster(gpus=1, requeue_wait=5, proctrack=proctrack)
+
+
+@pytest.fixture(scope="session")
+def accounting(start_cluster, tmp_path_factory) -> Iterator[Cluster]:
+    """A cluster with accounting and memory limits, which leaves nothing behind.
+
+    Sockets want short paths, and SLURM's files plain ones; a user's folder may be otherwise.
+    """
+    before = service_files()
+    folder = tmp_path_factory.mktemp("accounting") / ("a long name with spaces, 'quotes' and ümlauts" * 2)
+    with start_cluster(folder, accounting=True, memory_limits=True, cpu_nodes=1) as cluster:
+        yield cluster
+    assert not cluster.processes()
+    assert service_files() == before
+    assert cluster.base != folder and not cluster.base.parent.exists()
+
+
+@pytest.fixture(scope="session")
 def submitting() -> Callable[[WorkflowCopy, Cluster], WorkflowCopy]:
     """Give a copy of the workflow the environment of a cluster's user."""
 
@@ -70,15 +104,11 @@ def prepared(tmp_path_factory) -> WorkflowCopy:
 
 @pytest.fixture(scope="session")
 def undisturbed(prepared, tmp_path_factory) -> dict[str, bytes]:
-    """What the runs of the small study find when they are left alone on this machine."""
+    """What the runs of the small study, with all seeds, and its tables are when they are left alone on this machine."""
     copy = prepared.copy(tmp_path_factory.mktemp("undisturbed") / "workflow")
-    found: dict[str, bytes] = {}
-    for before, seeds in ((SEEDS, ALL_SEEDS), (ALL_SEEDS, SEEDS)):
-        copy.edit("tiny.yaml", f"seeds: {list(before)}", f"seeds: {list(seeds)}")
-        copy.finish("--cores", "2", *TABLES)
-        for path, content in results(copy).items():
-            found[f"{len(seeds)}/{path}" if path.startswith("studies/") else path] = content
-    return found
+    copy.edit("tiny.yaml", f"seeds: {list(SEEDS)}", f"seeds: {list(ALL_SEEDS)}")
+    copy.finish("--cores", "2", *TABLES)
+    return results(copy)
 
 
 @pytest.fixture

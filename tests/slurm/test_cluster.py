@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 from cluster import Cluster, ClusterError
 from processes import send
+from system_services import service_files
 
 from workflow_copy import wait_for
-
-# Where the same programs would keep their things if they were services of this machine.
-SYSTEM = [
-    *("/etc/slurm", "/etc/slurm-llnl", "/etc/munge", "/etc/mysql", "/run/munge", "/run/mysqld", "/run/slurm"),
-    *(f"/var/{kind}/{name}" for kind in ("lib", "log", "spool") for name in ("slurm", "slurmd", "slurmctld", "munge")),
-    *("/var/lib/mysql", "/var/log/mysql", "/tmp/mysql.sock", "/run/slurmctld.pid", "/run/slurmd.pid"),
-]
 
 
 def submit(cluster, *options: str, script: str) -> int:
@@ -47,7 +41,7 @@ def of_jobs(cluster) -> list:
 # --- what it is ---------------------------------------------------------------------------------------------
 
 
-def test_its_nodes_and_partitions(cluster):
+def test_a_cluster_has_its_nodes_in_their_partitions(cluster):
     lines = cluster.run("sinfo", "--noheader", "--Node", "--format=%P %N %G").splitlines()
     assert {line.strip() for line in lines} == {
         *("cpu* n1 (null)", "cpu* n2 (null)", "gpu g1 gpu:2"),
@@ -55,7 +49,7 @@ def test_its_nodes_and_partitions(cluster):
     }
 
 
-def test_it_listens_on_this_machine_alone(cluster):
+def test_a_cluster_listens_on_this_machine_alone(cluster):
     assert listening(cluster.folder) == ["127.0.0.1"] * 4
 
 
@@ -87,68 +81,71 @@ def test_a_third_job_waits_for_one_of_two_gpus(cluster, tmp_path):
     wait_for(lambda: states() == ["COMPLETED"] * 3)
 
 
-def test_a_job_with_priority_has_another_requeued(start_cluster, tmp_path):
-    with start_cluster(cpu_nodes=1) as cluster:
-        first = submit(cluster, "--cpus-per-task=8", script=until(tmp_path / "go"))
-        wait_for_state(cluster, first, "RUNNING")
-        second = submit(cluster, "--partition=prio", "--nodelist=n1", "--cpus-per-task=8", script="true")
-        wait_for_state(cluster, second, "COMPLETED")
-        assert (job(cluster, first).state, job(cluster, first).restarts) == ("PENDING", 1)
-
-
 # --- mishaps ------------------------------------------------------------------------------------------------
 
 
-def test_the_jobs_of_a_dead_node_are_requeued(start_cluster, tmp_path):
+def test_a_job_with_priority_has_another_requeued(mishaps, tmp_path):
+    script = until(tmp_path / "go")
+    first = submit(mishaps, "--nodelist=n1", "--cpus-per-task=8", script=script)
+    wait_for_state(mishaps, first, "RUNNING")
+    second = submit(mishaps, "--partition=prio", "--nodelist=n1", "--cpus-per-task=8", script=script)
+    wait_for_state(mishaps, second, "RUNNING")
+    assert (job(mishaps, first).state, job(mishaps, first).restarts) == ("PENDING", 1)
+    (tmp_path / "go").touch()
+    for number in (first, second):
+        wait_for_state(mishaps, number, "COMPLETED")
+
+
+def test_the_jobs_of_a_dead_node_are_requeued(mishaps, tmp_path):
     script = f"echo $SLURMD_NODENAME >>{tmp_path}/starts; {until(tmp_path / 'go')}"
-    with start_cluster(requeue_wait=5) as cluster:
-        number = submit(cluster, "--nodelist=n1", script=script)
-        wait_for((tmp_path / "starts").exists)
-        cluster.kill_node("n1", with_jobs=True)
-        assert not of_jobs(cluster)
-        assert (job(cluster, number).state, job(cluster, number).restarts) == ("PENDING", 1)
-        cluster.revive_node("n1")
-        wait_for(lambda: (tmp_path / "starts").read_text() == "n1\nn1\n")
-        (tmp_path / "go").touch()
-        wait_for_state(cluster, number, "COMPLETED")
+    number = submit(mishaps, "--nodelist=n1", script=script)
+    wait_for((tmp_path / "starts").exists)
+    mishaps.kill_node("n1", with_jobs=True)
+    assert not of_jobs(mishaps)
+    assert (job(mishaps, number).state, job(mishaps, number).restarts) == ("PENDING", 1)
+    mishaps.revive_node("n1")
+    wait_for(lambda: (tmp_path / "starts").read_text() == "n1\nn1\n")
+    (tmp_path / "go").touch()
+    wait_for_state(mishaps, number, "COMPLETED")
 
 
-def test_a_job_outlives_the_controller(start_cluster, tmp_path):
-    with start_cluster() as cluster:
-        number = submit(cluster, script=until(tmp_path / "go"))
-        wait_for(lambda: of_jobs(cluster))
-        cluster.stop_controller()
-        assert "slurmctld" not in {process.name for process in cluster.processes()}
-        assert of_jobs(cluster)
-        cluster.start_controller()
-        assert (job(cluster, number).state, job(cluster, number).restarts) == ("RUNNING", 0)
-        (tmp_path / "go").touch()
-        wait_for_state(cluster, number, "COMPLETED")
+def test_a_job_outlives_the_controller(mishaps, tmp_path):
+    number = submit(mishaps, script=until(tmp_path / "go"))
+    wait_for(lambda: of_jobs(mishaps))
+    mishaps.stop_controller()
+    assert "slurmctld" not in {process.name for process in mishaps.processes()}
+    assert of_jobs(mishaps)
+    mishaps.start_controller()
+    assert (job(mishaps, number).state, job(mishaps, number).restarts) == ("RUNNING", 0)
+    (tmp_path / "go").touch()
+    wait_for_state(mishaps, number, "COMPLETED")
 
 
 # --- the end ------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_left_of_it(start_cluster, tmp_path):
+def test_nothing_is_left_of_a_cluster_that_is_stopped(start_cluster, cluster, tmp_path):
     """Also when its daemons were killed while jobs ran; a neighbour notices nothing."""
-    before = listing()
-    neighbour = start_cluster(cpu_nodes=1)
-    cluster = start_cluster(cpu_nodes=1, kill_wait=1)
-    for one in (neighbour, cluster):
-        submit(one, "--partition=prio", "--nodelist=n1", script=until(tmp_path / "go"))
-        submit(one, "--partition=prio", "--nodelist=g1", script=f"setsid sh -c {until(tmp_path / 'go')!r} & wait")
+    before, neighbour = service_files(), cluster
+    harmed = start_cluster(cpu_nodes=1, kill_wait=1)
+    jobs = []
+    for one in (neighbour, harmed):
+        jobs.append(submit(one, "--partition=prio", "--nodelist=n1", script=until(tmp_path / "go")))
+        script = f"setsid sh -c {until(tmp_path / 'go')!r} & wait"
+        jobs.append(submit(one, "--partition=prio", "--nodelist=g1", script=script))
         wait_for(lambda: {task.environment["SLURMD_NODENAME"] for task in of_jobs(one)} == {"n1", "g1"})  # noqa: B023
     alive = lasting(neighbour)
-    cluster.kill_node("n1")
-    assert {task.environment["SLURMD_NODENAME"] for task in of_jobs(cluster)} == {"n1", "g1"}
-    send(signal.SIGKILL, [process for process in cluster.processes() if process.name == "slurmctld"])
-    cluster.stop()
-    assert not cluster.processes()
+    harmed.kill_node("n1")
+    assert {task.environment["SLURMD_NODENAME"] for task in of_jobs(harmed)} == {"n1", "g1"}
+    send(signal.SIGKILL, [process for process in harmed.processes() if process.name == "slurmctld"])
+    harmed.stop()
+    assert not harmed.processes()
+    assert service_files() == before
     assert lasting(neighbour) == alive
-    assert {job.state for job in neighbour.jobs()} == {"RUNNING"}
-    neighbour.stop()
-    assert not neighbour.processes()
-    assert listing() == before
+    assert {job(neighbour, number).state for number in jobs[:2]} == {"RUNNING"}
+    (tmp_path / "go").touch()
+    for number in jobs[:2]:
+        wait_for_state(neighbour, number, "COMPLETED")
 
 
 def lasting(cluster) -> set[int]:
@@ -156,37 +153,27 @@ def lasting(cluster) -> set[int]:
     return {process.number for process in cluster.processes() if process.name != "sleep"}
 
 
-def listing() -> set[Path]:
-    """The files of the system's own services."""
-    folders = [path for path in map(Path, SYSTEM) if path.exists()]
-    return {*folders, *(path for folder in folders for path in folder.rglob("*"))}
-
-
 # --- accounting ---------------------------------------------------------------------------------------------
 
 
-def test_accounting_and_memory_limits_in_a_folder_of_any_name(start_cluster, tmp_path):
-    """Sockets want short paths, and SLURM's files plain ones; a user's folder may be otherwise."""
-    before = listing()
-    folder = tmp_path / ("a long name with spaces, 'quotes' and ümlauts" * 2)
-    with start_cluster(folder, accounting=True, memory_limits=True) as cluster:
-        assert listening(folder) == ["127.0.0.1"] * 7
-        greedy = f"exec {sys.executable} -c 'import time; x = b\"x\" * 300_000_000; time.sleep(60)'"
-        submit(cluster, "--comment=rule_good", "--mem=100", script="true")
-        submit(cluster, "--comment=rule_greedy", "--mem=100", script=greedy)
+def test_accounting_remembers_jobs_and_memory_limits_kill(accounting):
+    assert listening(accounting.folder) == ["127.0.0.1"] * 6
+    greedy = f"exec {sys.executable} -c 'import time; x = b\"x\" * 300_000_000; time.sleep(60)'"
+    jobs = [
+        submit(accounting, "--comment=rule_good", "--mem=100", script="true"),
+        submit(accounting, "--comment=rule_greedy", "--mem=100", script=greedy),
+    ]
 
-        def sacct() -> str:
-            return cluster.run("sacct", "--noheader", "--parsable2", "--allocations", "--format=Comment,State")
+    def sacct() -> str:
+        these = f"--jobs={','.join(map(str, jobs))}"
+        return accounting.run("sacct", "--noheader", "--parsable2", "--allocations", "--format=Comment,State", these)
 
-        wait_for(lambda: sacct() == "rule_good|COMPLETED\nrule_greedy|FAILED\n")
-        cluster.stop_database()
-        with pytest.raises(ClusterError, match="sacct"):
-            sacct()
-        cluster.start_database()
-        assert sacct() == "rule_good|COMPLETED\nrule_greedy|FAILED\n"
-    assert not cluster.processes()
-    assert listing() == before
-    assert cluster.base != folder and not cluster.base.parent.exists()
+    wait_for(lambda: sacct() == "rule_good|COMPLETED\nrule_greedy|FAILED\n")
+    accounting.stop_database()
+    with pytest.raises(ClusterError, match="sacct"):
+        sacct()
+    accounting.start_database()
+    assert sacct() == "rule_good|COMPLETED\nrule_greedy|FAILED\n"
 
 
 # --- by hand ------------------------------------------------------------------------------------------------
@@ -197,7 +184,7 @@ def by_hand(*words: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_command(require_slurm, tmp_path):
+def test_a_cluster_is_started_harmed_and_stopped_from_the_command_line(require_slurm, tmp_path):
     require_slurm()
     folder = tmp_path / "cluster"
     started = by_hand("start", folder)

@@ -73,7 +73,7 @@ def leftovers(fresh: WorkflowCopy) -> list[str]:
     return [path.name for path in fresh.root.iterdir() if path.name.startswith(".crossover-doctor-")]
 
 
-def test_a_good_cluster(doctor, fresh, environment, tmp_path):
+def test_doctor_finds_nothing_wrong_with_a_good_cluster(doctor, fresh, environment, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     status, output = doctor(CROSSOVER_PARTITION="cpu", CROSSOVER_GPU_PARTITION="gpu", TMPDIR=str(scratch))
@@ -92,21 +92,21 @@ def test_a_good_cluster(doctor, fresh, environment, tmp_path):
     assert not set(probes(environment, "all")) - {"COMPLETED"}
 
 
-def test_the_form_of_a_gpu_request(doctor):
+def test_a_gpu_request_in_a_form_that_is_refused_is_named(doctor):
     status, output = doctor("--no-jobs", CROSSOVER_GPU_PARTITION="gpu", CROSSOVER_GRES="gpu:no-such-model:1")
     assert "--gres=gpu:no-such-model:1, as runs ask, is refused in gpu" in output
     assert "-> unset CROSSOVER_GRES" in output
     assert status == 0, "the study asks for no GPU"
 
 
-def test_a_partition_that_is_not_there(doctor):
+def test_a_partition_that_is_not_there_is_named_with_the_nearest(doctor):
     status, output = doctor("--no-jobs", CROSSOVER_PARTITION="cpux")
     assert status == 1
     assert re.search(r"FAIL +partition +there is no partition cpux; did you mean cpu\?\n +-> export", output), output
     assert "1 check failed" in output
 
 
-def test_a_full_cluster(doctor, fresh, environment):
+def test_a_probe_job_that_waits_too_long_is_cancelled(doctor, fresh, environment):
     with filled(environment):
         status, output = doctor("--wait", "2", CROSSOVER_PARTITION="cpu")
     assert status == 0, output
@@ -130,7 +130,7 @@ def test_an_interruption_leaves_nothing_behind(start, fresh, environment, stop):
     assert not leftovers(fresh)
 
 
-def test_a_cluster_that_steps_do_not_find(doctor, cluster, environment):
+def test_a_slurm_conf_that_job_steps_do_not_get_is_named(doctor, cluster, environment):
     """SLURM_CONF alone: the submitting side knows the cluster, the step of a job does not."""
     system = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
     status, output = doctor(PATH=system)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from small_study import (
     ON_CLUSTER,
-    TABLES,
+    RUNS,
     add_gate,
     ended,
     events,
@@ -35,37 +35,29 @@ from crossover.files import read_json
 # --- edits ------------------------------------------------------------------------------------------------
 
 
-def test_waiting_jobs_do_what_was_planned_whatever_becomes_of_the_config(small, cluster, undisturbed):
-    edited = ("tiny.yaml", "config/config.yaml", "config/conditions.yaml", "config/tasks/tiny-xor.yaml")
-    before = {file: (small.root / file).read_text() for file in edited}
+def test_waiting_jobs_do_what_was_planned_whatever_becomes_of_config_and_code(small, cluster, undisturbed):
+    config = ("tiny.yaml", "config/config.yaml", "config/conditions.yaml", "config/tasks/tiny-xor.yaml")
+    loop, planner = "workflow/crossover/training/loop.py", "workflow/crossover/planning/plan.py"
+    before = {file: (small.root / file).read_text() for file in (*config, loop, planner)}
+    folders = run_folders(small)
     with held(cluster), snakemake(small, *ON_CLUSTER) as process:
         first, *_ = wait_for_jobs(small, cluster, "PENDING")
-        small.edit("tiny.yaml", "[1e-3]", "[1e-1]")
+        small.edit("tiny.yaml", "[3e-5]", "[1e-1]")
         small.edit("tiny.yaml", "max_steps: 600", "max_steps: 6")
+        small.edit(loop, "part.backward()", "(-part).backward()")
+        small.append(planner, "\nsyntax error\n")
         release(cluster, first)
         wait_for_jobs(small, cluster, "COMPLETED", 1)
-        for file in edited:
+        for file in config:
             small.append(file, "\n]{ not YAML\n")
         release(cluster)
         status, output = ended(process)
     assert status == 0, output
     assert is_undisturbed(small, undisturbed)
+    assert [len(events(folder, "started")) for folder in folders] == [1, 1]
     for file, text in before.items():
         (small.root / file).write_text(text)
-    assert small.plan(*TABLES) == set()
-
-
-def test_waiting_jobs_run_the_code_that_was_planned(small, cluster, undisturbed):
-    folders = run_folders(small)
-    with held(cluster), snakemake(small, *ON_CLUSTER) as process:
-        wait_for_jobs(small, cluster, "PENDING")
-        small.edit("workflow/crossover/training/loop.py", "part.backward()", "(-part).backward()")
-        small.append("workflow/crossover/planning/plan.py", "\nsyntax error\n")
-        release(cluster)
-        status, output = ended(process)
-    assert status == 0, output
-    assert is_undisturbed(small, undisturbed)
-    assert [len(events(folder, "started")) for folder in folders] == [1, 1]
+    assert small.plan(*RUNS) == set()
 
 
 def test_edited_rules_reach_no_job_unless_snakemakes_own_copy_is_lost(small, cluster, undisturbed, tmp_path):
@@ -87,7 +79,7 @@ def test_edited_rules_reach_no_job_unless_snakemakes_own_copy_is_lost(small, clu
     assert "1 of 2 runs done" in output
     assert re.search('1 failed: the job could not read the workflow, [A-Za-z]+Error in file "Snakefile", line', output)
     rules.write_text(whole)
-    small.finish("--profile", "slurm", *TABLES)
+    small.finish("--profile", "slurm", *RUNS)
     assert is_undisturbed(small, undisturbed)
     assert [len(events(folder, "started")) for folder in folders] == [1, 1]
 
@@ -185,7 +177,7 @@ def test_a_full_disk_is_named_and_costs_nothing_that_was_saved(small, small_disk
         assert "could not be saved: " in log.read_text()
     assert "No space left on device" in small.by_hand("status", "tiny.yaml").stdout
     ballast.unlink()
-    small.finish("--profile", "slurm", *TABLES)
+    small.finish("--profile", "slurm", *RUNS)
     assert is_undisturbed(small, undisturbed)
     assert {read_json(folder / "provenance.json")["resumed"] for folder in folders} == {1}
 
@@ -214,20 +206,17 @@ def test_a_damaged_state_gives_way_to_the_one_before(small, cluster, undisturbed
     assert not events(folders[1], "resumed")
 
 
-def test_damaged_inputs_are_named_and_made_again(small, cluster, undisturbed):
-    results = small.root / "results"
-    [checkpoint], [tokens] = results.glob("checkpoints/*/model.safetensors"), results.glob("tokens/*/train.values.npy")
-    for damaged in (checkpoint, tokens):
-        content = bytearray(damaged.read_bytes())
-        content[-1] ^= 1
-        damaged.write_bytes(content)
-    for damaged in (checkpoint, tokens):
-        failed = small.run(*ON_CLUSTER[:-2], "--retries", "0")
-        assert failed.returncode == 1
-        sentence = f"2 failed: {damaged.relative_to(small.root)} is not the file that "
-        assert sentence in failed.stdout, failed.stdout
-        assert sentence in small.by_hand("status", "tiny.yaml").stdout
-        subprocess.run(["rm", "-r", damaged.parent], check=True)
+def test_a_damaged_input_is_named_and_made_again(small, cluster, undisturbed):
+    [checkpoint] = (small.root / "results").glob("checkpoints/*/model.safetensors")
+    content = bytearray(checkpoint.read_bytes())
+    content[-1] ^= 1
+    checkpoint.write_bytes(content)
+    failed = small.run(*ON_CLUSTER[:-2], "--retries", "0")
+    assert failed.returncode == 1
+    sentence = f"2 failed: {checkpoint.relative_to(small.root)} is not the file that "
+    assert sentence in failed.stdout, failed.stdout
+    assert sentence in small.by_hand("status", "tiny.yaml").stdout
+    subprocess.run(["rm", "-r", checkpoint.parent], check=True)
     small.finish(*ON_CLUSTER[:-2])
     assert is_undisturbed(small, undisturbed)
 
@@ -235,18 +224,14 @@ def test_damaged_inputs_are_named_and_made_again(small, cluster, undisturbed):
 # --- memory -----------------------------------------------------------------------------------------------
 
 
-def test_a_retry_asks_for_more_memory(small, start_cluster, submitting, undisturbed):
-    small.edit("tiny.yaml", "threads: 1", "threads: 1\n  memory_mb: 50")
+def test_a_retry_asks_for_more_memory(small, accounting, submitting, undisturbed):
+    small.edit("tiny.yaml", "threads: 1", "threads: 1\n  memory_mb: 350")
     folders = run_folders(small)
-    with start_cluster(memory_limits=True) as cluster:
-        study = submitting(small, cluster)
-        failed = study.run(*ON_CLUSTER[:-2], "--retries", "0")
-        assert failed.returncode == 1
-        assert "2 failed: out of memory; raise hardware.memory_mb" in failed.stdout, failed.stdout
-        study.edit("tiny.yaml", "memory_mb: 50", "memory_mb: 350")
-        study.finish(*ON_CLUSTER[:-2])
+    submitting(small, accounting).finish(*ON_CLUSTER[:-2], "--retries", "1")
     assert is_undisturbed(small, undisturbed)
-    assert [len(events(folder, "job failed")) for folder in folders] == [2, 2]
+    for folder in folders:
+        [failure] = events(folder, "job failed")
+        assert failure["reason"].startswith("out of memory; raise hardware.memory_mb")
 
 
 # --- one that cannot succeed ------------------------------------------------------------------------------
@@ -255,7 +240,7 @@ def test_a_retry_asks_for_more_memory(small, start_cluster, submitting, undistur
 def test_the_others_finish_when_one_cannot(small, cluster, undisturbed):
     bad, good = run_folders(small)
     (bad / ".lock").mkdir(parents=True)
-    failed = small.run(*ON_CLUSTER[:-2], "--retries", "1")
+    failed = small.run(*ON_CLUSTER[:-2], "--retries", "0")
     assert failed.returncode == 1
     last = max(job.id for job in jobs_of(small, cluster) if "seed" in job.comment or "finetune_run" in job.comment)
     status = small.by_hand("status", "tiny.yaml").stdout

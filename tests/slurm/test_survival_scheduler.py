@@ -1,4 +1,4 @@
-"""What schedulers and users do to a running study: it ends in the tables of one that was left alone, bit for bit.
+"""What schedulers and users do to a running study: it ends with the results of one that was left alone, bit for bit.
 
 A run is caught in the act by its lock and its log, and then stopped (SIGSTOP), so that however slow or fast this machine
 is, the mishap hits a run that has done some steps. SLURM wakes a stopped job before it asks it to end.
@@ -20,54 +20,23 @@ from typing import Any
 import pytest
 from cluster import Cluster, Job
 from processes import send
+from small_study import RUNS, is_undisturbed, jobs_of, run_folders
 
 from crossover.runs.events import read_events
 from crossover.runs.lock import is_held, read_owner
-from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
+from workflow_copy import TIMEOUT, WorkflowCopy, wait_for
 
 PATIENCE = 300  # seconds that a condition may take on a machine that does other things too
-TABLES = ("--until", "aggregate_study")
-EDITS = {
-    "[tiny-xor, tunes]": "[tiny-xor]",
-    "[pretrained-frozen, random-all]": "[random-all]",
-    "[1e-3, 1e-2]": "[3e-5]",
-    "max_steps: 4": "max_steps: 600",
-    "evaluate_every: 2": "evaluate_every: 20\n  patience: 100",
-}
 
 # --- the study ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory) -> WorkflowCopy:
-    """A study of two runs, its tokens and its checkpoint made."""
-    copy = fresh_copy(tmp_path_factory.mktemp("prepared") / "workflow")
-    for old, new in EDITS.items():
-        copy.edit("tiny.yaml", old, new)
-    copy.finish("--cores", "2", "inputs")
-    return copy
-
-
-@pytest.fixture(scope="module")
-def left_alone(prepared, tmp_path_factory) -> dict[str, bytes]:
-    """What the study comes to when nothing happens to it."""
-    copy = prepared.copy(tmp_path_factory.mktemp("left-alone") / "workflow")
-    copy.finish("--cores", "2", *TABLES)
-    return found(copy)
-
-
-def found(copy: WorkflowCopy) -> dict[str, bytes]:
-    """What the runs found, and the study's tables; not what it cost."""
-    tables = copy.root.glob("results/studies/tiny/*.parquet")
-    return results(copy) | {path.name: path.read_bytes() for path in tables if path.stem != "costs"}
-
-
 @pytest.fixture
-def check(left_alone) -> Callable[[WorkflowCopy], None]:
+def check(undisturbed) -> Callable[[WorkflowCopy], None]:
     """Check that a study has ended as one that was left alone, and that no run was computed twice, or by two at once."""
 
     def compare(copy: WorkflowCopy) -> None:
-        assert found(copy) == left_alone
+        assert is_undisturbed(copy, undisturbed)
         for folder in copy.root.glob("results/runs/*/*"):
             assert_one_at_a_time(folder)
             assert events(folder).count("finished") == 1, "computed twice"
@@ -81,11 +50,6 @@ def assert_one_at_a_time(folder: Path) -> None:
     history = [entry for entry in read_events(folder) if entry["event"] not in said_by_snakemake]
     speakers = [(entry["host"], entry["pid"]) for entry in history]
     assert len(list(groupby(speakers))) == len(set(speakers)), history
-
-
-def folders(copy: WorkflowCopy) -> list[Path]:
-    """The folders of the two runs."""
-    return [copy.run_folder("tiny-xor.tiny.random-all", seed) for seed in (0, 1)]
 
 
 def events(folder: Path) -> list[str]:
@@ -102,14 +66,6 @@ def assert_resumed_where_saved(folder: Path) -> None:
 
 
 # --- Snakemake and the cluster --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def mishaps(start_cluster) -> Iterator[Cluster]:
-    """A cluster whose nodes and daemons may be harmed; it follows processes as real ones do, where that is possible."""
-    proctrack = "cgroup" if os.access("/sys/fs/cgroup/freezer", os.W_OK) else "pgid"
-    with start_cluster(gpus=1, requeue_wait=5, proctrack=proctrack) as cluster:
-        yield cluster
 
 
 @pytest.fixture
@@ -129,7 +85,7 @@ class Submission:
     """`snakemake --profile slurm` at work, and what it has said so far."""
 
     def __init__(self, copy: WorkflowCopy, *arguments: str) -> None:
-        self.process = copy.start("--profile", "slurm", *TABLES, *arguments, "--config", "study=tiny.yaml")
+        self.process = copy.start("--profile", "slurm", *RUNS, *arguments, "--config", "study=tiny.yaml")
         self.lines: list[str] = []
         self._reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout or ()))
         self._reader.start()
@@ -206,11 +162,6 @@ def release(*owners: dict[str, Any]) -> None:
         os.kill(owner["pid"], signal.SIGCONT)
 
 
-def jobs_of(copy: WorkflowCopy, cluster: Cluster) -> list[Job]:
-    """All jobs that were submitted from a copy."""
-    return [job for job in cluster.jobs() if job.workdir == str(copy.root)]
-
-
 def states(copy: WorkflowCopy, cluster: Cluster) -> dict[str, int]:
     """How many jobs of a copy are in which state."""
     return Counter(job.state for job in jobs_of(copy, cluster))
@@ -225,16 +176,16 @@ def job_of(owner: dict[str, Any], cluster: Cluster) -> Job:
 # --- jobs that end too early --------------------------------------------------------------------------------
 
 
-def test_a_time_limit_and_a_cancellation(study, mishaps, submit, check):
+def test_runs_that_hit_the_time_limit_or_are_cancelled_go_on_where_they_saved(study, mishaps, submit, check):
     """Both give a run a few seconds, in which it saves its state; the next attempt goes on from there."""
-    runs = folders(study)
+    runs = run_folders(study)
     submission = submit(study)
     limited, cancelled = caught(*runs)
     mishaps.run("scontrol", "update", f"jobid={limited['slurm_job_id']}", "endtime=now")
     mishaps.run("scancel", cancelled["slurm_job_id"])
     submission.finish()
     check(study)
-    assert states(study, mishaps) == {"TIMEOUT": 1, "CANCELLED": 1, "COMPLETED": 3}
+    assert states(study, mishaps) == {"TIMEOUT": 1, "CANCELLED": 1, "COMPLETED": 2}
     for folder, words in zip(runs, ("the time limit was reached", "the job was cancelled"), strict=True):
         assert_resumed_where_saved(folder)
         first = ["started", "saved", "stopped", "job failed", "to be retried"]
@@ -243,9 +194,9 @@ def test_a_time_limit_and_a_cancellation(study, mishaps, submit, check):
         assert words in failure
 
 
-def test_preemption_and_the_death_of_a_node(study, mishaps, submit, check):
+def test_a_run_goes_on_after_preemption_and_after_the_death_of_its_node(study, mishaps, submit, check):
     """The job goes back to the queue both times, and no retry is used up."""
-    run, _ = folders(study)
+    run, _ = run_folders(study)
     submission = submit(study)
     [owner] = caught(run)
     node = job_of(owner, mishaps).node
@@ -260,13 +211,13 @@ def test_preemption_and_the_death_of_a_node(study, mishaps, submit, check):
     check(study)
     assert events(run) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
     assert all(entry["step"] > 0 for entry in read_events(run) if "step" in entry)
-    assert states(study, mishaps) == {"COMPLETED": 3}
+    assert states(study, mishaps) == {"COMPLETED": 2}
     assert {one.restarts for one in jobs_of(study, mishaps) if one.id == job.id} == {2}
 
 
-def test_a_node_that_is_cut_off(study, mishaps, submit, check):
+def test_a_run_on_a_node_that_is_cut_off_is_not_computed_twice(study, mishaps, submit, check):
     """SLURM takes it for dead and starts its jobs elsewhere, but they live on: their twins wait for their results."""
-    run, _ = folders(study)
+    run, _ = run_folders(study)
     submission = submit(study)
     [owner] = caught(run)
     job = job_of(owner, mishaps)
@@ -286,7 +237,7 @@ def test_a_node_that_is_cut_off(study, mishaps, submit, check):
 # --- a scheduler that does not answer -----------------------------------------------------------------------
 
 
-def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
+def test_submissions_and_jobs_wait_for_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
     """Submissions wait for it; jobs go on without it, and how they ended is asked until there is an answer."""
     away, copying, copied = tmp_path / "away", tmp_path / "copying", tmp_path / "copied"
     copy = with_commands(
@@ -295,7 +246,7 @@ def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
         squeue=fails_while(away),
         cp=f"touch {copying}; until [ -e {copied} ]; do sleep 0.1; done",  # what is done here, before any submission
     )
-    runs = folders(study)
+    runs = run_folders(study)
     submission = submit(copy, *IMPATIENT)
     wait_for(copying.exists, PATIENCE)
     mishaps.stop_controller()
@@ -311,38 +262,37 @@ def test_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
     mishaps.stop_controller()
     try:
         release(*owners)
-        submission.wait_for("SLURM has not answered for [3-9][0-9] s")
+        submission.wait_for("SLURM has not answered for [1-9][0-9] s")
         wait_for(lambda: all("finished" in events(folder) for folder in runs), PATIENCE)
     finally:
         mishaps.start_controller()
     submission.finish()
     check(study)
-    assert states(study, mishaps) == {"COMPLETED": 3}
+    assert states(study, mishaps) == {"COMPLETED": 2}
 
 
-def test_accounting_that_is_away(prepared, tmp_path, start_cluster, submitting, submit, check):
+def test_the_end_of_jobs_is_known_after_accounting_was_away(prepared, tmp_path, accounting, submitting, submit, check):
     """The same where sacct is asked, which has words of its own for a cancellation."""
-    with start_cluster(accounting=True, cpu_nodes=1) as cluster:
-        study = submitting(prepared.copy(tmp_path / "workflow"), cluster)
-        away = tmp_path / "away"
-        copy = with_commands(study, tmp_path, sacct=fails_while(away))
-        runs = folders(study)
-        submission = submit(copy, *IMPATIENT, "--slurm-status-command", "sacct")
-        owners = caught(*runs)
-        away.touch()
-        cluster.run("scancel", owners[0]["slurm_job_id"])
-        submission.wait_for("SLURM has not answered for 1[0-9] s")
-        cluster.stop_database()
-        cluster.stop_controller()
-        away.unlink()
-        release(owners[1])
-        wait_for(lambda: "finished" in events(runs[1]), PATIENCE)
-        cluster.start_controller()
-        cluster.start_database()
-        submission.finish()
-        check(study)
-        assert_resumed_where_saved(runs[0])
-        assert states(study, cluster) == {"CANCELLED": 1, "COMPLETED": 3}
+    study = submitting(prepared.copy(tmp_path / "workflow"), accounting)
+    away = tmp_path / "away"
+    copy = with_commands(study, tmp_path, sacct=fails_while(away))
+    runs = run_folders(study)
+    submission = submit(copy, *IMPATIENT, "--slurm-status-command", "sacct")
+    owners = caught(*runs)
+    away.touch()
+    accounting.run("scancel", owners[0]["slurm_job_id"])
+    submission.wait_for("SLURM has not answered for 1[0-9] s")
+    accounting.stop_database()
+    accounting.stop_controller()
+    away.unlink()
+    release(owners[1])
+    wait_for(lambda: "finished" in events(runs[1]), PATIENCE)
+    accounting.start_controller()
+    accounting.start_database()
+    submission.finish()
+    check(study)
+    assert_resumed_where_saved(runs[0])
+    assert states(study, accounting) == {"CANCELLED": 1, "COMPLETED": 2}
 
 
 # Without patience of our own, five failed questions in as many seconds are enough to lose every job.
@@ -369,10 +319,10 @@ def fails_while(file: Path) -> str:
 # --- a Snakemake that ends too early ------------------------------------------------------------------------
 
 
-def test_ctrl_c_and_then_a_power_cut(study, mishaps, submit, check, tmp_path):
+def test_runs_go_on_after_ctrl_c_and_after_a_power_cut(study, mishaps, submit, check, tmp_path):
     """Ctrl-C cancels the jobs, which save their state; a power cut ends everything in the middle of a step."""
     away = tmp_path / "away"
-    runs = folders(study)
+    runs = run_folders(study)
     first = submit(with_commands(study, tmp_path, squeue=fails_while(away)))
     caught(*runs)
     away.touch()
@@ -392,11 +342,11 @@ def test_ctrl_c_and_then_a_power_cut(study, mishaps, submit, check, tmp_path):
         assert events(folder) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
 
 
-def test_a_killed_snakemake_whose_jobs_live_on(study, mishaps, submit, check):
+def test_jobs_of_a_killed_snakemake_are_cancelled_or_taken_over(study, mishaps, submit, check):
     """The job that waits is cancelled; the one that runs ends, and its result is taken over."""
     study.edit("tiny.yaml", "gpu: 0", "gpu: 1")
     study = on_nodes("gpu", study)  # with one GPU: the other run waits
-    runs = folders(study)
+    runs = run_folders(study)
     first = submit(study)
     wait_for(lambda: any(map(events, runs)), PATIENCE)
     waiting, running = sorted(runs, key=lambda folder: len(events(folder)))

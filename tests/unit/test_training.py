@@ -684,7 +684,7 @@ def undisturbed(_tiny, tmp_path_factory):
     return folder / "spec.json", results(folder / "out")
 
 
-def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_path, warm, eventually):
+def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_path, forked, eventually):
     """In a process of its own, with the default pause between saves: the signal itself makes it save."""
     spec, expected = undisturbed
     out, log = tmp_path / "out", tmp_path / "log"
@@ -694,7 +694,7 @@ def test_a_run_stopped_by_sigterm_goes_on_where_it_was(undisturbed, tiny, tmp_pa
     assert process.wait(60) == 143
     assert (out / "state/latest.pt").exists()
     assert not (out / "metrics.json").exists()
-    process = finetune(spec, out, "--log", log, seed=5, env=warm)
+    process = finetune(spec, out, "--log", log, seed=5, env=forked)
     assert process.wait(60) == 0
     assert "resumed at step" in log.read_text()
     assert results(out) == expected

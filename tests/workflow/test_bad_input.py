@@ -6,11 +6,17 @@ import re
 import resource
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from crossover.files import read_sealed_json, write_sealed_json
+from crossover import cli
+from crossover.acquire.dataset import acquire_dataset
+from crossover.errors import UserError
+from crossover.planning.plan import make_plan
+from crossover.tasks.prepare.stage import prepare_task
 from workflow_copy import write_tune
 
 XOR = "tiny-xor.tiny.random-all"
@@ -91,25 +97,31 @@ CONFIG = {
 
 
 @pytest.mark.parametrize(("edit", "words"), CONFIG.values(), ids=CONFIG.keys())
-def test_config(fresh, edit, words):
-    """Refused before anything is planned, by the name of the file, with the nearest known name."""
+def test_a_wrong_config_is_refused_by_the_name_of_its_file(fresh, monkeypatch, edit, words):
+    """Before anything is planned, and with the nearest known name."""
+    monkeypatch.chdir(fresh.root)
     edit(fresh)
-    status, output = fresh.try_plan("--config", "study=tiny.yaml")
-    assert status != 0
-    sentence(output, words)
+    with pytest.raises(UserError) as caught:
+        make_plan("tiny.yaml")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert files(fresh) == set()
 
 
-def test_unknown_study(fresh):
-    status, output = fresh.try_plan("--config", "study=dmeo")
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("study=tiny.yaml", "study tiny: unknown task tiny-xr; did you mean tiny-xor?"),
+        ("study=dmeo", "unknown study dmeo; did you mean demo?"),
+        ("stdy=demo", "unknown key stdy; did you mean study?"),
+    ],
+)
+def test_snakemake_says_what_is_wrong_without_a_traceback(fresh, setting, words):
+    fresh.edit("tiny.yaml", "[tiny-xor, tunes]", "[tiny-xr, tunes]")
+    status, output = fresh.try_plan("--config", setting)
     assert status != 0
-    sentence(output, "unknown study dmeo; did you mean demo?")
-
-
-def test_unknown_config_key(fresh):
-    status, output = fresh.try_plan("--config", "stdy=demo")
-    assert status != 0
-    sentence(output, "unknown key stdy; did you mean study?")
+    sentence(output, words)
+    assert files(fresh) == set()
 
 
 # --- raw files ----------------------------------------------------------------------------------------------
@@ -154,83 +166,72 @@ RAW = {
 
 
 @pytest.mark.parametrize(("edit", "words"), RAW.values(), ids=RAW.keys())
-def test_raw_files(fresh, edit, words):
-    """The stage that reads them says which file; when it is put right, the workflow goes on."""
+def test_the_stage_that_reads_raw_files_says_which_one_is_wrong(fresh, monkeypatch, edit, words):
+    monkeypatch.chdir(fresh.root)
     edit(fresh)
-    done = fresh.run(f"results/tasks/{fresh.named('tunes', 'task')}/card.json")
+    specs = make_plan("tiny.yaml").specs
+    [task] = [spec for spec in specs.values() if spec.kind == "task" and spec.task == "tunes"]
+    downloads = Path("resources/downloads") / task.dataset
+    acquire_dataset(specs[task.dataset], downloads)
+    with pytest.raises(UserError) as caught:
+        prepare_task(task, downloads / "dataset.json", Path("results/tasks") / task.name)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in files(fresh) if path.startswith("results/")]
+
+
+def test_a_workflow_goes_on_when_its_raw_files_are_put_right(fresh):
+    text_for_midi(fresh)
+    file = fresh.root / "data/tunes/low/0.mid"
+    card = f"results/tasks/{fresh.named('tunes', 'task')}/card.json"
+    done = fresh.run(card)
     assert done.returncode != 0
-    sentence(done.stdout, words)
+    sentence(done.stdout, "data/tunes/low/0.mid is not a whole MIDI file")
     assert not [path for path in files(fresh) if path.startswith("results/tasks/")]
-
-
-def test_a_raw_file_that_changes_after_it_was_planned(finished):
-    """The receipt's digests are checked before a file is opened."""
-    card = f"results/tasks/{finished.named('tunes', 'task')}/card.json"
-    (finished.root / card).unlink()
-    [receipt] = finished.root.glob("resources/downloads/tunes-*/dataset.json")
-    content = read_sealed_json(receipt)
-    content["files"][0]["sha256"] = "0" * 64
-    write_sealed_json(receipt, content)
-    done = finished.run(card)
-    assert done.returncode != 0
-    sentence(done.stdout, "is not the file that was acquired")
-    assert not (finished.root / card).exists()
+    file.unlink()
+    fresh.finish(f"results/tasks/{fresh.named('tunes', 'task')}/card.json")
 
 
 # --- what was made is damaged -------------------------------------------------------------------------------
 
 
-def test_patches_longer_than_the_positions_are_refused_by_the_run(finished):
-    """Patches have no declared length: 6 bits, one in each patch, and a checkpoint with 5 positions."""
-    finished.edit("config/checkpoints/tiny.yaml", "positions: 16", "positions: 5")
-    finished.edit("config/checkpoints/tiny.yaml", "context: 8", "context: 4")
-    finished.edit("tiny.yaml", "[tiny-xor, tunes]", "[tiny-xor]")
-    finished.edit("tiny.yaml", "[1e-3, 1e-2]", "[1e-3]")
-    finished.edit("tiny.yaml", "[pretrained-frozen, random-all]", "[random-all]")
-    finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [1]")
-    done = finished.run()
-    assert done.returncode != 0
-    sentence(done.stdout, "has sequences of 6 positions, but checkpoint")
-    assert not list((finished.root / "results" / "runs" / finished.named(XOR)).rglob("*.json"))
+@pytest.fixture
+def by_hand(finished, monkeypatch, capfd) -> Callable[[], str]:
+    """Compute a run of the finished study again with seed 1, as its rule does; the refusal is returned."""
+    folder = finished.run_folder(XOR, 1)
+    monkeypatch.chdir(finished.root)
+    (folder / "metrics.json").unlink()
+
+    def run() -> str:
+        arguments = ["--spec", f"results/specs/{folder.parent.name}.json", "--seed", "1", "--gpus", "0"]
+        assert cli.main(["finetune-run", *arguments, "--output", str(folder)]) == 1
+        assert not (folder / "metrics.json").exists()
+        return capfd.readouterr().err
+
+    return run
 
 
-def test_tokens_that_changed_after_they_were_made(finished):
+def test_tokens_that_changed_after_they_were_made(finished, by_hand):
     """A changed array is not trained on: neither by accident nor by a broken disk."""
     values = finished.root / "results" / "tokens" / finished.named("tiny-xor-patches", "tokens") / "train.values.npy"
     array = np.load(values)
     array[0] = 0.5
     np.save(values, array)
-    done = by_hand(finished, XOR)
-    assert done.returncode == 1
-    sentence(done.stdout, "train.values.npy is not the file that")
+    sentence(by_hand(), "train.values.npy is not the file that")
 
 
-def by_hand(copy, run: str):
-    """Compute a run again with seed 1, as its rule does."""
-    folder = copy.run_folder(run, 1)
-    (folder / "metrics.json").unlink(missing_ok=True)
-    arguments = ["--spec", f"results/specs/{folder.parent.name}.json", "--seed", "1", "--gpus", "0"]
-    done = copy.by_hand("finetune-run", *arguments, "--output", str(folder))
-    assert not (folder / "metrics.json").exists()
-    return done
-
-
-@pytest.mark.parametrize("content", ["", '{"kind": "run"', "\0" * 100], ids=["empty", "cut", "zeros"])
-def test_a_damaged_spec(finished, content):
+def test_a_damaged_spec_is_refused(finished, by_hand):
     spec = f"results/specs/{finished.named(XOR)}.json"
-    (finished.root / spec).write_text(content)
-    done = by_hand(finished, XOR)
-    assert done.returncode == 1
-    sentence(done.stdout, f"{spec} is not JSON")
+    for content in ("", '{"kind": "run"', "\0" * 100):
+        (finished.root / spec).write_text(content)
+        sentence(by_hand(), f"{spec} is not JSON")
 
 
-def test_a_spec_edited_by_hand_is_refused_until_it_is_deleted(finished):
+def test_a_spec_edited_by_hand_is_refused_until_it_is_deleted(finished, by_hand):
     """A spec's name holds the hash of its content."""
     spec = f"results/specs/{finished.named(XOR)}.json"
     finished.edit(spec, '"max_steps": 4', '"max_steps": 6')
-    done = by_hand(finished, XOR)
-    assert done.returncode == 1
-    sentence(done.stdout, f"{spec}: its content has changed")
+    sentence(by_hand(), f"{spec}: its content has changed")
     (finished.root / spec).unlink()
     assert ("finetune_run", f"{XOR}/seed-1") in finished.plan()
 

@@ -22,6 +22,7 @@ from crossover.training.finetune import finetune_run
 from crossover.training.rates import select_rate
 
 CPU = torch.device("cpu")
+TABLES = ("--until", "aggregate_study")
 CELL = "tunes.tiny.pretrained-frozen"
 RUN_FILES = ("metrics.json", "curve.parquet", "predictions.parquet", "provenance.json")
 
@@ -116,7 +117,7 @@ def refused_with_any_other_byte(stage: Stage, path: Path, folder: Path) -> None:
     content = path.read_bytes()
 
     @given(at=st.integers(0, len(content) - 1), change=st.integers(1, 255))
-    @settings(max_examples=5, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=3, database=None, suppress_health_check=list(HealthCheck))
     def refused(at, change):
         path.write_bytes(content[:at] + bytes([content[at] ^ change]) + content[at + 1 :])
         with pytest.raises(UserError) as caught:
@@ -148,9 +149,9 @@ def test_a_damaged_result_is_computed_again(finished):
     folder = finished.run_folder(CELL, 1)
     before = (folder / "metrics.json").read_bytes()
     (folder / "metrics.json").write_bytes(before.replace(b'"steps": 4', b'"steps": 3'))
-    done = finished.run()
+    done = finished.run(*TABLES)
     assert done.returncode != 0
     assert f"{folder.relative_to(finished.root)}/metrics.json is not the file that the run wrote; delete" in done.stdout
     shutil.rmtree(folder)
-    finished.finish()
+    finished.finish(*TABLES)
     assert (folder / "metrics.json").read_bytes() == before

@@ -11,6 +11,7 @@ import importlib
 import itertools
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -67,6 +68,8 @@ def is_batch(argv: Sequence[str]) -> bool:
 def serve(listener: int, command: Command) -> None:
     """Fork a run for each connection, until the process that started this one and the last run have ended.
 
+    The libraries are imported when the first run comes: most invocations of Snakemake train nothing.
+
     Args:
         listener: the file descriptor of the listening socket.
         command: what a fork runs.
@@ -74,6 +77,9 @@ def serve(listener: int, command: Command) -> None:
     owner = os.getppid()  # asked before the long import, during which it may end
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the runs and Snakemake by themselves
     with socket.socket(fileno=listener) as connections:
+        while not select.select([connections], [], [], 1)[0]:
+            if os.getppid() != owner:
+                return
         import_libraries()
         _ForkServer(connections, command).serve(owner)
 
