@@ -58,7 +58,7 @@ def test_a_missing_label(splice):
     with pytest.raises(UserError, match=r"splice.data:7: the item has no label; add it, or set policy.missing_label"):
         treat(items, "dna")
     left = treat(items, "dna", missing_label="drop")
-    assert (len(left.table), left.counts["items dropped that have no label"]) == (3189, 1)
+    assert (len(left.table), left.counts["items dropped with no label"]) == (3189, 1)
 
 
 def test_a_label_that_occurs_only_in_the_test_split(mirrored, tmp_path):
@@ -74,18 +74,18 @@ def test_a_label_that_occurs_only_in_the_test_split(mirrored, tmp_path):
         about = {"name": "gue-0", "task": "gue", "dataset": "gue", "licence": "none", "code": {}}
         return TaskSpec(**about, **settings, letters="dna", simulated=False)
 
-    with pytest.raises(UserError, match="no training item is of the class '2', so it cannot be learned"):
+    with pytest.raises(UserError, match="no training item has the class '2', so it cannot be learned"):
         prepare_task(spec_of(), tmp_path / "dataset.json", tmp_path / "task")
     prepare_task(spec_of(rare_class="drop"), tmp_path / "dataset.json", tmp_path / "task")
     card = read_json(tmp_path / "task/card.json")
-    assert card["counts"] == {"classes dropped that are too rare": 1, "items dropped whose class is too rare": 1}
+    assert card["counts"] == {"classes dropped as too rare": 1, "items dropped with a rare class": 1}
     assert card["items"] == {"train": 4904, "validation": 613, "test": 612}
 
 
 def test_a_name_that_is_there_twice(scope):
     root = scope(">d4i0va_ ", ">d2bkma_ ")
     with pytest.raises(
-        UserError, match=r"record 2: the name 'd2bkma_' is also that of .*, record 1; names must be unique"
+        UserError, match=r"record 2: the name 'd2bkma_' is also used in .*, record 1; names must be unique"
     ):
         read(root, kind="fasta", file=SCOPE, label=CLASS)
 
@@ -117,7 +117,7 @@ def test_windows_line_ends_in_every_form(mirrored, tmp_path, task):
 
 def test_lower_case(splice):
     items = treat(read(splice({5: str.lower, 9: str.lower}), **SPLICE), "dna")
-    assert items.counts["items with lower-case letters, read as upper case"] == 2
+    assert items.counts["items with lower-case letters, converted to upper case"] == 2
     assert items.table["sequence"].str.fullmatch("[ACGTN]{60}").all()
 
 
@@ -125,7 +125,7 @@ def test_rna_is_read_as_dna(splice):
     items = treat(read(splice(), **SPLICE), "dna")
     rna = treat(read(splice(whole=lambda text: text.replace("T", "U")), **SPLICE), "dna")
     assert rna.table["sequence"].equals(items.table["sequence"])
-    assert rna.counts["items with U (RNA), read as T"] == items.table["sequence"].str.contains("T").sum()
+    assert rna.counts["items with U (RNA), converted to T"] == items.table["sequence"].str.contains("T").sum()
 
 
 @pytest.mark.parametrize("strange", ["7", "\0", "ä", " "])
@@ -145,14 +145,14 @@ def test_gaps_and_a_stop_sign(scope):
     treated = treat(items, "protein", gaps="remove")
     assert treated.table["sequence"].iloc[0].endswith("VNTPDHLD")
     assert treated.counts["items with gaps (- or .), which were removed"] == 1
-    assert treated.counts["stop signs at the end left out"] == 1
+    assert treated.counts["stop symbols (*) removed at the end"] == 1
 
 
 @pytest.mark.parametrize(
     ("policy", "left", "counted"),
     [
         ("map", 3190, {"letters other than ACGTN, read as N": 4}),
-        ("drop", 3186, {"items dropped that have letters other than ACGTN": 4}),
+        ("drop", 3186, {"items dropped with letters other than ACGTN": 4}),
     ],
 )
 def test_unknown_letters(splice, policy, left, counted):
@@ -169,7 +169,7 @@ def test_an_empty_sequence(splice):
     items = read(splice({3: lambda line: line.rsplit(",", 1)[0] + ",   \n"}), **SPLICE)
     with pytest.raises(UserError, match=r"splice.data:3: the item has an empty sequence"):
         treat(items, "dna")
-    assert treat(items, "dna", empty="drop").counts["items dropped that have an empty sequence"] == 1
+    assert treat(items, "dna", empty="drop").counts["items dropped with an empty sequence"] == 1
 
 
 def test_items_that_are_too_short_or_too_long(scope):

@@ -277,9 +277,9 @@ def test_numbers_that_are_no_notes_are_refused():
 
 def test_pitches_are_not_taken_for_notes_nor_notes_for_pitches():
     table = pa.table({"sequence": pa.array([[60, 61, 62, 63]], pa.list_(pa.field("element", pa.int32())))})
-    with pytest.raises(UserError, match="has sequences of pitches, but events are whole notes"):
+    with pytest.raises(UserError, match=r"has sequences of pitches, but encoding\.kind events needs whole notes"):
         encoder_of(midi_events, {"max_length": 8}, table, unit="notes")
-    with pytest.raises(UserError, match="has sequences of whole notes, but alphabet midi-pitch is of pitches"):
+    with pytest.raises(UserError, match="has sequences of whole notes, but alphabet midi-pitch has pitches only"):
         encoder_of(symbols, {"alphabet": "midi-pitch", "max_length": 8}, table, unit=WHOLE_NOTES)
 
 

@@ -119,9 +119,7 @@ def test_remote_homology_is_divided_as_deepsf_lists_it(files):
         assert {item for (item,) in columns(items, split, "item")} <= lists[name]
     independent = pd.read_json(root / "remote_homology/remote_homology_train.json", dtype={"fold_label": str})
     assert columns(items, "train", "item", "sequence", "target") == stripped(independent, "id", "primary", "fold_label")
-    assert (
-        items.counts["items dropped whose class is too rare"] == 24
-    )  # the mirror lacks two thirds of the training part
+    assert items.counts["items dropped with a rare class"] == 24  # the mirror lacks two thirds of the training part
 
 
 def test_fluorescence_is_the_original_table_divided_by_mutations(files):
@@ -157,7 +155,7 @@ def test_localization_is_the_marked_split(files):
     assert items.table["target"].nunique() == 10
     assert items.table["target"].tolist() == [record.description.split()[1].rsplit("-", 1)[0] for record in records]
     assert items.table["split"].eq("test").tolist() == [record.description.endswith(" test") for record in records]
-    assert (sizes(items)["test"], items.counts["items dropped that have no label"]) == (2768, 23)
+    assert (sizes(items)["test"], items.counts["items dropped with no label"]) == (2768, 23)
 
 
 def test_scope_records_are_those_that_biopython_reads(files):

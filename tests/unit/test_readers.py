@@ -248,7 +248,7 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
         ("t.json", "[" * 100_000, {}, r"t.json cannot be read \(maximum recursion"),
         ("t.json", f'[{{"text": {"1" * 5000}}}]', {}, r"t.json cannot be read \(Exceeds the limit"),
         ("t.jsonl", "[" * 100_000, {}, r"t.jsonl, line 1 is not JSON \(maximum recursion"),
-        ("t.dat", "x", {}, r"t.dat ends in none of .csv, .tsv"),
+        ("t.dat", "x", {}, r"t.dat does not end in .csv, .tsv"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_one_sentence(tmp_path, name, content, settings, expected):
@@ -267,10 +267,10 @@ def test_a_file_that_the_dataset_lacks_is_named_with_its_neighbour(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("4\t( ( ( [MAX 2 ) 3 ) ] )\n", r"l.tsv:1: the value is 3, but the file says '4'"),
+        ("4\t( ( ( [MAX 2 ) 3 ) ] )\n", r"l.tsv:1: the value is 3, but the file has '4'"),
         ("3\t( ( [MAX 2 ) 3 )\n", r"l.tsv:1: the expression is incomplete"),
-        ("3\t( ( ( [MAXX 2 ) 3 ) ] )\n", r"l.tsv:1: '\[MAXX' is out of place"),
-        ("3\t( [MAX ] )\n", r"l.tsv:1: '\]' is out of place"),
+        ("3\t( ( ( [MAXX 2 ) 3 ) ] )\n", r"l.tsv:1: '\[MAXX' is not allowed here"),
+        ("3\t( [MAX ] )\n", r"l.tsv:1: '\]' is not allowed here"),
     ],
 )
 def test_listops_that_do_not_add_up_are_refused(tmp_path, content, expected):

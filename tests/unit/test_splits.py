@@ -59,7 +59,7 @@ def test_validation_is_carved_from_training_in_whole_groups(sizes, seed):
 def test_given_splits_are_taken_as_they_are():
     table = table_of([1] * 9).assign(split=["train"] * 4 + ["validation"] * 2 + ["test"] * 3)
     assert assign_splits(table, Split(by="given")).tolist() == table["split"].tolist()
-    with pytest.raises(UserError, match="the data have no item in the split test; name a file for it"):
+    with pytest.raises(UserError, match="the data have no items in the split test; name a file for it"):
         assign_splits(table.assign(split="train"), Split(by="given"))
 
 
@@ -72,11 +72,11 @@ def test_numbers_are_not_stratified():
 def test_rare_classes_are_refused_by_name_or_dropped_and_counted():
     table = table_of([1] * 20)
     table.loc[:1, "target"] = "rare"
-    with pytest.raises(UserError, match="class 'rare' has only 2 items; it needs at least 3, one for each split"):
+    with pytest.raises(UserError, match="class 'rare' has only 2 items; it needs at least 3, one per split"):
         assign_splits(table, Split(by="item"))
     left = drop_rare_classes(Items(table, "letters"), Split(by="item"))
     assert len(left.table) == 18
-    assert left.counts == {"classes dropped that are too rare": 1, "items dropped whose class is too rare": 2}
+    assert left.counts == {"classes dropped as too rare": 1, "items dropped with a rare class": 2}
     numbers = Items(table.assign(target=np.arange(20.0)), "letters")
     assert drop_rare_classes(numbers, Split(by="item")) is numbers
     with pytest.raises(UserError, match="every class is too rare"):
@@ -140,7 +140,7 @@ def test_short_and_equal_sequences_are_clustered_too():
 
 def test_what_cannot_be_clustered_is_said():
     table = pd.DataFrame({"item": ["a"], "sequence": ["ACGT"]})
-    with pytest.raises(UserError, match=r"split\.by similarity compares DNA or proteins"):
+    with pytest.raises(UserError, match=r"split\.by similarity is only for DNA and proteins"):
         find_clusters(table, None, 0.8, "minhash")
     with pytest.raises(
         UserError,

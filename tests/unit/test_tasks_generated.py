@@ -134,7 +134,7 @@ def test_listops_uses_operators_and_argument_counts_evenly():
 
 def test_listops_says_when_there_are_too_few_expressions(monkeypatch):
     monkeypatch.setattr(listops, "MAX_FUTILE_DRAWS", 20_000)
-    with pytest.raises(UserError, match=r"only 400 expressions of 4 to 4 symbols, but sizes ask for 480"):
+    with pytest.raises(UserError, match=r"only 400 expressions of 4 to 4 symbols, but sizes add up to 480"):
         listops.read(reader_of(**LISTOPS | {"max_depth": 2, "max_args": 2, "min_length": 4, "max_length": 4}), None)
 
 
@@ -171,7 +171,7 @@ def test_bit_xor_is_the_xor_and_its_splits_are_disjoint():
 
 
 def test_bit_xor_does_not_promise_more_inputs_than_there_are():
-    with pytest.raises(UserError, match=r"1024 inputs of 2 x 5 bits, but sizes ask for 1025"):
+    with pytest.raises(UserError, match=r"1024 inputs of 2 x 5 bits, but sizes add up to 1025"):
         bits.read(reader_of(**XOR | {"sizes": {"train": 701, "validation": 124, "test": 200}}), None)
 
 

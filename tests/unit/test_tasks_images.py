@@ -77,7 +77,7 @@ def other_count(content: bytes) -> bytes:
         ("t10k-labels-idx1-ubyte.gz", lambda _: gzip.compress(b"\0\0\x08\x01\0"), "has 5 bytes, but its header says"),
         ("t10k-images-idx3-ubyte.gz", lambda content: gzip.compress(gzip.decompress(content)[:-1], 1), "has 7840015 bytes"),
         ("t10k-labels-idx1-ubyte.gz", other_count, "has 10000 images, but .* has 9999 labels"),
-        ("t10k-labels-idx1-ubyte.gz", None, "has no test-labels file named as in MNIST"),
+        ("t10k-labels-idx1-ubyte.gz", None, "has no test-labels file with a name like MNIST's"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_of_mnist_is_refused_by_name(mnist_copy, name, damage, message):
@@ -164,7 +164,7 @@ def swapped(key: str, value: object):
     [
         ("data_batch_1", cut, r"data_batch_1 is not a complete pickle \(UnpicklingError: pickle data was truncated\)"),
         ("data_batch_1", lambda _: b"", r"data_batch_1 is not a complete pickle \(EOFError"),
-        ("test_batch", lambda _: object_array(), "test_batch contains an array that is not of numbers"),
+        ("test_batch", lambda _: object_array(), "test_batch contains an array that is not numeric"),
         ("test_batch", swapped("labels", [1] * 999), r"images of shape \(1000, 3072\) in uint8 and 999 labels"),
         ("test_batch", swapped("labels", [10] * 1000), "expected one label of 0 to 9"),
         ("test_batch", swapped("data", np.zeros((1000, 3072))), r"images of shape \(1000, 3072\) in float64"),
@@ -269,7 +269,7 @@ def test_sixteen_bits_are_brought_to_eight(tmp_path):
 
 def test_pixels_of_unknown_range_are_refused(tmp_path):
     Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "one.tif")
-    with pytest.raises(UserError, match="one has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits"):
+    with pytest.raises(UserError, match="one has 32-bit pixels, whose range is unknown; save it with 8 or 16 bits"):
         images.load_image(tmp_path / "one.tif", "one", ImageOptions(colour=False))
 
 

@@ -113,7 +113,7 @@ def test_a_class_without_a_usable_piece_is_refused_by_name(tmp_path, notes):
 
 def test_a_file_beside_the_classes_is_refused(tmp_path):
     write_midi(tmp_path / "1.mid", [(0, 60)])
-    with pytest.raises(UserError, match=r"1\.mid is beside the class folders"):
+    with pytest.raises(UserError, match=r"1\.mid is not in a class folder"):
         read(READER, receipt_of(tmp_path))
 
 
@@ -319,5 +319,5 @@ def test_rare_composers_are_kept_unless_told(tmp_path):
 
 def test_maestro_without_its_table_is_refused(tmp_path):
     write_midi(tmp_path / "2018" / "1.midi", [(0, 60)])
-    with pytest.raises(UserError, match="has 0 csv files; MAESTRO comes with one"):
+    with pytest.raises(UserError, match="has 0 csv files, but MAESTRO has one"):
         maestro.read(MAESTRO, receipt_of(tmp_path))

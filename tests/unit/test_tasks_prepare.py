@@ -199,20 +199,20 @@ def test_pairs_have_a_second_text_and_repeat_only_as_pairs(tmp_path):
     tables = [pd.read_parquet(tmp_path / "task" / f"{split}.parquet") for split in SPLITS]
     assert all(list(table) == ["item", "group", "sequence", "second", "target"] for table in tables)
     assert sum(map(len, tables)) == 31
-    assert card["counts"] == {"items dropped that have an empty sequence": 1}
+    assert card["counts"] == {"items dropped with an empty sequence": 1}
     assert sum(card["duplicates"].values()) + sum(card["leakage"].values()) == 1
 
 
 def test_one_class_alone_is_refused(tmp_path):
     receipt = music_receipt(tmp_path / "midi", {"a": 5})
-    with pytest.raises(UserError, match="all items are of the class 'a'"):
+    with pytest.raises(UserError, match="all items have the class 'a'"):
         prepare_task(spec_of(MIDI, split=SPLIT), receipt, tmp_path / "t")
     assert not (tmp_path / "t").exists()
 
 
 def test_a_class_without_training_items_is_refused_by_name(tmp_path):
     sizes = {"train": 2, "validation": 20, "test": 20}
-    with pytest.raises(UserError, match=r"no training item is of the class '\d'"):
+    with pytest.raises(UserError, match=r"no training item has the class '\d'"):
         prepare_task(spec_of(listops(sizes=sizes)), None, tmp_path)
 
 

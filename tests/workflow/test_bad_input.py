@@ -161,7 +161,7 @@ RAW = {
     "class without music": (class_without_music, "class 'low' has no usable piece"),
     "empty class": (empty_class, "class 'empty' has no usable piece"),
     "file beside the classes": (file_beside_classes, "data/tunes/stray.mid lies beside the class folders"),
-    "one class": (one_class, "all items are of the class 'high'"),
+    "one class": (one_class, "all items have the class 'high'"),
 }
 
 

@@ -48,7 +48,7 @@ class PretrainedHere(TitledModel):
     """Training text: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's
     sequences."""
     architecture: str
-    """Model type, such as `gpt2` or `bert`: a file of workflow/crossover/models/architectures/ that has an objective. Causal ones
+    """Model type with a pretraining objective, such as `gpt2` or `bert`; see workflow/crossover/models/architectures/. Causal ones
     learn to predict the next token, masked ones to predict masked tokens; of an encoder-decoder only the encoder is used."""
     vocabulary: Annotated[int, Field(ge=257)]
     """Size of the byte-level BPE vocabulary, which is trained on the same corpus."""

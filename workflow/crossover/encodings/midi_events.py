@@ -86,6 +86,6 @@ def make_encoder(encoding: EventsEncoding, card: Card, training: ItemBatches) ->
     require_type(card, training, "events", "list<element: int32>")
     if card.unit != WHOLE_NOTES:
         raise UserError(
-            f"task {card.task!r} has sequences of pitches, but events are whole notes; set reader.content to notes."
+            f"task {card.task!r} has sequences of pitches, but encoding.kind events needs whole notes; set reader.content to notes."
         )
     return EventEncoder(encoding.max_length)

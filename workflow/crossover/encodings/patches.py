@@ -206,7 +206,7 @@ def _refuse_image_settings(encoding: PatchesEncoding, card: Card) -> None:
 def _by_channel(name: str, values: list[float], channels: int) -> tuple[float, ...]:
     if len(values) != channels:
         raise UserError(
-            f"encoding.{name} has {len(values)} values, but the images have {channels} channels; give one for each."
+            f"encoding.{name} has {len(values)} values, but the images have {channels} channels; give one value per channel."
         )
     return tuple(values)
 

@@ -70,7 +70,7 @@ def make_encoder(
     special = loaded.num_special_tokens_to_add("second" in training.schema.names)
     if encoding.max_length <= special:
         raise UserError(
-            f"encoding.max_length is {encoding.max_length}, but {path} adds {special} special tokens; use more than that."
+            f"encoding.max_length is {encoding.max_length}, but {path} adds {special} special tokens; use a larger max_length."
         )
     loaded.enable_truncation(encoding.max_length)
     return SubwordEncoder(loaded, digest)
@@ -83,5 +83,5 @@ def _verify(tokenizer: TokenizerFile) -> tuple[Path, str]:
         return check_file(path, tokenizer.sha256, "this was planned with"), tokenizer.sha256
     record, digests = recorded_digests(path.parent, tokenizer.receipt)
     if path.name not in digests:
-        raise UserError(f"{record} does not list {path}; choose another encoding, or name a tokenizer.")
+        raise UserError(f"{record} does not list {path}; choose another encoding, or set encoding.tokenizer.")
     return check_file(path, digests[path.name], f"{record} describes", record.parent), digests[path.name]

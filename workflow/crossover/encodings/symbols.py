@@ -56,7 +56,7 @@ class Letters:
         points, lengths = code_points(sequences)
         if points.dtype != np.uint8:
             raise UserError(
-                f"a sequence has a character that is not an ASCII letter; expected only {self.letters}: correct it in the raw "
+                f"a sequence has a character that is not ASCII; expected only {self.letters}: correct it in the raw "
                 "files."
             )
         return letter_ids(points, self.letters, self.unknown, fold_case=True).astype(np.uint16), lengths
@@ -201,7 +201,7 @@ def make_encoder(encoding: SymbolsEncoding, card: Card, training: ItemBatches) -
     require_type(card, training, f"alphabet {name}", expected)
     if card.unit == WHOLE_NOTES:
         raise UserError(
-            f"task {card.task!r} has sequences of whole notes, but alphabet {name} is of pitches; set reader.content to "
+            f"task {card.task!r} has sequences of whole notes, but alphabet {name} has pitches only; set reader.content to "
             "pitches, or encoding.kind to events."
         )
     return SymbolEncoder(make_alphabet(name, training), encoding.max_length)

@@ -17,12 +17,14 @@ def read_tokenizer(path: Path) -> Tokenizer:
         UserError: the file is not a tokenizer.
     """
     if path.read_bytes().strip() == b"null":  # as fetched where the hub has none
-        raise UserError(f"{path}: this checkpoint has no tokenizer.json; choose another encoding, or name a tokenizer.")
+        raise UserError(
+            f"{path}: this checkpoint has no tokenizer.json; choose another encoding, or set encoding.tokenizer."
+        )
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
         raise UserError(
-            f"{path} is not a tokenizer of the Hugging Face tokenizers library ({error}); make or download it again."
+            f"{path} is not a tokenizer of the Hugging Face tokenizers library ({error}); create or download it again."
         ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()

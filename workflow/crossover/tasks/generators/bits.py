@@ -46,13 +46,13 @@ def bit_xor(reader: BitXorReader, rng: np.random.Generator) -> Items:
         `sequence` float32 [2 * bits] in {0, 1}; `target` int8 [bits], read out at the positions of the second string.
 
     Raises:
-        UserError: the sizes ask for more inputs than exist.
+        UserError: the sizes exceed the number of different inputs.
     """
     bits, sizes = reader.bits, reader.sizes
     count = sizes.total
     if count > 4**bits:
         raise UserError(
-            f"reader bit-xor has {4**bits} inputs of 2 x {bits} bits, but sizes ask for {count}; ask for fewer."
+            f"reader bit-xor has {4**bits} inputs of 2 x {bits} bits, but sizes add up to {count}; reduce them."
         )
     inputs = np.empty((0, 2 * bits), dtype=np.int8)
     while len(inputs) < count:

@@ -50,7 +50,7 @@ def read(reader: ListopsReader, receipt: Receipt | None) -> Items:
     if len(values) < total:
         raise UserError(
             f"reader listops found only {len(values)} expressions of {reader.min_length} to {reader.max_length} symbols, "
-            f"but sizes ask for {total}; allow more depth, arguments or length, or ask for fewer."
+            f"but sizes add up to {total}; raise max_depth, max_args or max_length, or reduce sizes."
         )
     return Items(generated_table(reader.sizes, values.keys(), values.values()), unit="symbols")
 

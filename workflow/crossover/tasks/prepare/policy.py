@@ -43,7 +43,7 @@ def apply_policy(items: Items, policy: Policy, letters: AlphabetName | None, tar
     table = _drop_by_length(table, items.unit, policy, counts)
     if table.empty:
         raise UserError(
-            f"no items are left after the task's policy ({_listed(counts)}); relax it, or correct the files."
+            f"the task's policy drops all items ({_listed(counts)}); relax the policy, or correct the files."
         )
     if target == "number" and isinstance(table["target"].iloc[0], str):
         table = table.assign(
@@ -70,7 +70,7 @@ def _drop(
         return table
     if treatment == "error":
         raise UserError(f"{_where(table)[invalid].iloc[0]}: the item has {what}; {remedy}.")
-    counts[f"items dropped that have {what}"] += int(invalid.sum())
+    counts[f"items dropped with {what}"] += int(invalid.sum())
     return table[~invalid]
 
 
@@ -106,18 +106,18 @@ def _corrected(
     """Return sequences in upper case, RNA as DNA, without a stop symbol at the end and without gaps."""
     sequences = table["sequence"]
     upper = sequences.str.upper()
-    counts["items with lower-case letters, read as upper case"] += int((upper != sequences).sum())
+    counts["items with lower-case letters, converted to upper case"] += int((upper != sequences).sum())
     if letters == "dna":
-        counts["items with U (RNA), read as T"] += int(upper.str.contains("U", regex=False).sum())
+        counts["items with U (RNA), converted to T"] += int(upper.str.contains("U", regex=False).sum())
         upper = upper.str.replace("U", "T", regex=False)
     if letters == "protein":
         stopped = upper.str.endswith(STOP)
-        counts["stop signs at the end left out"] += int(stopped.sum())
+        counts["stop symbols (*) removed at the end"] += int(stopped.sum())
         upper = upper.str.removesuffix(STOP)
     has_gaps = upper.str.contains(f"[{GAPS}]", regex=True)
     if has_gaps.any() and gaps == "error":
         raise UserError(
-            f"{_where(table)[has_gaps].iloc[0]}: the item has gaps (- or .); give sequences that are not aligned, or set "
+            f"{_where(table)[has_gaps].iloc[0]}: the item has gaps (- or .); use unaligned sequences, or set "
             "policy.gaps to remove."
         )
     counts["items with gaps (- or .), which were removed"] += int(has_gaps.sum())
@@ -137,7 +137,7 @@ def _drop_unknown(table: pd.DataFrame, letters: AlphabetName, treatment: str, co
                 f"{_where(table)[strange.index[0]]}: the item has {strange.iloc[0]!a}, which is not a letter; correct it, or set "
                 "policy.unknown to drop."
             )
-        counts[f"letters other than {known}, read as {known[-1]}"] += int(found.sum())
+        counts[f"letters other than {known}, mapped to {known[-1]}"] += int(found.sum())
         return table.assign(sequence=table["sequence"].str.replace(unknown, known[-1], regex=True))
     return _drop(
         table,

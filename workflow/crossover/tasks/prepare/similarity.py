@@ -44,7 +44,7 @@ def find_clusters(
     """
     if letters is None:
         raise UserError(
-            "split.by similarity compares DNA or proteins; for other domains set split.by to item or group."
+            "split.by similarity is only for DNA and proteins; for other domains set split.by to item or group."
         )
     rows = table[["item", "sequence"]].sort_values("item", ignore_index=True)
     roots = TOOLS[tool](rows["sequence"].tolist(), letters, identity)
@@ -141,7 +141,7 @@ def _cd_hit(sequences: list[str], letters: AlphabetName, identity: float) -> lis
         word = next(size for size, limit in ((5, 0.7), (4, 0.6), (3, 0.5), (2, 0.0)) if identity >= limit)
     if identity < least:
         raise UserError(
-            f"{program} needs an identity of at least {least}, not {identity}; raise split.identity, or use mmseqs2."
+            f"{program} needs an identity of at least {least}, not {identity}; raise split.identity, or set split.tool to mmseqs2."
         )
     roots = _singletons(sequences)
     with tempfile.TemporaryDirectory() as folder:
@@ -171,12 +171,12 @@ def _write_fasta(sequences: list[str], folder: Path) -> Path:
 def _run(program: str, *arguments: str) -> None:
     if shutil.which(program) is None:
         raise UserError(
-            f"split.tool needs the program {program}, which is not on PATH; install it, or use tool: minhash."
+            f"split.tool needs the program {program}, which is not on PATH; install it, or set split.tool to minhash."
         )
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise UserError(f"{program} failed with status {done.returncode}: {' '.join(last)}; try tool: minhash.")
+        raise UserError(f"{program} failed with status {done.returncode}: {' '.join(last)}; try split.tool minhash.")
 
 
 # Each returns a cluster's number for each sequence.

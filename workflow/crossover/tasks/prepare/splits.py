@@ -38,7 +38,7 @@ def assign_splits(table: pd.DataFrame, split: Split) -> np.ndarray:
     for name in ("train", "test"):
         if name not in given:
             raise UserError(
-                f"the data have no item in the split {name}; name a file for it, or choose another split.by."
+                f"the data have no items in the split {name}; give a file for it, or choose another split.by."
             )
     if "validation" not in given:
         training = given == "train"
@@ -67,12 +67,10 @@ def drop_rare_classes(items: Items, split: Split) -> Items:
     if kept.all():
         return items
     if not kept.any():
-        raise UserError(
-            "every class is too rare to be both learned and scored; choose another target, split or policy."
-        )
+        raise UserError("every class is too rare to be both learned and scored; change target, split or policy.")
     counts = {
-        "classes dropped that are too rare": int(table.loc[~kept, "target"].nunique()),
-        "items dropped whose class is too rare": int((~kept).sum()),
+        "classes dropped as too rare": int(table.loc[~kept, "target"].nunique()),
+        "items dropped with a rare class": int((~kept).sum()),
     }
     return replace(items, table=table[kept].reset_index(drop=True), counts=items.counts | counts)
 

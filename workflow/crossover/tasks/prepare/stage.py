@@ -86,7 +86,7 @@ def _check(items: Items, spec: TaskSpec) -> None:
         raise UserError(f"{task}: reader {spec.reader.kind} simulates its sequences; set simulated: true in the task.")
     kind = _kind_of(items.table["target"].iloc[0])
     if kind != spec.target.kind:
-        raise UserError(f"{task}: reader {spec.reader.kind} gives targets of kind {kind}; set target.kind to {kind}.")
+        raise UserError(f"{task}: reader {spec.reader.kind} returns targets of kind {kind}; set target.kind to {kind}.")
     if kind == "class":
         _check_classes(items, spec.target, task)
     if kind == "number" and not np.isfinite(items.table["target"].to_numpy(float)).all():
@@ -103,17 +103,17 @@ def _check_classes(items: Items, target: Target, task: str) -> None:
     targets, split = items.table["target"], items.table["split"]
     classes = sorted(targets.unique())
     if len(classes) == 1:
-        raise UserError(f"{task}: all items are of the class {classes[0]!r}; add a second class.")
+        raise UserError(f"{task}: all items have the class {classes[0]!r}; add a second class.")
     if target.positive is not None and target.positive not in classes:
         raise UserError(f"{task}: target.positive is {target.positive!r}, but the classes are {', '.join(classes)}.")
     mixed = items.table.groupby("group")["target"].nunique().loc[lambda counts: counts > 1]
     if target.vote and len(mixed):
         raise UserError(
-            f"{task}: items of group {mixed.index[0]!r} are of several classes, so they cannot vote on one."
+            f"{task}: items of group {mixed.index[0]!r} have different classes, so they cannot vote; set target.vote to false."
         )
     absent = set(classes) - set(targets[split == "train"])
     if absent:
         raise UserError(
-            f"{task}: no training item is of the class {min(absent)!r}, so it cannot be learned; add items, remove the class, "
+            f"{task}: no training item has the class {min(absent)!r}, so it cannot be learned; add items, remove the class, "
             "or set policy.rare_class to drop."
         )

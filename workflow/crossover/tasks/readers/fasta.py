@@ -85,6 +85,6 @@ def _read_labels(table: LabelTable, encoding: str, receipt: Receipt) -> dict[str
     labels: dict[str, str] = {}
     for number, (item, target) in read_plain(find_file(receipt, table.file), [table.item, table.target], encoding):
         if item in labels:
-            raise UserError(f"{table.file}, line {number}: {item!r} has a label already; remove one of the two.")
+            raise UserError(f"{table.file}, line {number}: {item!r} already has a label; remove one of the two lines.")
         labels[item] = (target or "").strip()
     return labels

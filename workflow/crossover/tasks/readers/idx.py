@@ -57,7 +57,7 @@ def read(reader: IdxReader, receipt: Receipt) -> Items:
 
 def _file(files: dict[tuple[str, str], Path], split: str, what: str, receipt: Receipt) -> Path:
     if (split, what) not in files:
-        raise UserError(f"{receipt.root} has no {split}-{what} file named as in MNIST; put it there.")
+        raise UserError(f"{receipt.root} has no {split}-{what} file with a name like MNIST's; add it.")
     return files[split, what]
 
 

@@ -111,7 +111,7 @@ def load_image(file: Path | IO[bytes], name: str, options: ImageOptions) -> np.n
         with Image.open(file) as picture:
             image = _to_8_bits(picture, name).convert("RGB" if options.colour else "L")
     except UNREADABLE as error:
-        raise UserError(f"{name} is not a complete image ({error}); replace it, or remove it.") from error
+        raise UserError(f"{name} is not a complete image ({error}); replace or remove it.") from error
     if options.resize:
         rows, columns = options.resize
         image = image.resize((columns, rows), Image.Resampling.BILINEAR)
@@ -123,7 +123,7 @@ def _to_8_bits(picture: Image.Image, name: str) -> Image.Image:
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in "IF":
-        raise UserError(f"{name} has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits.")
+        raise UserError(f"{name} has 32-bit pixels, whose range is unknown; save it with 8 or 16 bits.")
     return picture
 
 

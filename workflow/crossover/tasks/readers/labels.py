@@ -21,7 +21,7 @@ def read_labels(
         suffixes: endings, in lower case, of the files to read from sub-folders.
 
     Raises:
-        UserError: a file is beside the class folders, or the table does not fit the files.
+        UserError: a file is not in a class folder, or the table does not fit the files.
     """
     if table := reader.labels:
         rows = read_file_table(receipt, table.file, table.item, [table.target])
@@ -40,7 +40,7 @@ def read_labels(
 def _class_folder(receipt: Receipt, file: str, depth: int) -> str:
     folders = Path(file).parts[:-1]
     if len(folders) <= depth:
-        raise UserError(f"{receipt.root / file} is beside the class folders; move it into one of them, or remove it.")
+        raise UserError(f"{receipt.root / file} is not in a class folder; move it into one, or remove it.")
     return folders[depth]
 
 
@@ -75,6 +75,6 @@ def read_file_table(receipt: Receipt, path: str, item: str, columns: list[str]) 
             raise UserError(f"{where}: {file} {problem}; correct or remove the line.")
         for column, value in zip(columns, values, strict=True):
             if not value:
-                raise UserError(f"{where}: no {column}; add one, or remove the line.")
+                raise UserError(f"{where}: {column} is empty; fill it in, or remove the line.")
         found[file] = values
     return found

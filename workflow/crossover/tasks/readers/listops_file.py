@@ -48,7 +48,7 @@ def _raw_items(reader: ListopsFileReader, receipt: Receipt) -> Iterator[RawItem]
             symbols = [symbol for symbol in expression.split() if symbol not in "()"]
             if (value := _evaluate(symbols, source)) != target:
                 raise UserError(
-                    f"{source}: the value is {value}, but the file says {target[:40]!r}; correct or remove the line."
+                    f"{source}: the value is {value}, but the file has {target[:40]!r}; correct or remove the line."
                 )
             text = " ".join(symbols)
             if reader.damaged:
@@ -96,7 +96,7 @@ def _evaluate(symbols: list[str], source: str) -> str:
             values[-1].append(int(symbol))
         else:
             raise UserError(
-                f"{source}: {symbol[:40]!r} is out of place; expected digits, ] and {', '.join(OPERATORS)}."
+                f"{source}: {symbol[:40]!r} is not allowed here; expected digits, ] and {', '.join(OPERATORS)}."
             )
     if operators or len(values[0]) != 1:
         raise UserError(f"{source}: the expression is incomplete; expected one list with all its brackets.")

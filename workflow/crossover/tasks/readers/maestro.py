@@ -28,9 +28,7 @@ def read(reader: MaestroReader, receipt: Receipt) -> Items:
     """
     tables = [file for file in receipt.paths if file.endswith(".csv")]
     if len(tables) != 1:
-        raise UserError(
-            f"{receipt.root} has {len(tables)} csv files; MAESTRO comes with one: unpack its MIDI zip there."
-        )
+        raise UserError(f"{receipt.root} has {len(tables)} csv files, but MAESTRO has one; unpack its MIDI zip there.")
     rows = read_file_table(receipt, tables[0], FILE, [COMPOSER, SPLIT])
     table = pd.DataFrame.from_dict(rows, orient="index", columns=[COMPOSER, SPLIT])
     counts = table[COMPOSER].map(table[COMPOSER].value_counts())

@@ -22,7 +22,7 @@ def read(reader: MidiReader, receipt: Receipt) -> Items:
         One item per segment, grouped by piece; `sequence` as `cut_pieces` returns it.
 
     Raises:
-        UserError: the labels do not fit the files, or a class has no usable piece.
+        UserError: the labels do not match the files, or a class has no usable piece.
     """
     labels, unlabelled = read_labels(reader, receipt, SUFFIXES)
     pieces, skipped = cut_pieces(receipt, labels, reader)
@@ -38,13 +38,13 @@ def _require_pieces(
 ) -> None:
     """Raise unless every class has a usable piece."""
     classes = {label: str(receipt.root) for label in labels.values()}
-    if not reader.labels and not reader.split_folders:  # an empty folder is a class as well
+    if not reader.labels and not reader.split_folders:  # an empty folder is a class too
         folders = sorted(folder for folder in receipt.root.iterdir() if folder.is_dir())
         classes = {folder.name: str(folder) for folder in folders if not folder.name.startswith(".")}
     for label, where in classes.items():
         if not any(labels[file] == label for file in usable):
             first = next((f" ({one.reason})" for one in skipped if labels[one.input] == label), "")
             raise UserError(
-                f"class {label!r} has no usable piece{first}: {where} needs MIDI files of it with at least {MIN_NOTES} "
-                "notes; add some, or remove the class."
+                f"class {label!r} has no usable piece{first}: put MIDI files with at least {MIN_NOTES} notes into "
+                f"{where}, or remove the class."
             )

@@ -36,7 +36,7 @@ def read_notes(path: Path) -> np.ndarray:
         ticks, tempos, division = _parse(path.read_bytes())
     except (ValueError, IndexError) as error:
         reason = "it ends too early" if isinstance(error, IndexError) else error
-        raise UserError(f"{path} is not a complete MIDI file ({reason}); replace it, or remove it.") from error
+        raise UserError(f"{path} is not a complete MIDI file ({reason}); replace or remove it.") from error
     order = np.lexsort((ticks[:, 1], ticks[:, 0]))
     onsets, pitches, ends, velocities = ticks[order].T
     start, end = (_milliseconds(times, tempos, division) for times in (onsets, ends))

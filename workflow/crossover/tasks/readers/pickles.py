@@ -44,7 +44,7 @@ class Array:
                     return dtype.read(content).reshape(shape, order="F" if by_column else "C")
                 except TypeError:  # a shape that is not of whole numbers
                     pass
-        raise ValueError("an array that is not of numbers")
+        raise ValueError("an array that is not numeric")
 
     def tolist(self) -> object:
         """Return its values as lists, like the method of numpy's arrays."""
@@ -63,7 +63,7 @@ class _DType:
     def read(self, content: bytes | bytearray | str) -> np.ndarray:
         """Return the values of these bytes."""
         if not NUMBERS.fullmatch(self._name):
-            raise ValueError("an array that is not of numbers")
+            raise ValueError("an array that is not numeric")
         octets = content.encode("latin-1") if isinstance(content, str) else content
         return np.frombuffer(octets, np.dtype(self._name))
 

@@ -96,8 +96,8 @@ class BoundedGzip(gzip.GzipFile):
         self.unpacked += len(content)
         if self.unpacked > max(ALWAYS_ALLOWED, MAX_RATIO * Path(str(self.name)).stat().st_size):
             raise UserError(
-                f"{self.name} unpacks to more than {MAX_RATIO} times its size, as no text does; check where it is from, and "
-                "unpack it yourself if it is right."
+                f"{self.name} unpacks to more than {MAX_RATIO} times its size, which is unusual for text; if you trust "
+                "it, unpack it yourself."
             )
         return content
 
@@ -169,8 +169,8 @@ def gather(raw_items: Iterable[RawItem], reader: FileReader, receipt: Receipt, u
     if len(repeated):
         first, second, *_ = repeated.loc[repeated["item"] == repeated["item"].iloc[0], "source"]
         raise UserError(
-            f"{second}: the name {repeated['item'].iloc[0]!r} is also that of {first}; "
-            "names must be unique: correct or remove one, or let file and line name the items of a table."
+            f"{second}: the name {repeated['item'].iloc[0]!r} is also used in {first}; "
+            "names must be unique: correct or remove one, or omit columns.item of a table to use file and line."
         )
     if reader.split_names:
         table["split"] = _listed_splits(table["item"], reader.split_names, reader.encoding, receipt)
@@ -185,7 +185,7 @@ def _completed(raw: RawItem, labels: dict[str, str]) -> RawItem:
             raise UserError(f"{raw.source}: the label {target!r} is not in reader.labels; {nearest(target, labels)}")
         target = labels[target]
     if raw.group == "":
-        raise UserError(f"{raw.source}: the item has no group; add it, or correct how the reader finds the group.")
+        raise UserError(f"{raw.source}: the item has no group; add it, or correct the reader's group setting.")
     if split is not None:
         split = split_named(split, raw.source)
     return RawItem(raw.source, raw.sequence, target, item, raw.group or item, raw.second, split)
@@ -235,6 +235,6 @@ def _listed_splits(items: pd.Series, lists: SplitLists, encoding: str, receipt: 
                     raise UserError(f"{file}:{number}: no item has the name {name!r}; correct the list.")
                 if listed.setdefault(name, split) != split:
                     raise UserError(
-                        f"{file}:{number}: {name!r} is listed for {listed[name]} too; remove one of the two."
+                        f"{file}:{number}: {name!r} is also listed for {listed[name]}; remove one of the two lines."
                     )
     return items.map(listed).fillna("train")

@@ -65,7 +65,7 @@ class TableFormat:
         """
         name = self.format or FORMATS.get(_unpacked(path).suffix.lower())
         if name is None:
-            raise UserError(f"{path} ends in none of {', '.join(FORMATS)}; say what it is with reader.format.")
+            raise UserError(f"{path} does not end in {', '.join(FORMATS)}; set reader.format.")
         return name
 
 
@@ -182,7 +182,7 @@ def _delimited(path: Path, columns: Sequence[Column], form: TableFormat) -> Iter
         if header and any(row[len(header) :]):
             raise UserError(
                 f"{path}, line {number}: {len(row)} values, but the header has {len(header)} columns; "
-                "put quotation marks around a value that contains the separator."
+                "put quotation marks around values that contain the separator."
             )
         if any(map(str.strip, row)):
             yield number, [row[place] if place < len(row) else None for place in places]
