@@ -8,14 +8,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tiny_runs import VOCABULARY, environment, renamed, start, write_checkpoint
+from huggingface_hub import constants
+from tiny_runs import VOCABULARY, environment, start, write_checkpoint
 
 from crossover import cli
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.load import parse
 from crossover.errors import UserError
-from crossover.files import read_json, read_sealed_json, sha256, write_json
-from crossover.specs.checkpoints import CheckpointFiles
+from crossover.files import read_json, sha256
+from crossover.specs.checkpoints import CheckpointFiles, HubSpec
+from crossover.specs.descriptions import HubDescription
 from crossover.training.verification import verify_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -73,8 +75,8 @@ def hub(tmp_path) -> Iterator[ThreadingHTTPServer]:
 
 def arguments(root: Path, **settings) -> list[str]:
     """The command that fetches the checkpoint of a spec into `out`."""
-    spec = {"kind": "hub", "name": "bert-00000000", "id": ID, "revision": COMMIT, "code": {}} | settings
-    write_json(root / "spec.json", renamed(spec))
+    spec = HubSpec.named("bert", **{"id": ID, "revision": COMMIT, "code": {}} | settings)
+    (root / "spec.json").write_text(spec.text)
     return ["fetch-checkpoint", "--spec", str(root / "spec.json"), "--output", str(root / "out")]
 
 
@@ -109,19 +111,17 @@ def test_a_checkpoint_is_fetched_with_its_digests(hub, tmp_path):
         "model.safetensors",
         "tokenizer.json",
     ]
-    record = read_sealed_json(out / "checkpoint.json")
-    for name, digest in record["sha256"].items():
+    record = HubDescription.load(out / "checkpoint.json")
+    for name, digest in record.sha256.items():
         assert (out / name).read_bytes() == hub.files[name]
         assert digest == sha256(out / name)
-    assert record["origin"] == f"https://huggingface.co/{ID}/tree/{COMMIT}"
+    assert record.origin == f"https://huggingface.co/{ID}/tree/{COMMIT}"
     assert read_json(out / "config.json")["vocab_size"] == VOCABULARY
-    assert (
-        verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out)))
-        == record["sha256"]["model.safetensors"]
-    )
+    files = CheckpointFiles(name=record.name, folder=str(out))
+    assert verify_checkpoint(files) == record.sha256["model.safetensors"]
     (out / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(UserError, match=r"model\.safetensors is not the file that \S+checkpoint\.json describes"):
-        verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out)))
+        verify_checkpoint(files)
 
 
 def test_a_checkpoint_without_a_tokenizer_has_none(hub, fetch, tmp_path):
@@ -142,8 +142,8 @@ def test_a_download_that_broke_off_goes_on_where_it_ended(hub, fetch, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"revision": COMMIT[::-1]}, rf"config.json of {ID} at commit {COMMIT[::-1]} could not be had .*404"),
-        ({"id": "someone/else"}, rf"config.json of someone/else at commit {COMMIT} could not be had"),
+        ({"revision": COMMIT[::-1]}, rf"config.json of {ID} at commit {COMMIT[::-1]} could not be downloaded .*404"),
+        ({"id": "someone/else"}, rf"config.json of someone/else at commit {COMMIT} could not be downloaded"),
     ],
 )
 def test_a_wrong_id_or_revision_is_named(settings, expected, fetch):
@@ -152,13 +152,13 @@ def test_a_wrong_id_or_revision_is_named(settings, expected, fetch):
 
 def test_weights_that_are_not_safetensors_are_not_fetched(hub, fetch, tmp_path):
     del hub.files["model.safetensors"]
-    assert_said(fetch(), rf"model.safetensors of {ID} .* has its weights as one model.safetensors")
+    assert_said(fetch(), rf"model.safetensors of {ID} .* that the weights are one model.safetensors")
     assert not (tmp_path / "out/pytorch_model.bin").exists()
 
 
 def test_weights_that_were_cut_off_at_the_hub_are_named(hub, fetch, tmp_path):
     hub.files["model.safetensors"] = hub.files["model.safetensors"][:-100]
-    assert_said(fetch(), r"\S+/model.safetensors is not a whole safetensors file")
+    assert_said(fetch(), r"\S+/model.safetensors is not a complete safetensors file")
     assert not (tmp_path / "out/checkpoint.json").exists()
 
 
