@@ -32,14 +32,16 @@ sys.path[:0] = [str(ROOT / part) for part in ("workflow", "tests")]
 
 import published_listops  # noqa: E402
 from crossover.alphabets import DNA, PROTEIN  # noqa: E402
+from crossover.config.readers import ListopsReader  # noqa: E402
 from crossover.encodings.kmers import KmerEncoder  # noqa: E402
 from crossover.encodings.patches import ImageEncoder  # noqa: E402
 from crossover.encodings.symbols import Letters, SymbolEncoder  # noqa: E402
-from crossover.tasks import listops  # noqa: E402
+from crossover.specs.descriptions import Scaling  # noqa: E402
+from crossover.tasks.generators import listops  # noqa: E402
 from crossover.tasks.readers.midi_notes import read_notes  # noqa: E402
 
 REPEATS = 3  # the best time counts
-SCALING = {"scale": 1 / 255, "mean": [0.0] * 3, "std": [1.0] * 3}
+SCALING = Scaling(scale=1 / 255, mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
 def sequences(letters: str, items: int, length: int) -> list[str]:
@@ -98,7 +100,7 @@ def kmers(k: int, overlapping: bool, items: int, length: int) -> None:
     report(name, sum(map(len, texts)) / 1e6, own, {"Python loop": other})
 
 
-def patches(name: str, shape: list[int], patch: list[int], items: int) -> None:
+def patches(name: str, shape: tuple[int, int, int], patch: list[int], items: int) -> None:
     """Patches of images, beside a loop over images."""
     pixels = np.random.default_rng(0).integers(0, 256, (items, *shape), dtype=np.uint8)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(pixels.ravel()), int(np.prod(shape)))
@@ -160,9 +162,10 @@ def midi(files: list[Path]) -> None:
 def generated_listops(items: int) -> None:
     """ListOps of the Long Range Arena's sizes, beside the published algorithm."""
     limits = {"max_depth": 10, "max_args": 10, "min_length": 500, "max_length": 2000}
-    settings = {**limits, "sizes": {"train": items - 2, "validation": 1, "test": 1}, "seed": 0}
+    sizes = {"train": items - 2, "validation": 1, "test": 1}
+    reader = ListopsReader(kind="listops", **limits, sizes=sizes)
     start = time.perf_counter()
-    own_letters = listops.read(settings, None).table["sequence"].str.len().sum()
+    own_letters = listops.read(reader, None).table["sequence"].str.len().sum()
     middle = time.perf_counter()
     letters = sum(len(text) for text, _ in islice(published_listops.expressions(0, **limits), items))
     end = time.perf_counter()
@@ -201,8 +204,8 @@ def main() -> None:
     characters("letters of proteins", PROTEIN, 10_000, 500)
     for k, overlapping in ((3, True), (6, True), (6, False)):
         kmers(k, overlapping, 10_000, 500)
-    patches("CIFAR-10, patches of 4 x 4", [32, 32, 3], [4, 4], 4096)
-    patches("MNIST, patches of 4 x 4", [28, 28, 1], [4, 4], 4096)
+    patches("CIFAR-10, patches of 4 x 4", (32, 32, 3), [4, 4], 4096)
+    patches("MNIST, patches of 4 x 4", (28, 28, 1), [4, 4], 4096)
     with tempfile.TemporaryDirectory() as folder:
         given = sorted(Path(sys.argv[1]).rglob("*.mid*"))[:8] if len(sys.argv) > 1 else made_midi(Path(folder))
         midi(given)

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from committed_tasks import receipt_of
+from tiny_cards import card_of
 
 from crossover.acquire.acquired import Acquired
 from crossover.acquire.receipt import write_receipt
 from crossover.errors import UserError
-from crossover.files import sha256, write_sealed_json
+from crossover.files import sha256
 from crossover.pretraining.corpus import read_corpus, read_documents, read_wikitext
 
 
@@ -53,7 +54,7 @@ def test_text_that_is_not_utf8_is_refused(tmp_path):
 
 def task_of(folder, **columns):
     pd.DataFrame({**columns, "target": "secret"}).to_parquet(folder / "train.parquet")
-    write_sealed_json(folder / "card.json", {"sha256": {"train.parquet": sha256(folder / "train.parquet")}})
+    card_of(sha256={"train.parquet": sha256(folder / "train.parquet")}).write(folder / "card.json")
     return folder / "card.json"
 
 

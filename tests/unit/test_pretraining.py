@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
+from crossover.acquire.acquired import Acquired
 from crossover.acquire.receipt import write_receipt
 from crossover.config.checkpoints import PretrainedHere
 from crossover.errors import UserError
@@ -69,7 +70,7 @@ def corpus(tmp_path_factory):
         for number in range(8)
     }
     (folder / "topics.py").write_text(f"# a comment\ntopics = {topics!r}\n", encoding="utf-8")
-    write_receipt(folder / "dataset.json", folder, ["topics.py"], {"name": "topics", "kind": "python-topics"})
+    write_receipt(folder / "dataset.json", Acquired(folder, ["topics.py"], "here", None), "topics", "python-topics")
     return folder / "dataset.json"
 
 

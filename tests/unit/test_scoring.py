@@ -11,8 +11,10 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, write_parquet, write_sealed_json
-from crossover.tasks.items import SPLITS, Items
+from crossover.files import read_json, sha256, write_parquet
+from crossover.specs.descriptions import SPLITS, Card, EncodedTarget, EncodingDescription
+from crossover.specs.tasks import TokensSpec
+from crossover.tasks.items import Items
 from crossover.tasks.prepare.card import describe_items
 from crossover.training.finetune import finetune_run
 from crossover.training.scoring import Scorer
@@ -34,19 +36,20 @@ def prepared(folder, target_of, **target):
             "split": np.repeat(SPLITS, [ITEMS // 2, ITEMS // 4, ITEMS // 4]),
         }
     )
-    card = {"task": "dna", **describe_items(Items(table, "letters"), Target(**target).model_dump())}
+    statistics = describe_items(Items(table, "letters"), Target(**target))
     for split in SPLITS:
         write_parquet(folder / f"{split}.parquet", table[table["split"] == split].drop(columns="split"))
     digests = {f"{split}.parquet": sha256(folder / f"{split}.parquet") for split in SPLITS}
-    write_sealed_json(folder / "card.json", {**card, "sha256": digests})
+    Card(**dict(statistics), task="dna", origin=None, sha256=digests).write(folder / "card.json")
     return table
 
 
 def tokens(root, target_of, **target):
     table = prepared(root / "task", target_of, **target)
     encoding = {"kind": "symbols", "alphabet": "dna", "max_length": 12}
-    tokenize_task({"encoding": encoding}, root / "task", root / "results/tokens/dna-tokens")
-    return table[table["split"] == "test"], read_json(root / "results/tokens/dna-tokens/encoding.json")
+    folder = root / "results/tokens/dna-tokens"
+    tokenize_task(TokensSpec(name="dna-tokens", task="dna", encoding=encoding, code={}), root / "task", folder)
+    return table[table["split"] == "test"], EncodingDescription.load(folder / "encoding.json")
 
 
 def finetuned(tiny, root, monkeypatch, **changes):
@@ -58,7 +61,7 @@ def finetuned(tiny, root, monkeypatch, **changes):
 
 def test_a_number_is_learned_and_given_back_in_its_own_units(tiny, tmp_path, monkeypatch):
     test, encoding = tokens(tmp_path, lambda count: 100.0 + 7.0 * count, kind="number", metric="spearman")
-    assert (encoding["target"]["metric"], encoding["floor"]) == ("spearman", 0.0)
+    assert (encoding.target.metric, encoding.floor) == ("spearman", 0.0)
     metrics, predictions = finetuned(tiny, tmp_path, monkeypatch)
     assert predictions["target"].to_numpy() == pytest.approx(test["target"].to_numpy(), rel=1e-5)
     expected = spearmanr(test["target"], predictions["prediction"]).statistic
@@ -72,7 +75,7 @@ def test_every_metric_that_is_asked_for_is_reported(tiny, tmp_path, monkeypatch)
     asked = {"metric": "f1", "also": ["accuracy", "mcc"], "positive": "many"}
     test, encoding = tokens(tmp_path, lambda count: "many" if count > 3 else "few", kind="class", **asked)
     right = test["target"] == "many"
-    assert encoding["floor"] == pytest.approx(f1_score(right, np.ones(len(test))))
+    assert encoding.floor == pytest.approx(f1_score(right, np.ones(len(test))))
     metrics, predictions = finetuned(tiny, tmp_path, monkeypatch)
     truth, answers = predictions["target"], predictions["prediction"]
     assert metrics["test"]["metrics"] == pytest.approx(
@@ -87,7 +90,7 @@ def test_every_metric_that_is_asked_for_is_reported(tiny, tmp_path, monkeypatch)
 
 def test_items_of_a_group_vote():
     items = pd.DataFrame({"item": list("abcdef"), "group": ["q", "q", "q", "p", "p", "r"]})
-    target = {**Target(kind="class", vote=True).model_dump(), "classes": ["x", "y", "z"]}
+    target = EncodedTarget(kind="class", vote=True, classes=("x", "y", "z"))
     truth = np.array([1, 1, 1, 2, 2, 0])
     answers = np.array([1, 0, 1, 2, 1, 1])  # q: y by two to one; p: y and z tie, so y; r: y
     scorer = Scorer(target, items, truth)

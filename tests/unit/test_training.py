@@ -25,11 +25,11 @@ from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet, write_sealed_json
+from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet
 from crossover.runs.files import write_provenance
 from crossover.runs.lock import exclusive, is_held, read_owner
 from crossover.runs.provenance import Recorder
-from crossover.specs.descriptions import Card, CheckpointDescription
+from crossover.specs.descriptions import Card, CheckpointDescription, Receipt, ReceiptFile
 from crossover.specs.runs import RateSelection, RunSpec
 from crossover.specs.tasks import TokensSpec
 from crossover.training import finetune as stage
@@ -341,8 +341,9 @@ def test_a_checkpoint_that_changed_is_refused(name, copied, tiny):
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     assert refused(tiny.spec(checkpoint=planned), copied / "out").startswith(f"{folder} has changed since")
     receipt = folder.parent / "dataset.json"
-    entries = [{"path": f"gpt2/{name}", "sha256": digest} for name, digest in digests.items()]
-    write_sealed_json(receipt, {"root": str(folder.parent), "files": entries})
+    entries = [ReceiptFile(path=f"gpt2/{name}", bytes=0, sha256=digest) for name, digest in digests.items()]
+    about = {"name": "weights", "kind": "download", "origin": "here", "version": None}
+    Receipt(**about, root=folder.parent, files=tuple(entries)).write(receipt)
     text = refused(tiny.spec(checkpoint=made | {"receipt": str(receipt)}), copied / "out")
     assert text.startswith(f"{folder}/{name} is not the file that {receipt} describes; delete {folder.parent} and")
     CheckpointDescription(name="made", sha256=digests).write(folder / "checkpoint.json")
