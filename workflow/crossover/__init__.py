@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 __version__ = "0.1.0"
-PLAN_FOLDER = "CROSSOVER_PLAN"  # the environment variable that tells jobs the folder of their plan
+# Environment variables that tell the commands of a workflow ...
+PLAN_FOLDER = "CROSSOVER_PLAN"  # ... the folder of their plan
+SOCKET = "CROSSOVER_FORKSERVER"  # ... the path of the fork server's socket
 
 
 def export_path() -> None:

@@ -7,6 +7,8 @@ import sys
 # Ctrl-C ends the process at once: in the middle of an import it would give a puzzling traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+from crossover import SOCKET  # noqa: E402
+
 IN_A_STEP = {"finetune-run", "pretrain-checkpoint", "doctor-probe"}  # what must hear SLURM's signals
 IN_A_FORK = {"finetune-run", "pretrain-checkpoint", "analyse"}  # what imports torch
 
@@ -25,7 +27,7 @@ def main() -> int:
         from crossover.runtime.srun import become_step
 
         become_step(argv)
-    if command in IN_A_FORK and "CROSSOVER_FORKSERVER" in os.environ:
+    if command in IN_A_FORK and SOCKET in os.environ:
         from crossover.runtime.proxy import hand_over
 
         status = hand_over(argv)

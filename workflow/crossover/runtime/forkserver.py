@@ -23,7 +23,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from crossover.runtime.proxy import ACCEPTED, SOCKET, TERMINATE, send
+from crossover import SOCKET
+from crossover.runtime.proxy import ACCEPTED, TERMINATE, send
 
 LONGEST_REQUEST = 1 << 20  # bytes of arguments and environment
 STAGES = ("crossover.training.finetune", "crossover.pretraining.pretrain")

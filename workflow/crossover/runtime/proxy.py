@@ -11,7 +11,8 @@ import signal
 import socket
 from pathlib import Path
 
-SOCKET = "CROSSOVER_FORKSERVER"  # the environment variable that holds the path of the fork server's socket
+from crossover import SOCKET
+
 ACCEPTED = b"A"  # from the fork server: it has its libraries and takes the run
 TERMINATE = b"T"  # from the proxy: send SIGTERM to the run
 LIMIT = 600.0  # seconds to wait for the fork server's libraries, which a slow file system may take minutes to read
