@@ -11,9 +11,9 @@ from transformers import AutoConfig, AutoModel
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.derive import check_forward_contract, derive_adapter
+from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.models.load import load_body, load_config
-from crossover.models.discovery import ADAPTERS
 from crossover.planning.architectures import stored_size
 
 PLAIN = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -69,7 +69,7 @@ def test_an_architecture_that_no_file_describes_can_be_trained(model, checkpoint
     adapter = derive_adapter(config)
     assert adapter.max_length(config) == NEW[model][1]
     checkpoint = {"name": model, "folder": str(checkpoints / model)}
-    encoding = read_json(tiny.tokens["listops"] / "encoding.json")
+    encoding = tiny.encoding("listops")
     sequence = build_model(tiny.spec(checkpoint=checkpoint), encoding, 0).eval()
 
     plain = load_body(checkpoints / model, config)

@@ -11,9 +11,9 @@ from tiny_runs import SIZES, outline, write_checkpoint
 
 from crossover.config.bodies import PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
+from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_body, detach_token_embedding
 from crossover.models.load import load_body, load_config
-from crossover.models.discovery import ADAPTERS
 from crossover.models.surgery import block_order, blocks_of, change_body, reorder_blocks
 
 BLOCKS = 4
