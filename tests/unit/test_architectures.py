@@ -11,8 +11,9 @@ from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, environment, tiny_conf
 
 from crossover.errors import UserError
 from crossover.models.discovery import ADAPTERS
+from crossover.planning import code
 from crossover.planning.plan import make_plan
-from crossover.specs import identity
+from crossover.specs.identity import code_digests
 
 EACH = pytest.mark.parametrize("model", ADAPTERS)
 
@@ -32,15 +33,15 @@ def test_a_file_that_is_not_named_after_its_model_type_is_refused(tmp_path):
     shutil.copytree(ROOT / "workflow/crossover", tmp_path / "crossover")
     folder = tmp_path / "crossover/models/architectures"
     shutil.copy(folder / "bert.py", folder / "newbert.py")
-    code = "import crossover.models.discovery"
+    script = "import crossover.models.discovery"
     command = {"env": environment(PYTHONPATH=str(tmp_path)), "capture_output": True, "text": True}
-    done = subprocess.run([sys.executable, "-c", code], **command)
+    done = subprocess.run([sys.executable, "-c", script], **command)
     assert f"{folder}/newbert.py: model_type is bert; name the file after it." in done.stderr
 
 
 def test_adapters_are_read_without_torch():
-    code = "import sys, crossover.planning.plan; print({'torch', 'transformers'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    script = "import sys, crossover.planning.plan; print({'torch', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
@@ -69,11 +70,11 @@ def pretrain_with(config: Path, **settings: object) -> None:
         ({"architecture": "esm"}, "unknown architecture esm; "),  # which cannot be pretrained here
         (
             {"architecture": "longformer", "positions": 100},
-            "positions must be a multiple of 64, the window of longformer's attention.",
+            "positions must be a multiple of 64, the attention window of longformer.",
         ),
         (
             {"architecture": "bert", "vocabulary": 258},
-            "vocabulary must be at least 259, for the bytes and the three special tokens of masked models.",
+            "vocabulary must be at least 259: masked-token prediction needs 256 bytes and three special tokens.",
         ),
     ],
 )
@@ -96,18 +97,16 @@ FAMILY = "crossover.models.architectures."
 
 
 def names(monkeypatch, edited: str | None = None) -> set[tuple[str, str]]:
-    """Kind and name of all specs of the demo but the study's own, as if the code of a module had been edited."""
+    """Kind and name of all specs of the demo, as if the code of a module had been edited."""
+
+    def digests(*modules: str) -> dict[str, str]:
+        return {name: "edited" if name == edited else digest for name, digest in code_digests(*modules).items()}
+
     with monkeypatch.context() as patch:
-        parsed = identity._parsed
-        patch.setattr(
-            identity,
-            "_parsed",
-            lambda path: ("edited", parsed(path)[1]) if path == identity._source(edited or "") else parsed(path),
-        )
-        plan = make_plan.__globals__["_code"]
-        plan.cache_clear()
-        found = {(spec["kind"], name) for name, spec in make_plan("demo").specs.items() if spec["kind"] != "study"}
-        plan.cache_clear()
+        patch.setattr(code, "code_digests", digests)
+        code.code_of.cache_clear()
+        found = {(spec.kind, spec.name) for spec in make_plan("demo").specs.values()}
+    code.code_of.cache_clear()
     return found
 
 

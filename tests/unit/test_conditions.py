@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from test_models import ALL, EACH, group_by_type, weights
-from tiny_runs import ROOT, SIZES, VOCABULARY, parts, write_checkpoint
+from tiny_runs import ROOT, SIZES, VOCABULARY, renamed, write_checkpoint
 from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2Model
 
-from crossover.config.conditions import TRAINED_PRESETS, Condition
+from crossover.config.bodies import BlockSelection
+from crossover.config.conditions import TRAINED_PRESETS, Condition, TrainedPart
 from crossover.config.load import parse, read_yaml
 from crossover.errors import UserError
 from crossover.files import sha256
@@ -22,7 +23,8 @@ from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
 from crossover.models.trainable import trained_rates
-from crossover.training.loop import Interrupted, Settings, train
+from crossover.specs.descriptions import EncodedTarget
+from crossover.training.loop import Interrupted, LoopSettings, train
 from crossover.training.state import StateStore
 
 FIRST, LAST = ({"which": which, "count": 1, "start": 0} for which in ("first", "last"))
@@ -49,6 +51,7 @@ SYMBOLS = torch.tensor(
 )
 LENGTHS = torch.tensor([5, 5, 3, 5, 2, 5])
 CLASSES = torch.tensor([0, 1, 2, 0, 1, 2])
+TARGET = EncodedTarget(kind="class", classes=("a", "b", "c"))
 
 
 def entry_of(model: str, condition: str) -> Any:
@@ -59,11 +62,11 @@ def entry_of(model: str, condition: str) -> Any:
 def build(tiny, model: str, condition: str, dropout: float = 0.0) -> SequenceModel:
     body, _, trained = CONDITIONS[condition]
     entry = entry_of(model, condition)
-    symbols = {"vocabulary": [f"t{index}" for index in range(VOCABULARY)], "longest": 5}
+    facts = {"vocabulary": tuple(f"t{index}" for index in range(VOCABULARY)), "target": TARGET}
     if entry == "pretrained":  # as a seeded map does, which needs no tokenizer
         entry = {"kind": "shift", "by": VOCABULARY}
     spec = tiny.spec(model=model, body=body, input=entry, trained=trained, training={"dropout": dropout})
-    return build_model(spec, symbols | {"target": {"kind": "class", "classes": ["a", "b", "c"]}}, 0)
+    return build_model(spec, tiny.encoding("listops").model_copy(update=facts), 0)
 
 
 def learn(sequence: SequenceModel, store: StateStore, steps: int) -> list[float]:
@@ -75,7 +78,7 @@ def learn(sequence: SequenceModel, store: StateStore, steps: int) -> list[float]
         losses.append(loss.item())
         return [loss]
 
-    settings = Settings(steps, steps, None, None, learning_rate=0.02, weight_decay=0.01, gradient_clip=1.0)
+    settings = LoopSettings(steps, steps, None, None, learning_rate=0.02, weight_decay=0.01, gradient_clip=1.0)
     train(
         sequence, settings, losses_of, lambda: (time.monotonic(), 0.0), store, sequence.rates
     )  # the last are the best
@@ -169,11 +172,12 @@ def test_neither_padding_nor_company_changes_a_prediction_under_any_input(model,
 )
 def test_lu_et_al_count_the_positions_in_use_and_no_biases(width, blocks, heads, published, really):
     """Section 2.2 counts 4dL + ld + 16d + 10d for l = 64 patches of 16 numbers and 10 classes; their code trains more."""
-    encoding = {"target": {"kind": "class", "classes": list(range(10))}}
+    target = EncodedTarget(kind="class", classes=tuple("0123456789"))
     with torch.device("meta"):
         body = GPT2Model(GPT2Config(n_embd=width, n_layer=blocks, n_head=heads))
-        model = SequenceModel(body, nn.Linear(16, width), encoding, ADAPTERS["gpt2"])
-    rates = trained_rates(model, parts(list(TRAINED_PRESETS["frozen"])), ADAPTERS["gpt2"], "input")
+        model = SequenceModel(body, nn.Linear(16, width), target, ADAPTERS["gpt2"])
+    frozen = [TrainedPart(groups=TRAINED_PRESETS["frozen"])]
+    rates = trained_rates(model, frozen, ADAPTERS["gpt2"], "input")
     sizes = {name: parameter.shape for name, parameter in model.named_parameters() if name in rates}
     assert sum(size.numel() for size in sizes.values()) == really
     in_blocks = [size for name, size in sizes.items() if name.startswith("body.h.")]
@@ -182,8 +186,8 @@ def test_lu_et_al_count_the_positions_in_use_and_no_biases(width, blocks, heads,
 
 
 def test_the_later_of_two_parts_counts(tiny):
-    body = {"groups": ["head", "attention", "norms"], "blocks": None, "rate": 1.0, "lora": None}
-    last = {"groups": ["attention"], "blocks": LAST, "rate": 5.0, "lora": None}
+    body = TrainedPart(groups=["head", "attention", "norms"])
+    last = TrainedPart(groups=["attention"], blocks=LAST, rate=5)
     sequence = build(tiny, "bert", "full")
     rates = trained_rates(sequence, [body, last], ADAPTERS["bert"], "input")
     for name, rate in rates.items():
@@ -207,11 +211,11 @@ def test_a_rate_of_its_own_is_that_multiple_at_every_step(tiny, tmp_path):
 
 def test_nothing_to_train_is_refused(tiny):
     with pytest.raises(UserError, match=r"no parameters of the groups that are to be trained \(positions\); add head"):
-        trained_rates(build(tiny, "llama", "full"), parts(["positions"]), ADAPTERS["llama"], "input")
+        trained_rates(build(tiny, "llama", "full"), [TrainedPart(groups=["positions"])], ADAPTERS["llama"], "input")
 
 
 def test_blocks_that_are_not_there_cannot_be_trained(tiny):
-    part = {"groups": ["norms"], "blocks": {"which": "last", "count": 3, "start": 0}, "rate": 1.0}
+    part = TrainedPart(groups=["norms"], blocks=BlockSelection(which="last", count=3))
     with pytest.raises(UserError, match="trained names blocks 0 to 2, but the checkpoint has 2"):
         trained_rates(build(tiny, "gpt2", "full"), [part], ADAPTERS["gpt2"], "input")
 
@@ -227,17 +231,14 @@ def committed() -> dict[str, Condition]:
 def test_every_family_of_committed_conditions_can_be_built(committed, tiny, tmp_path):
     checkpoint = write_checkpoint(tmp_path, "bert", num_hidden_layers=12, vocab_size=1100)
     (tmp_path / "tokenizer.json").write_text("{}")
-    encoding = {
-        "vocabulary": [f"t{index}" for index in range(1100)],
-        "tokenizer": sha256(tmp_path / "tokenizer.json"),
-        "longest": 5,
-        "target": {"kind": "class", "classes": ["a", "b", "c"]},
-    }
+    vocabulary = tuple(f"t{index}" for index in range(1100))
+    facts = {"vocabulary": vocabulary, "tokenizer": sha256(tmp_path / "tokenizer.json"), "target": TARGET}
+    encoding = tiny.encoding("listops").model_copy(update=facts)
     families = {re.sub(r"\d+", "k", name): name for name in committed}  # the last of each has most blocks
     for name in families.values():
         condition = committed[name]
-        choices = condition.model_dump(include={"body", "input"}) | {"trained": condition.trained_parts}
-        sequence = build_model(tiny.spec(checkpoint=checkpoint, **choices), encoding, 0)
+        choices = {"body": condition.body, "input": condition.input, "trained": condition.trained_parts}
+        sequence = build_model(renamed(tiny.spec(checkpoint=checkpoint), **choices), encoding, 0)
         assert "head.weight" in sequence.rates, name
         assert sequence(SYMBOLS, LENGTHS).isfinite().all(), name
 

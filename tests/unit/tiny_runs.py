@@ -1,16 +1,19 @@
 """Tokens, checkpoints and runs so small that training takes a second; made by the workflow's own stages."""
 
+import importlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from crossover.encodings.tokenize import tokenize_task
 from crossover.files import tree_digest
+from crossover.models.discovery import ADAPTERS, adapter_modules
 from crossover.specs.base import Spec
 from crossover.specs.checkpoints import CheckpointFiles
 from crossover.specs.descriptions import EncodingDescription
@@ -40,27 +43,8 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-_PLAIN = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-_STACK = {"layers": 2, "attention_heads": 2, "ffn_dim": 24}
 SIZES: dict[str, dict[str, Any]] = {  # of the checkpoint of each architecture
-    "gpt2": {"n_positions": POSITIONS, "n_embd": 16, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0},
-    "bert": _PLAIN | {"max_position_embeddings": POSITIONS},
-    "roberta": _PLAIN | {"max_position_embeddings": POSITIONS + 2},
-    "albert": _PLAIN | {"max_position_embeddings": POSITIONS, "embedding_size": 8},
-    "t5": {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2},
-    "bart": {
-        **{f"{part}_{name}": size for part in ("encoder", "decoder") for name, size in _STACK.items()},
-        **{"d_model": 16, "max_position_embeddings": POSITIONS, "bos_token_id": 0, "eos_token_id": 2},
-    },
-    "llama": _PLAIN | {"max_position_embeddings": POSITIONS, "num_key_value_heads": 1},
-    "longformer": _PLAIN | {"max_position_embeddings": POSITIONS + 2, "attention_window": 4},
-    "esm": {
-        **_PLAIN,
-        **{"max_position_embeddings": POSITIONS + 2, "emb_layer_norm_before": True},
-        **{"token_dropout": True, "pad_token_id": 1, "mask_token_id": 2},
-    },
-    "vit": _PLAIN | {"image_size": (8, 12), "patch_size": 2, "num_channels": 1},
-    "lstm": {"hidden_size": 16, "num_hidden_layers": 2, "dropout": 0.1},
+    model_type: importlib.import_module(*adapter_modules(model_type)).TINY for model_type in ADAPTERS
 }
 
 
@@ -87,18 +71,33 @@ def write_tokens(root: Path, task: str) -> str:
     return name
 
 
-def write_checkpoint(folder: Path, model_type: str, vocabulary: int = VOCABULARY, **changes: Any) -> CheckpointFiles:
+def tiny_config(model_type: str, **changes: Any) -> Any:
+    """The config of the tiny checkpoint of an architecture."""
+    from transformers import AutoConfig
+
+    ADAPTERS[model_type].register()
+    return AutoConfig.for_model(model_type, **SIZES[model_type] | changes)
+
+
+@cache
+def outline(model_type: str) -> Any:
+    """The body of a tiny checkpoint without memory for its weights: its modules, and what it takes."""
+    import torch
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        return ADAPTERS[model_type].body_of(AutoModel.from_config(tiny_config(model_type)))
+
+
+def write_checkpoint(folder: Path, model_type: str, **changes: Any) -> CheckpointFiles:
     """Save a random model in Hugging Face form; return how a run's spec refers to it."""
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
     from transformers.utils.logging import disable_progress_bar
-
-    from crossover.models import lstm  # noqa: F401  (which makes it known to transformers)
 
     disable_progress_bar()
     torch.manual_seed(7)
-    config = AutoConfig.for_model(model_type, vocab_size=vocabulary, **SIZES[model_type] | changes)
-    model = AutoModel.from_config(config)
+    model = AutoModel.from_config(tiny_config(model_type, **changes))
     for parameter in model.parameters():  # away from the initialisation: biases that are not 0, norms that are not 1
         parameter.data += 0.1 * torch.randn_like(parameter)
     model.save_pretrained(folder)
@@ -141,7 +140,7 @@ class Tiny:
             "trained": parts(["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]),
             "learning_rate": 3e-3,
             "score_test": True,
-            "code": code_digests("crossover.training.finetune"),
+            "code": code_digests("crossover.training.finetune", *adapter_modules(model)),
             **changes | ({"trained": parts(changes["trained"])} if "trained" in changes else {}),
             "training": training | changes.get("training", {}),
         }
