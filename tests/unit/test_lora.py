@@ -9,10 +9,6 @@ from transformers.pytorch_utils import Conv1D
 
 from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
-<<<<<<< HEAD
-from crossover.files import read_json
-=======
->>>>>>> architectures
 from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.training import finetune as stage

@@ -25,21 +25,13 @@ from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-<<<<<<< HEAD
 from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet
-from crossover.runs.files import write_provenance
-from crossover.runs.lock import exclusive, is_held, read_owner
-from crossover.runs.provenance import Recorder
-from crossover.specs.descriptions import Card, CheckpointDescription, Receipt, ReceiptFile
-=======
-from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet, write_sealed_json
 from crossover.models.factory import build_model
 from crossover.runs.files import write_provenance
 from crossover.runs.lock import exclusive, is_held, read_owner
 from crossover.runs.provenance import Recorder
 from crossover.seeds import derived_seed
-from crossover.specs.descriptions import Card, CheckpointDescription
->>>>>>> architectures
+from crossover.specs.descriptions import Card, CheckpointDescription, Receipt, ReceiptFile
 from crossover.specs.runs import RateSelection, RunSpec
 from crossover.specs.tasks import TokensSpec
 from crossover.training import finetune as stage
