@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from crossover.models.build import build_model, derived_seed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import ask_to_end, finetune, renamed, results
