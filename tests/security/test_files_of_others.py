@@ -10,6 +10,7 @@ from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
 from crossover.files import tree_digest
 from crossover.runs.lock import exclusive
+from crossover.specs.datasets import DatasetSpec
 from crossover.training.state import StateStore
 from workflow_copy import WorkflowCopy, write_tune
 
@@ -103,9 +104,10 @@ def test_a_folder_of_data_is_read_in_place_wherever_it_lies(tmp_path, monkeypatc
     monkeypatch.chdir(working)
     before = listing(outside)
     root = Path(path.format(root=outside))
-    spec = {"name": "tunes", "dataset": {"kind": "folder", "path": str(root), "sha256": tree_digest(root)}}
+    dataset = {"kind": "folder", "name": "tunes", "path": str(root)}
+    spec = DatasetSpec(name="tunes-0", dataset=dataset, sha256=tree_digest(root), code={})
     acquire_dataset(spec, Path("receipt"))
-    assert read_receipt(Path("receipt/dataset.json")).files == ("tune.mid",)
+    assert read_receipt(Path("receipt/dataset.json")).paths == ("tune.mid",)
     assert [file.name for file in Path("receipt").iterdir()] == ["dataset.json"]
     assert listing(outside) == before
 

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 from tiny_runs import VOCABULARY, environment, renamed, start, write_checkpoint
 
 from crossover import cli
@@ -115,7 +116,10 @@ def test_a_checkpoint_is_fetched_with_its_digests(hub, tmp_path):
         assert digest == sha256(out / name)
     assert record["origin"] == f"https://huggingface.co/{ID}/tree/{COMMIT}"
     assert read_json(out / "config.json")["vocab_size"] == VOCABULARY
-    assert verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out))) == record["sha256"]["model.safetensors"]
+    assert (
+        verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out)))
+        == record["sha256"]["model.safetensors"]
+    )
     (out / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(UserError, match=r"model\.safetensors is not the file that \S+checkpoint\.json describes"):
         verify_checkpoint(CheckpointFiles(name="bert-00000000", folder=str(out)))

@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
-from crossover.acquire.spec import dataset_spec
 from tiny_runs import environment
 from web import serving, serving_ftp
 
 from crossover.acquire.dataset import acquire_dataset
-from crossover.acquire.receipt import read_receipt
+from crossover.acquire.receipt import origin_of, read_receipt
 from crossover.acquire.transfer import http as transfer
 from crossover.acquire.transfer.checksums import record_checksum, recorded_checksum
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.errors import UserError
-from crossover.files import read_json, write_json
+from crossover.files import read_json
+from crossover.planning.datasets import plan_dataset
+from crossover.specs.datasets import DatasetSpec
 
 CONTENT = np.random.Generator(np.random.PCG64(0)).bytes(3_000_000)
 PAGE = b"\n<!DOCTYPE html>\n<html><body>Please sign in</body></html>"
@@ -42,15 +43,15 @@ def web(monkeypatch, tmp_path):
         yield server
 
 
-def spec_of(*files, **changes):
+def spec_of(*files, **changes) -> DatasetSpec:
     content = {"kind": "download", "name": "data", "files": list(files)} | changes
-    return dataset_spec(parse(Dataset, content, "data"))
+    return plan_dataset(parse(Dataset, content, "data"))
 
 
 def acquire(*files, **changes) -> Path:
     """The folder of a dataset of these files, acquired."""
     spec = spec_of(*files, **changes)
-    folder = Path("resources/downloads", spec["name"])
+    folder = Path("resources/downloads", spec.name)
     acquire_dataset(spec, folder)
     return folder
 
@@ -72,10 +73,10 @@ def test_a_file_arrives_as_it_is_and_the_receipt_says_from_where(web):
     assert (folder / "a b.bin").read_bytes() == CONTENT
     assert sorted(path.name for path in folder.iterdir()) == ["a b.bin", "dataset.json"]
     receipt = read_receipt(folder / "dataset.json")
-    assert receipt.files == ("a b.bin",)
+    assert receipt.paths == ("a b.bin",)
     assert receipt.subset is None
     source = {"name": "a b.bin", "url": url, "bytes": len(CONTENT), "sha256": digest(CONTENT)}
-    assert receipt.origin == {
+    assert origin_of(receipt).content() == {
         "name": folder.name, "kind": "download", "origin": url, "version": "2.1", "subset": None, "files": [source],
     }  # fmt: skip
 
@@ -91,9 +92,9 @@ def test_a_file_that_is_there_is_not_fetched_again(web):
 def test_a_file_put_there_by_hand_will_do(web):
     file = {"url": f"{web.url}/gone", "sha256": digest(CONTENT)}
     assert "put the file at" in refusal(file)
-    folder = Path("resources/downloads", spec_of(file)["name"])
+    folder = Path("resources/downloads", spec_of(file).name)
     (folder / "gone").write_bytes(CONTENT)
-    assert read_receipt(acquire(file) / "dataset.json").files == ("gone",)
+    assert read_receipt(acquire(file) / "dataset.json").paths == ("gone",)
 
 
 def test_a_gzip_file_is_kept_as_it_is_even_if_the_server_calls_it_an_encoding(web):
@@ -124,8 +125,8 @@ def test_the_next_run_goes_on_too(web, monkeypatch):
 def test_what_a_killed_process_left_is_cleared_away_and_gone_on_with(web, eventually):
     file = {"url": web.put("/a", CONTENT, breaks=[1_000_000], pause=30), "sha256": digest(CONTENT)}
     spec = spec_of(file)
-    write_json(Path("spec.json"), spec)
-    folder = Path("resources/downloads", spec["name"])
+    Path("spec.json").write_text(spec.text)
+    folder = Path("resources/downloads", spec.name)
     command = [
         sys.executable,
         "-m",
@@ -267,7 +268,7 @@ def test_the_first_download_binds_the_later_ones(web):
     web.put("/a", b"second")
     text = refusal(file)
     assert f"has the SHA-256 {digest(b'second')}, not {digest(b'first')}" in text
-    assert "delete the line there and run again" in text
+    assert "delete that line and run again" in text
     checksums.unlink()
     assert (acquire(file) / "a").read_bytes() == b"second"
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from crossover.acquire.spec import dataset_spec
 from tiny_runs import environment
 
 from crossover.acquire.dataset import acquire_dataset
@@ -12,6 +11,7 @@ from crossover.acquire.receipt import read_receipt
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
 from crossover.errors import UserError
+from crossover.planning.datasets import plan_dataset
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TABLE = pd.DataFrame({"sentence": ["a 'b'", 'c "d"\n', "é"], "label": [1, 0, 1]})
@@ -19,7 +19,7 @@ TABLE = pd.DataFrame({"sentence": ["a 'b'", 'c "d"\n', "é"], "label": [1, 0, 1]
 
 def spec_of(**changes):
     content = {"kind": "hub", "name": "hub", "id": "data", "revision": COMMIT, "splits": {"train": "train"}}
-    return dataset_spec(parse(Dataset, content | changes, "dataset"))
+    return plan_dataset(parse(Dataset, content | changes, "dataset"))
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +35,8 @@ def test_each_split_becomes_a_parquet_file():
     splits = {"train": "train", "small": "validation"}
     acquire_dataset(spec_of(splits=splits), Path("out"))
     receipt = read_receipt(Path("out/dataset.json"))
-    assert receipt.files == ("small.parquet", "train.parquet")
-    assert receipt.origin["version"] == COMMIT
+    assert receipt.paths == ("small.parquet", "train.parquet")
+    assert receipt.version == COMMIT
     pd.testing.assert_frame_equal(pd.read_parquet("out/train.parquet"), TABLE)
     pd.testing.assert_frame_equal(pd.read_parquet("out/small.parquet"), TABLE[:2])
     assert sorted(path.name for path in Path("out").iterdir()) == ["dataset.json", "small.parquet", "train.parquet"]
@@ -51,9 +51,9 @@ def test_a_csv_file_becomes_a_parquet_file_too():
 
 def test_another_commit_or_other_files_are_another_dataset():
     before = spec_of()
-    assert spec_of(revision=COMMIT[::-1])["name"] != before["name"]
+    assert spec_of(revision=COMMIT[::-1]).name != before.name
     TABLE[:1].to_parquet("data/validation-00000-of-00001.parquet")
-    assert spec_of()["name"] != before["name"]
+    assert spec_of().name != before.name
     with pytest.raises(UserError, match="have changed since this was planned"):
         acquire_dataset(before, Path("out"))
 

@@ -7,18 +7,26 @@ from pathlib import Path
 import pytest
 import sklearn.datasets
 
+from crossover.acquire.acquired import Acquired
 from crossover.acquire.dataset import acquire_dataset
-from crossover.acquire.receipt import read_receipt, write_receipt
+from crossover.acquire.receipt import origin_of, read_receipt, write_receipt
 from crossover.acquire.registry import ACQUIRERS
+from crossover.config.datasets import Music21Dataset
 from crossover.errors import UserError
 from crossover.files import read_json, read_sealed_json, sha256, tree_digest, write_sealed_json
 from crossover.pretraining.corpus import read_documents
+from crossover.specs.datasets import DatasetSpec
 from crossover.specs.identity import code_digests
 
 
-def music21_spec(**changes):
-    settings = {"kind": "music21", "classes": {"bach": "bach", "tunes": "ryansMammoth"}, "pieces": 3, "seed": 0}
-    return {"name": "scores-0", "dataset": settings | {"version": version("music21")} | changes}
+def spec_of(kind: str, *, version: str | None = None, sha256: str | None = None, **settings) -> DatasetSpec:
+    dataset = {"kind": kind, "name": "mine"} | settings
+    return DatasetSpec(name="mine-0", dataset=dataset, version=version, sha256=sha256, code={})
+
+
+def music21_spec(**changes) -> DatasetSpec:
+    settings = {"classes": {"bach": "bach", "tunes": "ryansMammoth"}, "pieces": 3, "version": version("music21")}
+    return spec_of("music21", **settings | changes)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -34,10 +42,10 @@ def scores(tmp_path_factory):
 
 def test_scores_become_midi_in_one_folder_per_class(scores):
     receipt = read_receipt(scores / "dataset.json")
-    assert receipt.name == "scores-0"
-    assert [file.split("/")[0] for file in receipt.files] == ["bach"] * 3 + ["tunes"] * 3
-    assert all((scores / file).read_bytes().startswith(b"MThd") for file in receipt.files)
-    assert contents(scores).keys() == set(receipt.files)
+    assert receipt.name == "mine-0"
+    assert [file.split("/")[0] for file in receipt.paths] == ["bach"] * 3 + ["tunes"] * 3
+    assert all((scores / file).read_bytes().startswith(b"MThd") for file in receipt.paths)
+    assert contents(scores).keys() == set(receipt.paths)
 
 
 def test_two_workers_write_the_same_bytes(scores, tmp_path):
@@ -70,28 +78,28 @@ def test_a_second_version_of_a_piece_is_left_out(tmp_path, monkeypatch):
     for name in ("bwv274", "bwv62.6", "bwv281"):  # the first two are one chorale
         shutil.copy(corpus / "bach" / f"{name}.mxl", tmp_path / "corpus" / "chorales")
     monkeypatch.setattr(music21, "package_folder", lambda package: tmp_path)
-    kept, skipped = music21._convert_class("chorales", "chorales", {"pieces": 2, "seed": 0}, tmp_path, map)
+
+    def chorales(pieces: int) -> Music21Dataset:
+        classes = {"chorales": "chorales", "others": "chorales"}
+        return Music21Dataset(kind="music21", name="mine", classes=classes, pieces=pieces)
+
+    kept, skipped = music21._convert_class("chorales", chorales(2), tmp_path, map)
     assert "bwv281" in kept
     assert len(kept) == 2
     assert len(skipped) <= 1
-    assert all("melodic runs" in entry["reason"] for entry in skipped)
+    assert all("melodic runs" in entry.reason for entry in skipped)
     with pytest.raises(UserError, match="only 2 different scores"):
-        music21._convert_class("chorales", "chorales", {"pieces": 3, "seed": 0}, tmp_path, map)
+        music21._convert_class("chorales", chorales(3), tmp_path, map)
 
 
 def test_digits_are_those_of_scikit_learn(tmp_path):
-    spec = {"name": "digits-0", "dataset": {"kind": "sklearn-digits", "version": version("scikit-learn")}}
-    acquire_dataset(spec, tmp_path)
+    acquire_dataset(spec_of("sklearn-digits", version=version("scikit-learn")), tmp_path)
     source = Path(sklearn.datasets.__file__).parent / "data" / "digits.csv.gz"
     assert (tmp_path / "digits.csv.gz").read_bytes() == source.read_bytes()
 
 
 def test_topics_are_read_without_being_run(tmp_path):
-    spec = {
-        "name": "topics-0",
-        "dataset": {"kind": "python-topics", "sha256": sha256(Path(pydoc_data.topics.__file__))},
-    }
-    acquire_dataset(spec, tmp_path)
+    acquire_dataset(spec_of("python-topics", sha256=sha256(Path(pydoc_data.topics.__file__))), tmp_path)
     topics = pydoc_data.topics.topics
     assert read_documents(tmp_path / "dataset.json") == [topics[name] for name in sorted(topics)]
 
@@ -101,10 +109,10 @@ def test_a_folder_is_read_in_place(tmp_path, monkeypatch):
     for name in ("mine/a/1.mid", "mine/a-b/2.mid", "mine/.hidden/3.mid"):
         Path(name).parent.mkdir(parents=True)
         Path(name).write_text(name)
-    spec = {"name": "mine-0", "dataset": {"kind": "folder", "path": "mine", "sha256": tree_digest(Path("mine"))}}
+    spec = spec_of("folder", path="mine", sha256=tree_digest(Path("mine")))
     acquire_dataset(spec, Path("downloads"))
     assert sorted(path.name for path in Path("downloads").iterdir()) == ["dataset.json"]
-    assert set(read_receipt(Path("downloads/dataset.json")).files) == {"a/1.mid", "a-b/2.mid"}
+    assert set(read_receipt(Path("downloads/dataset.json")).paths) == {"a/1.mid", "a-b/2.mid"}
     Path("mine/a/1.mid").write_text("other")
     with pytest.raises(UserError, match="changed since this was planned"):
         acquire_dataset(spec, Path("downloads"))
@@ -117,11 +125,11 @@ def test_a_card_lists_few_files_and_counts_many(tmp_path, number, listed):
         (tmp_path / name).write_text(name)
     origins = []
     for _ in range(2):
-        write_receipt(tmp_path / "dataset.json", tmp_path, names, {"name": "many", "kind": "folder"})
-        origins.append(read_receipt(tmp_path / "dataset.json").origin["files"])
+        write_receipt(tmp_path / "dataset.json", Acquired(tmp_path, names, "here", None), "many", "folder")
+        origins.append(origin_of(read_receipt(tmp_path / "dataset.json")).files)
         (tmp_path / "0").write_text("other")
     assert origins[0] != origins[1]
-    assert len(origins[0]) == number if listed else origins[0].keys() == {"number", "sha256"}
+    assert len(origins[0]) == number if listed else origins[0].number == number
 
 
 def test_versions_that_are_not_installed_are_refused(tmp_path):

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 import sklearn.datasets
-from crossover.acquire.spec import dataset_spec, subset_of
 from web import serving
 
 from crossover.acquire.dataset import acquire_dataset
-from crossover.acquire.receipt import read_receipt
+from crossover.acquire.receipt import origin_of, read_receipt
 from crossover.acquire.transfer import http as transfer
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
-from crossover.config.tasks import Policy, Split, Target
 from crossover.errors import UserError
 from crossover.files import read_json
+from crossover.planning.datasets import plan_dataset
+from crossover.specs.datasets import DatasetSpec
+from crossover.specs.tasks import TaskSpec
 from crossover.tasks.prepare.stage import prepare_task
 
 URL = "https://data.org/sets/one.csv"
@@ -55,20 +56,24 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def spec_of(*files, **changes):
+def spec_of(*files, **changes) -> DatasetSpec:
     content = {"kind": "download", "name": "data", "files": [{"url": URL} | file for file in files]} | changes
-    return dataset_spec(parse(Dataset, content, "data"))
+    return plan_dataset(parse(Dataset, content, "data"))
 
 
-def acquire(spec) -> Path:
-    folder = Path("resources/downloads", spec["name"])
+def acquire(spec: DatasetSpec) -> Path:
+    folder = Path("resources/downloads", spec.name)
     acquire_dataset(spec, folder)
     return folder
 
 
+def places_of(spec: DatasetSpec, name: str) -> list[str]:
+    return list(spec.publication.sources[name].places)
+
+
 def content_of(*files) -> list[bytes]:
     folder = acquire(spec_of(*files))
-    return [(folder / name).read_bytes() for name in read_receipt(folder / "dataset.json").files]
+    return [(folder / name).read_bytes() for name in read_receipt(folder / "dataset.json").paths]
 
 
 # --- finding files ----------------------------------------------------------------------------------------------
@@ -93,17 +98,15 @@ def test_an_address_of_several_files_needs_the_name_of_one(mirror):
     mirror({"d/one.csv.subset": b"1", "d/two.csv": b"2"}, {"file": "d/one.csv.subset"}, {"file": "d/two.csv"})
     assert content_of({}) == [b"1"], "the name that the address ends in"
     assert content_of({"name": "two.csv"}, {"name": "one.csv", "mirrors": [URL]}) == [b"1", b"2"]
-    places = spec_of({"url": URL + ".zip", "mirrors": [URL], "name": "three.csv"})["about"]["sources"]["three.csv"][
-        "places"
-    ]
-    assert places == [URL + ".zip", URL]
+    spec = spec_of({"url": URL + ".zip", "mirrors": [URL], "name": "three.csv"})
+    assert places_of(spec, "three.csv") == [URL + ".zip", URL]
 
 
 def test_a_mirror_without_a_manifest_has_files_at_host_and_path(mirror):
     mirror({"data.org/sets/one.csv": b"mine", "secret": b""})
     assert content_of({"sha256": digest(b"mine")}) == [b"mine"]
     outside = spec_of({"url": "https://data.org/../secret", "name": "x"})
-    assert outside["about"]["sources"]["x"]["places"] == ["https://data.org/../secret"]
+    assert places_of(outside, "x") == ["https://data.org/../secret"]
 
 
 def test_what_a_mirror_lacks_comes_from_the_web(mirror):
@@ -130,7 +133,7 @@ def test_a_server_can_be_a_mirror_and_its_manifest_is_read_once(monkeypatch):
         assert content_of({}, {"url": "https://data.org/two"}) == [b"mine", b"path"]
         spec_of({})
         assert [request.path for request in web.requests].count("/pub/MANIFEST.json") == 1
-    assert subset_of(spec_of({})) == "one.csv: 3", "what was read stays known when the server is gone"
+    assert spec_of({}).subset == "one.csv: 3", "what was read stays known when the server is gone"
 
 
 def test_a_server_need_not_have_a_manifest(monkeypatch):
@@ -160,16 +163,16 @@ def test_a_damaged_manifest_is_told(mirror, text):
 
 def test_the_same_bytes_are_the_same_dataset_wherever_they_are(mirror, monkeypatch):
     known = {"sha256": digest(b"mine")}
-    before = spec_of(known)["name"]
+    before = spec_of(known).name
     more = {"mirrors": ["https://b.org/one.csv"], "bytes": 4}
-    assert spec_of(known | more, version="2", unpacked_mb=7)["name"] == before
+    assert spec_of(known | more, version="2", unpacked_mb=7).name == before
     mirror({"x": b"mine"}, {"file": "x"})
-    assert spec_of(known)["name"] == before
-    assert spec_of(known)["about"]["sources"]["one.csv"]["places"][1:] == [URL]
+    assert spec_of(known).name == before
+    assert places_of(spec_of(known), "one.csv")[1:] == [URL]
 
 
 def test_without_a_checksum_the_address_is_the_dataset():
-    assert spec_of({})["name"] != spec_of({"url": URL.replace("one", "two"), "name": "one.csv"})["name"]
+    assert spec_of({}).name != spec_of({"url": URL.replace("one", "two"), "name": "one.csv"}).name
 
 
 def test_another_container_is_another_dataset_and_only_the_mirror_has_it(mirror):
@@ -177,9 +180,9 @@ def test_another_container_is_another_dataset_and_only_the_mirror_has_it(mirror)
     before = spec_of(upstream)
     root = mirror({"x": b"mine"}, {"file": "x"})
     spec = spec_of(upstream)
-    assert spec["name"] != before["name"]
-    assert spec["about"]["sources"]["one.csv"]["places"] == [f"{root}/x"]
-    assert subset_of(spec) is None
+    assert spec.name != before.name
+    assert places_of(spec, "one.csv") == [f"{root}/x"]
+    assert spec.subset is None
     assert content_of(upstream) == [b"mine"]
 
 
@@ -187,12 +190,12 @@ def test_a_subset_is_another_dataset_and_says_so(mirror):
     rows = {"train": "3 of 9", "test": "1 of 4"}
     mirror({"x.subset": b"mine"}, {"file": "x.subset", "status": "subset", "rows": rows, "note": "the first ones"})
     spec = spec_of({})
-    assert subset_of(spec) == "one.csv: train 3 of 9, test 1 of 4 (the first ones)"
+    assert spec.subset == "one.csv: train 3 of 9, test 1 of 4 (the first ones)"
     receipt = read_receipt(acquire(spec) / "dataset.json")
-    assert receipt.files == ("one.csv",)
-    assert receipt.subset == subset_of(spec) == receipt.origin["subset"]
+    assert receipt.paths == ("one.csv",)
+    assert receipt.subset == spec.subset == origin_of(receipt).subset
     mirror({}, *()).joinpath("MANIFEST.json").unlink()
-    assert spec_of({})["name"] != spec["name"]
+    assert spec_of({}).name != spec.name
 
 
 def test_a_task_of_a_subset_has_it_on_its_card_with_the_licence(mirror):
@@ -200,9 +203,9 @@ def test_a_task_of_a_subset_has_it_on_its_card_with_the_licence(mirror):
     part = gzip.compress(b"".join(gzip.decompress(digits.read_bytes()).splitlines(keepends=True)[:300]))
     mirror({"d.subset": part}, {"file": "d.subset", "status": "subset", "rows": "300 of 1797"})
     folder = acquire(spec_of({"name": "digits.csv.gz"}))
-    models = {"split": Split(by="item"), "policy": Policy(), "target": Target(kind="class")}
-    settings = {name: model.model_dump() for name, model in models.items()} | {"letters": None, "simulated": False}
-    spec = {"task": "d", "reader": {"kind": "digits"}, **settings, "about": {"licence": "CC0"}}
+    settings = {"reader": {"kind": "digits"}, "split": {"by": "item"}, "policy": {}, "target": {"kind": "class"}}
+    others = {"dataset": "data", "letters": None, "simulated": False, "licence": "CC0", "code": {}}
+    spec = TaskSpec(name="d-0", task="d", **settings, **others)
     prepare_task(spec, folder / "dataset.json", Path("task"))
     card = read_json(Path("task/card.json"))
     assert card["licence"] == "CC0"
@@ -253,11 +256,11 @@ def test_real_files_come_from_the_mirror(real, files, number, one, subset):
     assert time.perf_counter() - start < 0.2, "planning must not wait for data"
     folder = acquire(spec)
     receipt = read_receipt(folder / "dataset.json")
-    assert len(receipt.files) == number
-    assert one in receipt.files
+    assert len(receipt.paths) == number
+    assert one in receipt.paths
     assert subset in (receipt.subset or "") if subset else receipt.subset is None
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        {"dataset.json", *(file.split("/")[0] for file in receipt.files)}
+        {"dataset.json", *(file.split("/")[0] for file in receipt.paths)}
     )
 
 
@@ -280,7 +283,7 @@ def test_a_real_file_that_was_cut_off_is_refused(mirrored, mirror, path, words):
     spec = spec_of(file)
     with pytest.raises(UserError, match=words):
         acquire(spec)
-    folder = Path("resources/downloads", spec["name"])
+    folder = Path("resources/downloads", spec.name)
     assert list(folder.iterdir()) == [], "nothing is left that the next run could take for good"
     assert not Path("resources/downloads/checksums.json").exists()
     shutil.copy(mirrored(path), Path("mirror/data.org") / name)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from committed_tasks import receipt_of
 
+from crossover.acquire.acquired import Acquired
 from crossover.acquire.receipt import write_receipt
 from crossover.errors import UserError
 from crossover.files import sha256, write_sealed_json
@@ -14,7 +15,8 @@ from crossover.pretraining.corpus import read_corpus, read_documents, read_wikit
 
 
 def receipt(root):
-    write_receipt(root / "dataset.json", root, list(receipt_of(root).files), {"name": "text"})
+    acquired = Acquired(root, list(receipt_of(root).paths), "here", None)
+    write_receipt(root / "dataset.json", acquired, "text", "folder")
     return root / "dataset.json"
 
 

@@ -4,13 +4,15 @@ import gzip
 import shutil
 
 import pytest
-from committed_tasks import TASKS, prepared, read, receipt_of, settings_of_reader
+from committed_tasks import TASKS, prepared, read, receipt_of
 
+from crossover.acquire.acquired import Acquired
 from crossover.acquire.receipt import write_receipt
 from crossover.config.load import read_yaml
-from crossover.config.tasks import Policy, Target
+from crossover.config.tasks import Policy
 from crossover.errors import UserError
 from crossover.files import read_json
+from crossover.specs.tasks import TaskSpec
 from crossover.tasks.prepare.policy import apply_policy
 from crossover.tasks.prepare.stage import prepare_task
 from crossover.tasks.readers import raw
@@ -48,7 +50,7 @@ def scope(mirrored, tmp_path):
 
 
 def treat(items, letters, **policy):
-    return apply_policy(items, Policy(**policy).model_dump(), letters, "class")
+    return apply_policy(items, Policy(**policy), letters, "class")
 
 
 def test_a_missing_label(splice):
@@ -63,22 +65,18 @@ def test_a_label_that_occurs_only_in_the_test_split(mirrored, tmp_path):
     shutil.copytree(mirrored("gue/GUE"), tmp_path / "GUE")
     test = tmp_path / "GUE/prom/prom_core_tata/test.csv"
     test.write_text(test.read_text().rstrip()[:-1] + "2\n")
-    files = [file for file in receipt_of(tmp_path).files if "tata" in file]
-    write_receipt(tmp_path / "dataset.json", tmp_path, files, {"name": "gue"})
-    task = read_yaml(TASKS / "gue-promoter-tata.yaml")
-    spec = {
-        "task": "gue",
-        "reader": settings_of_reader(task),
-        "split": {"by": "given", "validation": 0.15, "stratified": True, "seed": 0},
-        "policy": Policy().model_dump(),
-        "letters": "dna",
-        "target": Target(kind="class").model_dump(),
-        "simulated": False,
-    }
+    files = [file for file in receipt_of(tmp_path).paths if "tata" in file]
+    write_receipt(tmp_path / "dataset.json", Acquired(tmp_path, files, "here", None), "gue", "folder")
+
+    def spec_of(**policy) -> TaskSpec:
+        reader = read_yaml(TASKS / "gue-promoter-tata.yaml")["reader"]
+        settings = {"reader": reader, "split": {"by": "given"}, "policy": policy, "target": {"kind": "class"}}
+        about = {"name": "gue-0", "task": "gue", "dataset": "gue", "licence": "none", "code": {}}
+        return TaskSpec(**about, **settings, letters="dna", simulated=False)
+
     with pytest.raises(UserError, match="no training item is of the class '2', so it cannot be learned"):
-        prepare_task(spec, tmp_path / "dataset.json", tmp_path / "task")
-    spec["policy"]["rare_class"] = "drop"
-    prepare_task(spec, tmp_path / "dataset.json", tmp_path / "task")
+        prepare_task(spec_of(), tmp_path / "dataset.json", tmp_path / "task")
+    prepare_task(spec_of(rare_class="drop"), tmp_path / "dataset.json", tmp_path / "task")
     card = read_json(tmp_path / "task/card.json")
     assert card["counts"] == {"classes dropped that are too rare": 1, "items dropped whose class is too rare": 1}
     assert card["items"] == {"train": 4904, "validation": 613, "test": 612}
@@ -134,7 +132,7 @@ def test_rna_is_read_as_dna(splice):
 def test_what_is_no_letter_is_never_read_as_one(splice, strange):
     root = splice({3: lambda line: f"{line[:60]}{strange}{line[61:]}"})
     items = read(root, **SPLICE)
-    with pytest.raises(UserError, match=r"splice.data:3: the item has '.*', which is no letter; correct it, or set"):
+    with pytest.raises(UserError, match=r"splice.data:3: the item has '.*', which is not a letter; correct it, or set"):
         treat(items, "dna")
     assert len(treat(items, "dna", unknown="drop").table) == 3185
 
@@ -220,7 +218,7 @@ def test_a_wrong_column_name(mirrored, tmp_path):
 def test_a_truncated_gzip(mirrored, tmp_path):
     whole = gzip.compress(mirrored("splice/splice.data").read_bytes())
     (tmp_path / "splice.data.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"splice.data.gz is not a whole gzip file \(.*\); download it again"):
+    with pytest.raises(UserError, match=r"splice.data.gz is not a complete gzip file \(.*\); download it again"):
         read(tmp_path, **SPLICE | {"file": "splice.data.gz"})
 
 
@@ -228,11 +226,11 @@ def test_a_target_that_is_no_number(mirrored, tmp_path):
     shutil.unpack_archive(mirrored("glue/RTE.zip"), tmp_path)
     reader = read_yaml(TASKS / "rte.yaml")["reader"]
     with pytest.raises(UserError, match=r"RTE/train.tsv:2: the target is 'not_entailment', but target.kind is number"):
-        apply_policy(read(tmp_path, **reader), Policy().model_dump(), None, "number")
+        apply_policy(read(tmp_path, **reader), Policy(), None, "number")
 
 
 def test_a_gzip_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(raw, "SMALL", 10_000)
+    monkeypatch.setattr(raw, "ALWAYS_ALLOWED", 10_000)
     (tmp_path / "text.gz").write_bytes(gzip.compress(b"A" * 9_000))
     with raw.open_text(tmp_path / "text.gz") as stream:
         assert len(stream.read()) == 9_000

@@ -1,4 +1,4 @@
-"""Encoders of k-mers, subwords, images and notes, and the changes of training images."""
+"""Encoders of k-mers, subwords, images and notes, and the augmentation of training images."""
 
 import json
 from itertools import pairwise
@@ -11,24 +11,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
+from tiny_cards import card_of
 
-from crossover.alphabets import ALPHABETS
+from crossover.alphabets import ALPHABETS, WHOLE_NOTES
 from crossover.config.encodings import Encoding
-from crossover.encodings import augment, kmers, patches, subwords, symbols
-from crossover.encodings import midi_events as events
-from crossover.encodings.encoder import WHOLE_NOTES, Encoded
+from crossover.encodings import augment, kmers, midi_events, patches, subwords, symbols
+from crossover.encodings.encoder import Encoded
+from crossover.encodings.registry import ENCODERS
 from crossover.encodings.tokens import Tokens, _scaling
 from crossover.errors import UserError
 from crossover.files import sha256
+from crossover.specs.descriptions import EncodedImage
+from crossover.specs.tasks import TokenizerFile
 
 TEXT = pa.large_string()
 BERT, GPT2 = "models/bert-l2-h128-books/tokenizer.json", "models/gpt2-l2-h128-books/tokenizer.json"
 
 
-def encoder_of(module, encoding, table, shape=None, unit="units", **more):
+def encoder_of(module, encoding, table, shape=None, unit="units", tokenizer=None):
     """The encoder of a task with these settings, checked as config."""
-    encoding = TypeAdapter(Encoding).validate_python({"kind": module.__name__.split(".")[-1], **encoding}).model_dump()
-    return module.make_encoder({**encoding, **more}, {"task": "t", "unit": unit, "shape": shape}, table)
+    [kind] = [kind for kind, name in ENCODERS.items() if name == module.__name__]
+    settings = TypeAdapter(Encoding).validate_python({"kind": kind, **encoding})
+    return module.make_encoder(settings, card_of(unit=unit, shape=shape), table, *([tokenizer] if tokenizer else []))
 
 
 def texts(sequences, second=None):
@@ -83,7 +87,7 @@ def test_kmers_are_those_of_a_loop_and_come_back(alphabet, k, overlapping):
 
 
 def subword_encoder(path, table, max_length=64):
-    tokenizer = {"file": str(path), "sha256": sha256(path)}
+    tokenizer = TokenizerFile(file=str(path), sha256=sha256(path))
     return encoder_of(subwords, {"max_length": max_length}, table, tokenizer=tokenizer)
 
 
@@ -96,7 +100,7 @@ def test_bytes_of_text_come_back(mirrored, sequences):
     assert [encoder.decode(ids) for ids in items_of(encoded)] == sequences
     assert (encoded.truncated, encoded.unknown) == (0, 0)
     [first, *_] = items_of(encoded)
-    assert "".join(encoder.facts["vocabulary"][index] for index in first) == "".join(
+    assert "".join(encoder.facts.vocabulary[index] for index in first) == "".join(
         encoder.tokenizer.encode(sequences[0]).tokens
     )
 
@@ -105,7 +109,7 @@ def test_special_tokens_pairs_and_truncation_are_the_tokenizers_own(mirrored):
     table = texts(["Call me Ishmael.", "☃ " + "whale " * 20], ["Some years ago", "a b"])
     encoder = subword_encoder(mirrored(BERT), table, 16)
     encoded = encoder.encode(table)
-    vocabulary = encoder.facts["vocabulary"]
+    vocabulary = encoder.facts.vocabulary
     first, second = ([vocabulary[index] for index in ids] for ids in items_of(encoded))
     assert (first[0], first[-1], first.count("[SEP]")) == ("[CLS]", "[SEP]", 2)
     assert (second[0], second[1], second[-1], len(second)) == ("[CLS]", "[UNK]", "[SEP]", 16)
@@ -116,12 +120,12 @@ def test_special_tokens_pairs_and_truncation_are_the_tokenizers_own(mirrored):
 def test_a_tokenizer_that_cannot_be_used_is_refused_by_name(tmp_path, mirrored):
     path = tmp_path / "tokenizer.json"
     path.write_text("{}")
-    with pytest.raises(UserError, match=r"tokenizer\.json is no tokenizer of"):
+    with pytest.raises(UserError, match=r"tokenizer\.json is not a tokenizer of"):
         subword_encoder(path, texts(["a"]))
     with pytest.raises(UserError, match=r"tokenizer\.json adds 2 special tokens"):
         subword_encoder(mirrored(BERT), texts(["a"]), 2)
     with pytest.raises(UserError, match=r"tokenizer\.json is not the file that this was planned with"):
-        encoder_of(subwords, {"max_length": 9}, texts(["a"]), tokenizer={"file": str(path), "sha256": "0"})
+        encoder_of(subwords, {"max_length": 9}, texts(["a"]), tokenizer=TokenizerFile(file=str(path), sha256="0"))
     with pytest.raises(UserError, match="units, which subwords cannot encode"):
         subword_encoder(path, pa.table({"sequence": [[1.0]]}))
 
@@ -156,7 +160,7 @@ def test_images_of_the_papers_have_their_sizes_and_come_back(shape, encoding, po
     encoded = encoder.encode(table)
     assert encoded.values.dtype == np.uint8
     assert encoded.values.shape == (3 * positions, width)
-    assert encoder.facts["width"] == width
+    assert encoder.facts.width == width
     assert encoded.lengths.tolist() == [positions] * 3
     expected = patches.to_gray(pixels) if encoding.get("grayscale") else pixels
     for image, values in zip(expected, items_of(encoded), strict=True):
@@ -195,7 +199,7 @@ def test_a_setting_that_does_not_fit_the_images_is_refused(shape, encoding, mess
         encoder_of(patches, encoding, images_table(random_images(1, 4, 4)), shape)
 
 
-# --- changes of training images ---------------------------------------------------------------------------
+# --- augmentation of training images ----------------------------------------------------------------------
 
 
 def test_crops_and_flips_are_those_of_a_loop():
@@ -221,11 +225,11 @@ def test_rotations_are_those_of_scipy(channels):
         assert same.mean() > 0.97  # a pixel halfway between two may go to either
 
 
-def test_changes_follow_from_seed_and_step_alone():
+def test_augmentation_depends_on_seed_and_step_alone():
     shape, patch = [32, 32, 3], [4, 4]
     batch = patches.cut_images(random_images(5, *shape), patch).reshape(5, 64, 48)
     before = batch.copy()
-    image = {"shape": shape, "patch": patch, "augment": "lu2021"}
+    image = EncodedImage(shape=shape, patch=patch, augment="lu2021")
     one, again = augment.Augmentation(image, 7), augment.Augmentation(image, 7)
     changed = [one(batch, step) for step in (0, 1, 2)]
     assert (changed[2] == again(batch, 2)).all()
@@ -245,9 +249,9 @@ NOTES = st.lists(st.tuples(TIME, st.integers(0, 127), TIME, st.integers(0, 127))
 def test_notes_come_back_up_to_the_steps_that_are_documented(sequences, longest):
     column = [[number for note in notes for number in note] for notes in sequences]
     table = pa.table({"sequence": pa.array(column, pa.list_(pa.field("element", pa.int32())))})
-    encoder = encoder_of(events, {"max_length": longest}, table, unit=WHOLE_NOTES)
+    encoder = encoder_of(midi_events, {"max_length": longest}, table, unit=WHOLE_NOTES)
     encoded = encoder.encode(table)
-    assert encoded.values.max() < len(encoder.facts["vocabulary"])
+    assert encoded.values.max() < len(encoder.facts.vocabulary)
     assert encoded.truncated == sum(4 * len(notes) > longest for notes in sequences)
     kept = [notes[: longest // 4] for notes in sequences]
     beyond = sum(time > 10_000 for notes in kept for note in notes for time in (note[0], note[2]))
@@ -268,13 +272,13 @@ def test_numbers_that_are_no_notes_are_refused():
     for numbers, message in (([1, 2, 3], "four numbers"), ([0, 200, 0, 0], "above 127")):
         table = pa.table({"sequence": pa.array([numbers], pa.list_(pa.field("element", pa.int32())))})
         with pytest.raises(UserError, match=message):
-            encoder_of(events, {"max_length": 8}, table, unit=WHOLE_NOTES).encode(table)
+            encoder_of(midi_events, {"max_length": 8}, table, unit=WHOLE_NOTES).encode(table)
 
 
 def test_pitches_are_not_taken_for_notes_nor_notes_for_pitches():
     table = pa.table({"sequence": pa.array([[60, 61, 62, 63]], pa.list_(pa.field("element", pa.int32())))})
     with pytest.raises(UserError, match="has sequences of pitches, but events are whole notes"):
-        encoder_of(events, {"max_length": 8}, table, unit="notes")
+        encoder_of(midi_events, {"max_length": 8}, table, unit="notes")
     with pytest.raises(UserError, match="has sequences of whole notes, but alphabet midi-pitch is of pitches"):
         encoder_of(symbols, {"alphabet": "midi-pitch", "max_length": 8}, table, unit=WHOLE_NOTES)
 
@@ -282,8 +286,8 @@ def test_pitches_are_not_taken_for_notes_nor_notes_for_pitches():
 def test_vocabularies_name_every_id_once():
     table = pa.table({"sequence": pa.array([[0, 1, 2, 3]], pa.list_(pa.field("element", pa.int32())))})
     for encoder in (
-        encoder_of(events, {"max_length": 8}, table, unit=WHOLE_NOTES),
+        encoder_of(midi_events, {"max_length": 8}, table, unit=WHOLE_NOTES),
         encoder_of(kmers, {"alphabet": "dna", "k": 6, "max_length": 8}, texts(["A"])),
     ):
-        vocabulary = json.loads(json.dumps(encoder.facts["vocabulary"]))
+        vocabulary = json.loads(json.dumps(encoder.facts.vocabulary))
         assert len(set(vocabulary)) == len(vocabulary)

@@ -7,10 +7,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from tiny_cards import card_of
 
 from crossover.alphabets import DNA, PROTEIN
-from crossover.config.encodings import Encoding
 from crossover.config.tasks import Target
 from crossover.encodings.encoder import truncate
 from crossover.encodings.patches import cut_images, cut_series, paste_images
@@ -18,8 +17,9 @@ from crossover.encodings.symbols import UNKNOWN, Characters, Letters, Pitches, W
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, write_parquet, write_sealed_json
-from crossover.tasks.items import SPLITS
+from crossover.files import sha256, write_parquet
+from crossover.specs.descriptions import SPLITS, EncodedTarget, EncodingDescription
+from crossover.specs.tasks import TokensSpec
 
 TEXT = pa.large_string()
 WORDS = st.lists(st.sampled_from(["[MIN", "]", "0", "9", "é"]), min_size=1, max_size=9).map(" ".join)
@@ -96,7 +96,7 @@ def test_characters_are_those_of_training_and_others_are_unknown():
 
 
 def test_what_no_alphabet_can_hold_is_refused():
-    with pytest.raises(UserError, match="no ASCII letter"):
+    with pytest.raises(UserError, match="not an ASCII letter"):
         Letters(DNA).encode(pa.array(["ACé"], TEXT))
     with pytest.raises(UserError, match="pitch outside 0 to 127"):
         Pitches().encode(pa.array([[128]], pa.list_(pa.int32())))
@@ -168,16 +168,17 @@ def make_task(folder, sequences, targets, shape=None, unit="letters"):
         write_parquet(folder / f"{split}.parquet", table)
     digests = {f"{split}.parquet": sha256(folder / f"{split}.parquet") for split in SPLITS}
     kind = "class" if isinstance(targets[0], str) else "bits"
-    facts = {"target": Target(kind=kind).model_dump(), "floor": {"score": 0.5, "rule": ""}}
-    card = {"task": "t", "unit": unit, "shape": shape, **facts, "sha256": digests}
-    write_sealed_json(folder / "card.json", card)
+    card_of(target=Target(kind=kind), unit=unit, shape=shape, sha256=digests).write(folder / "card.json")
     return folder
+
+
+def spec_of(encoding) -> TokensSpec:
+    return TokensSpec(name="t-0", task="t", encoding=encoding, code={})
 
 
 def tokenize(tmp_path, encoding, sequences, targets, **card):
     task = make_task(tmp_path / "task", sequences, targets, **card)
-    settings = TypeAdapter(Encoding).validate_python(encoding).model_dump()
-    tokenize_task({"name": "t-0", "encoding": settings}, task, tmp_path / "tokens")
+    tokenize_task(spec_of(encoding), task, tmp_path / "tokens")
     return tmp_path / "tokens"
 
 
@@ -190,20 +191,15 @@ def dna(tmp_path):
 
 
 def test_tokens_hold_what_the_task_holds(dna):
-    facts = read_json(dna / "encoding.json")
-    assert facts["vocabulary"] == list(DNA)
-    assert facts["target"] == {**Target(kind="class").model_dump(), "classes": ["a", "b", "c"]}
-    assert facts["longest"] == 4
-    assert facts["items"] == dict.fromkeys(SPLITS, 4)
-    assert facts["truncated"] == dict.fromkeys(SPLITS, 0.25)
-    assert facts["truncated_items"] == dict.fromkeys(SPLITS, 1)
-    assert facts["unknown"] == dict.fromkeys(SPLITS, 3)
-    assert (facts["kind"], facts["width"], facts["target"]["metric"], facts["floor"]) == (
-        "symbols",
-        None,
-        "accuracy",
-        0.5,
-    )
+    description = EncodingDescription.load(dna / "encoding.json")
+    assert description.vocabulary == tuple(DNA)
+    assert description.target == EncodedTarget(kind="class", classes=("a", "b", "c"))
+    assert description.longest == 4
+    assert description.items == dict.fromkeys(SPLITS, 4)
+    assert description.truncated == dict.fromkeys(SPLITS, 0.25)
+    assert description.truncated_items == dict.fromkeys(SPLITS, 1)
+    assert description.unknown == dict.fromkeys(SPLITS, 3)
+    assert (description.kind, description.width, description.floor) == ("symbols", None, 0.5)
     tokens = Tokens.open(dna, "test")
     assert tokens.lengths.tolist() == [4, 2, 3, 3]
     values, mask, targets = tokens.gather(np.array([3, 1]))
@@ -271,15 +267,15 @@ def test_a_changed_task_is_refused_by_name(tmp_path):
     task = make_task(tmp_path / "task", ["AC"], ["a"])
     (task / "test.parquet").write_bytes(b"")
     with pytest.raises(UserError, match=r"test\.parquet is not the file"):
-        tokenize_task({"name": "t-0", "encoding": DNA_ENCODING}, task, tmp_path / "tokens")
+        tokenize_task(spec_of(DNA_ENCODING), task, tmp_path / "tokens")
     assert not (tmp_path / "tokens").exists()
 
 
 def test_images_become_patches(tmp_path):
     images = [np.arange(16, dtype=np.float32), np.ones(16, dtype=np.float32)]
     folder = tokenize(tmp_path, {"kind": "patches", "patch": [2, 2]}, images, ["0", "1"], shape=[4, 4], unit="pixels")
-    facts = read_json(folder / "encoding.json")
-    assert (facts["width"], facts["longest"], facts["vocabulary"]) == (4, 4, None)
+    description = EncodingDescription.load(folder / "encoding.json")
+    assert (description.width, description.longest, description.vocabulary) == (4, 4, None)
     values, mask, _ = Tokens.open(folder, "train").gather(np.array([0]))
     assert values.dtype == np.float32
     assert values[0, 1].tolist() == [2, 3, 6, 7]
@@ -290,11 +286,8 @@ def test_bits_are_read_out_at_the_last_positions(tmp_path):
     sequences = [np.array([0, 1, 1, 0, 1, 0, 0, 1], dtype=np.float32)]
     targets = [np.array([1, 1, 0, 1], dtype=np.int8)]
     folder = tokenize(tmp_path, {"kind": "patches", "patch": [2]}, sequences, targets, unit="bits")
-    assert read_json(folder / "encoding.json")["target"] == {
-        **Target(kind="bits").model_dump(),
-        "positions": 2,
-        "bits": 2,
-    }
+    target = EncodingDescription.load(folder / "encoding.json").target
+    assert target == EncodedTarget(kind="bits", positions=2, bits=2)
     tokens = Tokens.open(folder, "train")
     assert (tokens.targets.dtype, tokens.targets.tolist()) == (np.int8, [[[1, 1], [0, 1]]])
     assert tokens.lengths.tolist() == [4]
@@ -326,7 +319,7 @@ def test_an_encoding_that_does_not_fit_is_refused(tmp_path, encoding, sequence, 
 def test_tokenizing_again_gives_the_same_bytes(tmp_path):
     task = make_task(tmp_path / "task", ["ACGT", "AC"], ["a", "b"])
     for name in ("one", "two"):
-        tokenize_task({"name": "t-0", "encoding": DNA_ENCODING}, task, tmp_path / name)
+        tokenize_task(spec_of(DNA_ENCODING), task, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
@@ -336,9 +329,9 @@ def test_it_does_not_matter_how_many_items_are_encoded_at_once(tmp_path, monkeyp
     sequences = ["A C", "ACGTACGT", "N", "A", "G G G G G G", "c", "é" if alphabet != "dna" else "-"]
     task = make_task(tmp_path / "task", sequences, list("abababa"))
     encoding = {"kind": "symbols", "alphabet": alphabet, "max_length": 4}
-    tokenize_task({"encoding": encoding}, task, tmp_path / "whole")
-    monkeypatch.setattr("crossover.encodings.tokenize.ITEMS_AT_ONCE", 2)
-    tokenize_task({"encoding": encoding}, task, tmp_path / "parts")
+    tokenize_task(spec_of(encoding), task, tmp_path / "whole")
+    monkeypatch.setattr("crossover.encodings.tokenize.ITEMS_PER_BATCH", 2)
+    tokenize_task(spec_of(encoding), task, tmp_path / "parts")
     for path in (tmp_path / "whole").iterdir():
         assert path.read_bytes() == (tmp_path / "parts" / path.name).read_bytes()
     assert np.load(tmp_path / "parts/train.values.npy").dtype == np.uint16

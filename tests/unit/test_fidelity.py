@@ -71,7 +71,7 @@ def test_splice_is_the_published_table_and_both_copies_are_equal(files):
         assert (table["target"].to_numpy() == independent["target"].to_numpy()).all()
         assert (table["sequence"] == independent["sequence"].str.replace("[DRS]", "N", regex=True)).all()
     assert items.counts == {"letters other than ACGTN, read as N": 4}
-    assert describe_items(items, Target(kind="class").model_dump())["floor"]["score"] == pytest.approx(0.519, abs=0.005)
+    assert describe_items(items, Target(kind="class")).floor.score == pytest.approx(0.519, abs=0.005)
     assert sizes(items) == {"train": 2872, "validation": 159, "test": 159}
 
 
@@ -221,9 +221,7 @@ def test_sst2_is_whole(files):
     together = pd.concat([train, dev])
     assert items.table["sequence"].tolist() == together["sentence"].str.strip().tolist()
     assert items.table["target"].tolist() == together["label"].map({"0": "negative", "1": "positive"}).tolist()
-    assert describe_items(items, Target(kind="class").model_dump())["floor"]["score"] == pytest.approx(
-        0.509, abs=0.0005
-    )
+    assert describe_items(items, Target(kind="class")).floor.score == pytest.approx(0.509, abs=0.0005)
 
 
 def test_rte_is_whole(files):

@@ -145,7 +145,7 @@ class Command:
 def test_a_pickle_that_would_run_something_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_lmdb(tmp_path / "t.lmdb", [{"primary": Command(), "label": "x"}])
-    with pytest.raises(UserError, match=r"record under '0' cannot be read \(it names \w+\.system, which is no data\)"):
+    with pytest.raises(UserError, match=r"record under '0' cannot be read \(it names \w+\.system, which is not data\)"):
         read(tmp_path, kind="table", file="t.lmdb", columns={"sequence": "primary", "target": "label"})
     assert not (tmp_path / "hacked").exists()
 
@@ -158,7 +158,7 @@ def test_a_damaged_lmdb_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"t.lmdb: the record under '0' cannot be read \(.*\); unpack the file again"):
         read(tmp_path, kind="table", file="t.lmdb", columns=columns)
     path.write_bytes(b"no database")
-    with pytest.raises(UserError, match=r"t.lmdb is not a whole LMDB database"):
+    with pytest.raises(UserError, match=r"t.lmdb is not a complete LMDB database"):
         read(tmp_path, kind="table", file="t.lmdb", columns=columns)
 
 
@@ -168,7 +168,7 @@ def test_a_parquet_file_with_damaged_pages_is_refused(tmp_path):
     content[20:60] = bytes(40)
     (tmp_path / "t.parquet").write_bytes(content)
     with pytest.raises(
-        UserError, match=r"t.parquet is not a whole Parquet file \([^\n]+\); download it again"
+        UserError, match=r"t.parquet is not a complete Parquet file \([^\n]+\); download it again"
     ) as caught:
         read(tmp_path, kind="table", file="t.parquet", columns=COLUMNS)
     assert "\n" not in str(caught.value)
@@ -222,7 +222,7 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
         ("t.csv", "txt,label\na,x\n", {}, r"t.csv has no column 'text'; did you mean txt\?"),
         ("t.csv", "text,label\na,b,x\n", {}, r"t.csv, line 2: 3 values, but the header has 2 columns"),
         ("t.csv", 'text,label\n"a,x\n', {}, r"t.csv, line 2: unexpected end of data"),
-        ("t.csv", "text,label\n", {}, r"t.csv holds no items"),
+        ("t.csv", "text,label\n", {}, r"t.csv contains no items"),
         ("t.csv", "", {}, r"t.csv is empty; expected a header"),
         (
             "t.json",
@@ -230,7 +230,7 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
             {},
             r"t.json:1: expected text or a number, but found \['a', 'b'\]",
         ),
-        ("t.json", '[{"text": "a\\ud800", "label": 1}]', {}, r"t.json:1: 'a\\ud800' is no Unicode text"),
+        ("t.json", '[{"text": "a\\ud800", "label": 1}]', {}, r"t.json:1: 'a\\ud800' is not Unicode text"),
         ("t.json", '["a"]', {}, r"t.json, record 1: expected an object with names and values, not 'a'"),
         ("t.csv", "text,label,text\na,x,b\n", {}, r"t.csv has 2 columns 'text'; rename all but one"),
         (
@@ -240,11 +240,11 @@ def test_long_range_arena_files_give_the_same_stream_as_those_of_nangia_and_bowm
             r"t.csv:2: the split 'tst' is unknown; did you mean te",
         ),
         ("t.csv", "text,label,part\na,x,\n", {"columns": {"group": "part"}}, r"t.csv:2: the item has no group"),
-        ("t.csv", "text,label\na,q\n", {"labels": {"x": "X"}}, r"t.csv:2: the label 'q' is not among reader.labels"),
+        ("t.csv", "text,label\na,q\n", {"labels": {"x": "X"}}, r"t.csv:2: the label 'q' is not in reader.labels"),
         ("t.json", "[{]", {}, r"t.json, line 1 is not JSON"),
-        ("t.json", '{"text": "a"}', {}, r"t.json holds no list of objects; set reader.format to jsonl"),
+        ("t.json", '{"text": "a"}', {}, r"t.json is not a list of objects; set reader.format to jsonl"),
         ("t.jsonl", '{"text": "a", "label": "x"}\nnope\n', {}, r"t.jsonl, line 2 is not JSON"),
-        ("t.parquet", "PAR", {}, r"t.parquet is not a whole Parquet file"),
+        ("t.parquet", "PAR", {}, r"t.parquet is not a complete Parquet file"),
         ("t.json", "[" * 100_000, {}, r"t.json cannot be read \(maximum recursion"),
         ("t.json", f'[{{"text": {"1" * 5000}}}]', {}, r"t.json cannot be read \(Exceeds the limit"),
         ("t.jsonl", "[" * 100_000, {}, r"t.jsonl, line 1 is not JSON \(maximum recursion"),
@@ -268,7 +268,7 @@ def test_a_file_that_the_dataset_lacks_is_named_with_its_neighbour(tmp_path):
     ("content", "expected"),
     [
         ("4\t( ( ( [MAX 2 ) 3 ) ] )\n", r"l.tsv:1: the value is 3, but the file says '4'"),
-        ("3\t( ( [MAX 2 ) 3 )\n", r"l.tsv:1: the expression is not whole"),
+        ("3\t( ( [MAX 2 ) 3 )\n", r"l.tsv:1: the expression is incomplete"),
         ("3\t( ( ( [MAXX 2 ) 3 ) ] )\n", r"l.tsv:1: '\[MAXX' is out of place"),
         ("3\t( [MAX ] )\n", r"l.tsv:1: '\]' is out of place"),
     ],
@@ -283,8 +283,8 @@ def test_listops_that_do_not_add_up_are_refused(tmp_path, content, expected):
     ("content", "expected"),
     [
         (">a\nACGT\n1\nCCC\n", r"r.txt:4: expected > and a name, the first of three lines, but found 'CCC'"),
-        (">a\nACGT\n>b\nCC\n1\n", r"r.txt:1: the record of 'a' is not whole"),
-        (">a\nACGT\n", r"r.txt:1: the record of 'a' is not whole"),
+        (">a\nACGT\n>b\nCC\n1\n", r"r.txt:1: the record of 'a' is incomplete"),
+        (">a\nACGT\n", r"r.txt:1: the record of 'a' is incomplete"),
     ],
 )
 def test_records_that_are_not_three_lines_are_refused(tmp_path, content, expected):

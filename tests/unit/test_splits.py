@@ -8,13 +8,10 @@ from hypothesis import strategies as st
 
 from crossover.config.tasks import Split
 from crossover.errors import UserError
-from crossover.tasks.items import SPLITS, Items
-from crossover.tasks.prepare.similarity import common_words, find_clusters
+from crossover.specs.descriptions import SPLITS
+from crossover.tasks.items import Items
+from crossover.tasks.prepare.similarity import find_clusters, jaccard_of_identity
 from crossover.tasks.prepare.splits import UNIT, assign_splits, drop_rare_classes
-
-
-def settings_of(**changes):
-    return Split(**changes).model_dump()
 
 
 def table_of(sizes, classes=2):
@@ -34,7 +31,7 @@ UNITS = st.lists(st.integers(1, 6), min_size=12, max_size=60)
 )
 def test_drawn_splits(sizes, by, stratified, seed):
     table = table_of(sizes)
-    asked = settings_of(by=by, validation=0.2, test=0.3, stratified=stratified, seed=seed)
+    asked = Split(by=by, validation=0.2, test=0.3, stratified=stratified, seed=seed)
     split = assign_splits(table, asked)
     assert set(split) == set(SPLITS)
     assert (pd.Series(split).groupby(table[UNIT[by]]).nunique() == 1).all()
@@ -52,7 +49,7 @@ def test_drawn_splits(sizes, by, stratified, seed):
 def test_validation_is_carved_from_training_in_whole_groups(sizes, seed):
     table = table_of(sizes)
     table["split"] = np.where(table["group"].astype(int) % 3 == 0, "test", "train")
-    split = assign_splits(table, settings_of(by="given", validation=0.25, seed=seed, stratified=False))
+    split = assign_splits(table, Split(by="given", validation=0.25, seed=seed, stratified=False))
     assert ((split == "test") == (table["split"] == "test")).all()
     assert set(split) == set(SPLITS)
     assert (pd.Series(split).groupby(table["group"]).nunique() == 1).all()
@@ -61,14 +58,14 @@ def test_validation_is_carved_from_training_in_whole_groups(sizes, seed):
 
 def test_given_splits_are_taken_as_they_are():
     table = table_of([1] * 9).assign(split=["train"] * 4 + ["validation"] * 2 + ["test"] * 3)
-    assert assign_splits(table, settings_of(by="given")).tolist() == table["split"].tolist()
-    with pytest.raises(UserError, match="the data gives no item to the split test; name a file for it"):
-        assign_splits(table.assign(split="train"), settings_of(by="given"))
+    assert assign_splits(table, Split(by="given")).tolist() == table["split"].tolist()
+    with pytest.raises(UserError, match="the data have no item in the split test; name a file for it"):
+        assign_splits(table.assign(split="train"), Split(by="given"))
 
 
 def test_numbers_are_not_stratified():
     table = table_of([1] * 50).assign(target=np.linspace(0, 1, 50))
-    split = assign_splits(table, settings_of(by="item", validation=0.2, test=0.2))
+    split = assign_splits(table, Split(by="item", validation=0.2, test=0.2))
     assert pd.Series(split).value_counts().to_dict() == {"train": 30, "validation": 10, "test": 10}
 
 
@@ -76,14 +73,14 @@ def test_rare_classes_are_refused_by_name_or_dropped_and_counted():
     table = table_of([1] * 20)
     table.loc[:1, "target"] = "rare"
     with pytest.raises(UserError, match="class 'rare' has only 2 items; it needs at least 3, one for each split"):
-        assign_splits(table, settings_of(by="item"))
-    left = drop_rare_classes(Items(table, "letters"), settings_of(by="item"))
+        assign_splits(table, Split(by="item"))
+    left = drop_rare_classes(Items(table, "letters"), Split(by="item"))
     assert len(left.table) == 18
     assert left.counts == {"classes dropped that are too rare": 1, "items dropped whose class is too rare": 2}
     numbers = Items(table.assign(target=np.arange(20.0)), "letters")
-    assert drop_rare_classes(numbers, settings_of(by="item")) is numbers
+    assert drop_rare_classes(numbers, Split(by="item")) is numbers
     with pytest.raises(UserError, match="every class is too rare"):
-        drop_rare_classes(Items(table.assign(target=table["item"]), "letters"), settings_of(by="item"))
+        drop_rare_classes(Items(table.assign(target=table["item"]), "letters"), Split(by="item"))
 
 
 # --- similarity -------------------------------------------------------------------------------------------------
@@ -122,7 +119,9 @@ def test_no_similar_pair_is_in_two_clusters():
     table = families("ACDEFGHIKLMNPQRSTVWY", 120, count=12, size=5, share=0.12, seed=3)
     clusters = find_clusters(table, "protein", 0.7, "minhash").to_numpy()
     words = [{text[start : start + 4] for start in range(len(text) - 3)} for text in table["sequence"]]
-    near = np.array([[len(one & two) / len(one | two) >= common_words(0.7, 4) for two in words] for one in words])
+    near = np.array(
+        [[len(one & two) / len(one | two) >= jaccard_of_identity(0.7, 4) for two in words] for one in words]
+    )
     assert 12 < near.sum() < near.size
     assert (clusters[:, None] == clusters)[near].all()
     for name in set(clusters):
@@ -143,7 +142,10 @@ def test_what_cannot_be_clustered_is_said():
     table = pd.DataFrame({"item": ["a"], "sequence": ["ACGT"]})
     with pytest.raises(UserError, match=r"split\.by similarity compares DNA or proteins"):
         find_clusters(table, None, 0.8, "minhash")
-    with pytest.raises(UserError, match=r"cannot tell relatives of identity 0.5 from chance; use at least 0.71"):
+    with pytest.raises(
+        UserError,
+        match=r"cannot tell sequences of identity 0.5 from unrelated ones; set split.identity to at least 0.71",
+    ):
         find_clusters(table, "dna", 0.5, "minhash")
 
 

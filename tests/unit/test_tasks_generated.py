@@ -6,6 +6,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 import pytest
+from committed_tasks import reader_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
@@ -49,7 +50,7 @@ def evaluate_by_rewriting(text: str) -> int:
 def test_listops_targets_are_the_values_of_the_expressions(seed, depth, args):
     sizes = {"train": 20, "validation": 2, "test": 2}
     changed = {"seed": seed, "max_depth": depth, "max_args": args, "min_length": 4, "max_length": 60, "sizes": sizes}
-    table = listops.read(LISTOPS | changed, None).table
+    table = listops.read(reader_of(**LISTOPS | changed), None).table
     for text, target in zip(table["sequence"], table["target"], strict=True):
         assert evaluate_by_rewriting(text) == int(target)
         assert 4 <= len(text.split(" ")) <= 60
@@ -105,20 +106,24 @@ def samples():
     sizes = {"train": count - 2, "validation": 1, "test": 1}
     plain = islice(published_listops.expressions(1, **PUBLISHED), count)
     return {
-        "ours": traits(listops.read(LISTOPS | PUBLISHED | {"sizes": sizes}, None).table["sequence"]),
-        "other": traits(listops.read(LISTOPS | PUBLISHED | {"sizes": sizes, "max_args": 6}, None).table["sequence"]),
+        "ours": traits(listops.read(reader_of(**LISTOPS | PUBLISHED | {"sizes": sizes}), None).table["sequence"]),
+        "other": traits(
+            listops.read(reader_of(**LISTOPS | PUBLISHED | {"sizes": sizes, "max_args": 6}), None).table["sequence"]
+        ),
         "published": traits(text for text, _ in plain),
     }
 
 
 def test_listops_never_repeats_an_expression():
-    table = listops.read(LISTOPS, None).table
+    table = listops.read(reader_of(**LISTOPS), None).table
     assert table["sequence"].is_unique
     assert table["split"].value_counts().to_dict() == SIZES
 
 
 def test_listops_uses_operators_and_argument_counts_evenly():
-    table = listops.read(LISTOPS | {"max_depth": 2, "max_length": 6, "sizes": SIZES | {"train": 3000}}, None).table
+    table = listops.read(
+        reader_of(**LISTOPS | {"max_depth": 2, "max_length": 6, "sizes": SIZES | {"train": 3000}}), None
+    ).table
     words = table["sequence"].str.split(" ")
     operators = words.str[0].value_counts(normalize=True)
     assert set(operators.index) == set(listops.OPERATORS)
@@ -128,9 +133,9 @@ def test_listops_uses_operators_and_argument_counts_evenly():
 
 
 def test_listops_says_when_there_are_too_few_expressions(monkeypatch):
-    monkeypatch.setattr(listops, "PATIENCE", 20_000)
+    monkeypatch.setattr(listops, "MAX_FUTILE_DRAWS", 20_000)
     with pytest.raises(UserError, match=r"only 400 expressions of 4 to 4 symbols, but sizes ask for 480"):
-        listops.read(LISTOPS | {"max_depth": 2, "max_args": 2, "min_length": 4, "max_length": 4}, None)
+        listops.read(reader_of(**LISTOPS | {"max_depth": 2, "max_args": 2, "min_length": 4, "max_length": 4}), None)
 
 
 # --- bits -------------------------------------------------------------------------------------------------------
@@ -140,7 +145,7 @@ XOR = {"kind": "bit-xor", "bits": 5, "sizes": {"train": 700, "validation": 124, 
 
 
 def test_bit_memory_hides_half_of_a_string_that_was_shown():
-    items = bits.read(MEMORY, None)
+    items = bits.read(reader_of(**MEMORY), None)
     sequences = np.stack(items.table["sequence"]).reshape(-1, 4, 12)
     targets = np.stack(items.table["target"]) * 2 - 1
     shown, recall = sequences[:, :3], sequences[:, 3]
@@ -151,7 +156,7 @@ def test_bit_memory_hides_half_of_a_string_that_was_shown():
 
 
 def test_bit_memory_floor_is_what_copying_scores():
-    items = bits.read(MEMORY, None)
+    items = bits.read(reader_of(**MEMORY), None)
     test = items.table[items.table["split"] == "test"]
     visible = np.mean(np.stack(test["sequence"])[:, -12:] != 0)
     assert items.floor.score == pytest.approx((1 + visible) / 2)
@@ -159,7 +164,7 @@ def test_bit_memory_floor_is_what_copying_scores():
 
 
 def test_bit_xor_is_the_xor_and_its_splits_are_disjoint():
-    table = bits.read(XOR, None).table
+    table = bits.read(reader_of(**XOR), None).table
     sequences = np.stack(table["sequence"]).astype(int)
     assert (np.stack(table["target"]) == (sequences[:, :5] != sequences[:, 5:])).all()
     assert len(np.unique(sequences, axis=0)) == 1024
@@ -167,11 +172,11 @@ def test_bit_xor_is_the_xor_and_its_splits_are_disjoint():
 
 def test_bit_xor_does_not_promise_more_inputs_than_there_are():
     with pytest.raises(UserError, match=r"1024 inputs of 2 x 5 bits, but sizes ask for 1025"):
-        bits.read(XOR | {"sizes": {"train": 701, "validation": 124, "test": 200}}, None)
+        bits.read(reader_of(**XOR | {"sizes": {"train": 701, "validation": 124, "test": 200}}), None)
 
 
 def test_bit_xor_takes_long_strings():
-    table = bits.read(XOR | {"bits": 200}, None).table
+    table = bits.read(reader_of(**XOR | {"bits": 200}), None).table
     assert len(table["sequence"].iloc[0]) == 400
 
 
@@ -182,7 +187,7 @@ FOLDS = {"kind": "folds-sim", "sizes": {"train": 2000, "validation": 100, "test"
 
 
 def splice_windows():
-    table = splice.read(SPLICE, None).table
+    table = splice.read(reader_of(**SPLICE), None).table
     return np.array([list(window) for window in table["sequence"]]), table["target"].to_numpy()
 
 
@@ -240,7 +245,7 @@ def fold_shares(table, letters):
 
 
 def test_fold_classes_differ_in_composition_except_for_the_mixed_ones():
-    table = folds.read(FOLDS, None).table
+    table = folds.read(reader_of(**FOLDS), None).table
     helical, extended = fold_shares(table, "AEM"), fold_shares(table, "VIY")
     assert helical["all-alpha"] > helical["alpha/beta"] + 0.03 > helical["all-beta"] + 0.06
     assert extended["all-beta"] > extended["alpha/beta"] + 0.015 > extended["all-alpha"] + 0.03
@@ -275,7 +280,7 @@ def test_fold_segments_are_arranged_by_class(name):
     ("module", "spec"), [(listops, LISTOPS), (bits, MEMORY), (bits, XOR), (splice, SPLICE), (folds, FOLDS)]
 )
 def test_a_seed_fixes_every_draw(module, spec):
-    first, second, other = (module.read(spec | {"seed": seed}, None).table for seed in (5, 5, 6))
+    first, second, other = (module.read(reader_of(**spec | {"seed": seed}), None).table for seed in (5, 5, 6))
     assert [list(one) for one in first["sequence"]] == [list(one) for one in second["sequence"]]
     assert [list(one) for one in first["sequence"]] != [list(one) for one in other["sequence"]]
     assert first["item"].is_unique
@@ -284,6 +289,6 @@ def test_a_seed_fixes_every_draw(module, spec):
 
 @pytest.mark.parametrize(("module", "spec"), [(splice, SPLICE), (folds, FOLDS)])
 def test_simulated_tasks_say_so(module, spec):
-    items = module.read(spec, None)
+    items = module.read(reader_of(**spec), None)
     assert items.simulated
     assert any("simulated" in note for note in items.notes)

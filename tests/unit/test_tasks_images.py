@@ -11,22 +11,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from crossover.acquire.spec import dataset_spec
+from committed_tasks import receipt_of
 from PIL import Image
 
 from crossover.acquire.dataset import acquire_dataset
-from crossover.acquire.receipt import Receipt, read_receipt
+from crossover.acquire.receipt import read_receipt
 from crossover.config.datasets import Dataset
 from crossover.config.load import parse
-from crossover.config.media_readers import ImageFolderReader, ImageTableReader
+from crossover.config.media_readers import CifarReader, IdxReader, ImageFolderReader, ImageOptions, ImageTableReader
 from crossover.errors import UserError
+from crossover.planning.datasets import plan_dataset
+from crossover.specs.descriptions import Receipt
 from crossover.tasks.readers import cifar, idx, image_table, images
-
-
-def receipt_of(root: Path) -> Receipt:
-    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    return Receipt("images-0", root, tuple(files))
-
 
 # --- MNIST ------------------------------------------------------------------------------------------------------
 
@@ -44,7 +40,7 @@ def mnist_copy(mnist, tmp_path) -> Path:
 
 
 def test_mnist_is_whole(mnist):
-    items = idx.read({"kind": "idx"}, receipt_of(mnist))
+    items = idx.read(IdxReader(kind="idx"), receipt_of(mnist))
     assert items.shape == (28, 28)
     table = items.table
     assert table["split"].value_counts().to_dict() == {"train": 60_000, "test": 10_000}
@@ -75,13 +71,13 @@ def other_count(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("train-images-idx3-ubyte.gz", cut, r"train-images-idx3-ubyte\.gz is no whole gzip file \(Compressed file ended"),
-        ("t10k-labels-idx1-ubyte.gz", lambda _: b"<html>", r"t10k-labels-idx1-ubyte\.gz is no whole gzip file \(Not a gzipped"),
+        ("train-images-idx3-ubyte.gz", cut, r"train-images-idx3-ubyte\.gz is not a complete gzip file \(Compressed file ended"),
+        ("t10k-labels-idx1-ubyte.gz", lambda _: b"<html>", r"t10k-labels-idx1-ubyte\.gz is not a complete gzip file \(Not a gzipped"),
         ("t10k-labels-idx1-ubyte.gz", lambda _: gzip.compress(b"<html>"), "begins with 3c 68 74 6d, not with 00 00 08 01"),
-        ("t10k-labels-idx1-ubyte.gz", lambda _: gzip.compress(b"\0\0\x08\x01\0"), "has 5 bytes, but its head says"),
+        ("t10k-labels-idx1-ubyte.gz", lambda _: gzip.compress(b"\0\0\x08\x01\0"), "has 5 bytes, but its header says"),
         ("t10k-images-idx3-ubyte.gz", lambda content: gzip.compress(gzip.decompress(content)[:-1], 1), "has 7840015 bytes"),
         ("t10k-labels-idx1-ubyte.gz", other_count, "has 10000 images, but .* has 9999 labels"),
-        ("t10k-labels-idx1-ubyte.gz", None, "has no test-labels file of MNIST's names"),
+        ("t10k-labels-idx1-ubyte.gz", None, "has no test-labels file named as in MNIST"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_of_mnist_is_refused_by_name(mnist_copy, name, damage, message):
@@ -91,10 +87,12 @@ def test_a_damaged_file_of_mnist_is_refused_by_name(mnist_copy, name, damage, me
     if damage:
         path.write_bytes(damage(content))
     with pytest.raises(UserError, match=message):
-        idx.read({"kind": "idx"}, receipt_of(mnist_copy))
+        idx.read(IdxReader(kind="idx"), receipt_of(mnist_copy))
 
 
 # --- CIFAR-10 ---------------------------------------------------------------------------------------------------
+
+CIFAR = CifarReader(kind="cifar-batches")
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +104,7 @@ def batches(mirrored, tmp_path_factory) -> Path:
 
 
 def test_cifar_is_what_pickle_reads(batches):
-    items = cifar.read({"kind": "cifar-batches"}, receipt_of(batches))
+    items = cifar.read(CIFAR, receipt_of(batches))
     table = items.table
     assert items.shape == (32, 32, 3)
     assert table["split"].value_counts().to_dict() == {"train": 3000, "test": 1000}
@@ -142,8 +140,8 @@ def test_a_hostile_pickle_is_refused_and_not_run(batches, tmp_path):
     batch = tmp_path / "copy/cifar-10-batches-py/data_batch_1"
     pwned = tmp_path / "pwned"
     batch.write_bytes(pickle.dumps({"data": Hostile(pwned), "labels": []}))
-    with pytest.raises(UserError, match=r"data_batch_1 is no whole pickle .*names \w+\.mkdir, which is no data"):
-        cifar.read({}, receipt_of(tmp_path / "copy"))
+    with pytest.raises(UserError, match=r"data_batch_1 is not a complete pickle .*names \w+\.mkdir, which is not data"):
+        cifar.read(CIFAR, receipt_of(tmp_path / "copy"))
     assert not pwned.exists()
     pickle.loads(batch.read_bytes())  # noqa: S301
     assert pwned.exists(), "the attack itself does not work, so this test shows nothing"
@@ -164,13 +162,13 @@ def swapped(key: str, value: object):
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("data_batch_1", cut, r"data_batch_1 is no whole pickle \(UnpicklingError: pickle data was truncated\)"),
-        ("data_batch_1", lambda _: b"", r"data_batch_1 is no whole pickle \(EOFError"),
-        ("test_batch", lambda _: object_array(), "test_batch holds an array that is not of numbers"),
+        ("data_batch_1", cut, r"data_batch_1 is not a complete pickle \(UnpicklingError: pickle data was truncated\)"),
+        ("data_batch_1", lambda _: b"", r"data_batch_1 is not a complete pickle \(EOFError"),
+        ("test_batch", lambda _: object_array(), "test_batch contains an array that is not of numbers"),
         ("test_batch", swapped("labels", [1] * 999), r"images of shape \(1000, 3072\) in uint8 and 999 labels"),
         ("test_batch", swapped("labels", [10] * 1000), "expected one label of 0 to 9"),
         ("test_batch", swapped("data", np.zeros((1000, 3072))), r"images of shape \(1000, 3072\) in float64"),
-        ("test_batch", swapped("data", "text"), "holds no images and labels"),
+        ("test_batch", swapped("data", "text"), "does not contain images and labels"),
         ("test_batch", lambda _: pickle.dumps([1]), "test_batch has no data and labels"),
         ("batches.meta", None, r"has no batches\.meta"),
     ],
@@ -183,18 +181,22 @@ def test_a_damaged_batch_is_refused_by_name(batches, tmp_path, name, damage, mes
     if damage:
         path.write_bytes(damage(content))
     with pytest.raises(UserError, match=message):
-        cifar.read({}, receipt_of(tmp_path / "copy"))
+        cifar.read(CIFAR, receipt_of(tmp_path / "copy"))
 
 
 # --- folders of images ------------------------------------------------------------------------------------------
 
-FOLDER = ImageFolderReader(kind="image-folder").model_dump()
+FOLDER = ImageFolderReader(kind="image-folder")
+
+
+def changed(reader, **changes):
+    return reader.model_copy(update=changes)
 
 
 @pytest.fixture
 def pictures(batches, tmp_path) -> Path:
     """Some images of CIFAR-10 as PNG files, one folder per class."""
-    table = cifar.read({}, receipt_of(batches)).table[:12]
+    table = cifar.read(CIFAR, receipt_of(batches)).table[:12]
     for name, pixels, label in zip(table["item"], table["sequence"], table["target"], strict=True):
         (tmp_path / label).mkdir(exist_ok=True)
         Image.fromarray(pixels.reshape(32, 32, 3)).save(tmp_path / label / f"{name}.png")
@@ -203,7 +205,7 @@ def pictures(batches, tmp_path) -> Path:
 
 def test_pixels_of_files_are_those_that_were_written(batches, pictures):
     items = images.read(FOLDER, receipt_of(pictures))
-    table = cifar.read({}, receipt_of(batches)).table[:12].set_index("item")
+    table = cifar.read(CIFAR, receipt_of(batches)).table[:12].set_index("item")
     assert items.shape == (32, 32, 3)
     assert len(items.table) == 12
     for name, pixels, label in zip(*(items.table[key] for key in ("item", "sequence", "target")), strict=True):
@@ -212,7 +214,7 @@ def test_pixels_of_files_are_those_that_were_written(batches, pictures):
 
 
 def test_images_can_be_gray_and_resized(pictures):
-    items = images.read({**FOLDER, "colour": False, "resize": [8, 16]}, receipt_of(pictures))
+    items = images.read(changed(FOLDER, colour=False, resize=[8, 16]), receipt_of(pictures))
     assert items.shape == (8, 16)
     assert {(len(pixels), pixels.dtype.name) for pixels in items.table["sequence"]} == {(128, "uint8")}
 
@@ -223,18 +225,18 @@ def test_an_image_of_another_size_is_named(pictures):
         UserError, match=r"truck/\S+\.png has 32 x 32 pixels, but .*|truck/a\.png has 32 x 31 pixels, but"
     ):
         images.read(FOLDER, receipt_of(pictures))
-    assert images.read({**FOLDER, "resize": [32, 32]}, receipt_of(pictures)).shape == (32, 32, 3)
+    assert images.read(changed(FOLDER, resize=[32, 32]), receipt_of(pictures)).shape == (32, 32, 3)
 
 
 def test_a_corrupt_image_is_fatal_unless_it_is_to_be_skipped(pictures):
     good = next((pictures / "truck").iterdir())
     (pictures / "truck" / "cut.png").write_bytes(good.read_bytes()[:500])
     (pictures / "truck" / "page.png").write_bytes(b"<html>")
-    with pytest.raises(UserError, match=r"truck/cut\.png is no whole image"):
+    with pytest.raises(UserError, match=r"truck/cut\.png is not a complete image"):
         images.read(FOLDER, receipt_of(pictures))
-    items = images.read({**FOLDER, "damaged": "skip"}, receipt_of(pictures))
+    items = images.read(changed(FOLDER, damaged="skip"), receipt_of(pictures))
     assert len(items.table) == 12
-    assert [entry["input"] for entry in items.skipped] == ["truck/cut.png", "truck/page.png"]
+    assert [entry.input for entry in items.skipped] == ["truck/cut.png", "truck/page.png"]
 
 
 def test_an_image_that_pillow_stumbles_over_is_refused(tmp_path):
@@ -243,18 +245,16 @@ def test_an_image_that_pillow_stumbles_over_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[80:84] = bytes(4)  # the flags of the pixel format
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"one is no whole image \(Unknown pixel format flags 0\)"):
-        images.read_image(path, "one", FOLDER)
+    with pytest.raises(UserError, match=r"one is not a complete image \(Unknown pixel format flags 0\)"):
+        images.load_image(path, "one", FOLDER)
 
 
 def test_labels_of_images_come_from_a_table(pictures):
     names = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     lines = ["path\tclass", *(f"{name}\tclass {number % 2}" for number, name in enumerate(names))]
     (pictures / "labels.tsv").write_text("\n".join(lines))
-    settings = ImageFolderReader(
-        kind="image-folder", labels={"file": "labels.tsv", "item": "path", "target": "class"}
-    ).model_dump()
-    items = images.read(settings, receipt_of(pictures))
+    labels = {"file": "labels.tsv", "item": "path", "target": "class"}
+    items = images.read(ImageFolderReader(kind="image-folder", labels=labels), receipt_of(pictures))
     assert items.table["item"].tolist() == names
     assert items.table["target"].tolist() == [f"class {number % 2}" for number in range(12)]
 
@@ -263,14 +263,14 @@ def test_sixteen_bits_are_brought_to_eight(tmp_path):
     pixels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
     for suffix in ("png", "tif"):
         Image.fromarray(pixels).save(tmp_path / f"one.{suffix}")
-        read = images.read_image(tmp_path / f"one.{suffix}", "one", {"colour": False, "resize": None})
+        read = images.load_image(tmp_path / f"one.{suffix}", "one", ImageOptions(colour=False))
         assert read.ravel().tolist() == list(range(256))
 
 
 def test_pixels_of_unknown_range_are_refused(tmp_path):
     Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "one.tif")
     with pytest.raises(UserError, match="one has pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits"):
-        images.read_image(tmp_path / "one.tif", "one", {"colour": False, "resize": None})
+        images.load_image(tmp_path / "one.tif", "one", ImageOptions(colour=False))
 
 
 # --- images within a table --------------------------------------------------------------------------------------
@@ -282,13 +282,13 @@ def hub(pictures, tmp_path_factory, monkeypatch) -> Receipt:
     monkeypatch.chdir(tmp_path_factory.mktemp("hub"))
     shutil.copytree(pictures, "data/train")
     content = {"kind": "hub", "name": "hub", "id": "data", "revision": "0" * 40, "splits": {"train": "train"}}
-    acquire_dataset(dataset_spec(parse(Dataset, content, "dataset")), Path("out"))
+    acquire_dataset(plan_dataset(parse(Dataset, content, "dataset")), Path("out"))
     shutil.rmtree("data")
     return read_receipt(Path("out/dataset.json"))
 
 
 COLUMNS = {"image": "image", "target": "label"}
-TABLE = ImageTableReader(kind="image-table", file="train.parquet", columns=COLUMNS).model_dump()
+TABLE = ImageTableReader(kind="image-table", file="train.parquet", columns=COLUMNS)
 
 
 def test_images_of_the_hub_are_those_of_the_files(pictures, hub):
@@ -310,14 +310,15 @@ def test_a_damaged_image_in_a_table_is_fatal_unless_it_is_to_be_skipped(hub):
     table = pd.read_parquet(path)
     table.loc[2, "image"]["bytes"] = table["image"][2]["bytes"][:300]
     table.to_parquet(path)
-    with pytest.raises(UserError, match=r"^train\.parquet:3 is no whole image"):
+    with pytest.raises(UserError, match=r"^train\.parquet:3 is not a complete image"):
         image_table.read(TABLE, hub)
-    items = image_table.read({**TABLE, "damaged": "skip"}, hub)
+    items = image_table.read(changed(TABLE, damaged="skip"), hub)
     assert len(items.table) == 11
-    assert [entry["input"] for entry in items.skipped] == ["train.parquet:3"]
+    assert [entry.input for entry in items.skipped] == ["train.parquet:3"]
 
 
 def test_a_column_without_images_is_named(hub):
-    settings = {**TABLE, "columns": {"image": "label", "target": "label", "group": None}}
+    labels = {"image": "label", "target": "label"}
+    reader = ImageTableReader(kind="image-table", file="train.parquet", columns=labels)
     with pytest.raises(UserError, match=r"train.parquet:1: expected the bytes of an image, but found \d"):
-        image_table.read(settings, hub)
+        image_table.read(reader, hub)

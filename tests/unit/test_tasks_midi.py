@@ -8,20 +8,21 @@ import numpy as np
 import pandas as pd
 import pretty_midi
 import pytest
+from committed_tasks import receipt_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossover.acquire.receipt import Receipt
+from crossover.alphabets import WHOLE_NOTES
 from crossover.config.media_readers import MaestroReader, MidiReader
-from crossover.encodings.encoder import WHOLE_NOTES
 from crossover.errors import UserError
+from crossover.specs.descriptions import SkippedInput
 from crossover.tasks.readers import maestro
 from crossover.tasks.readers.midi import read
 from crossover.tasks.readers.midi_notes import read_notes
 from crossover.tasks.readers.pieces import cut_pieces
 from crossover.tasks.readers.rows import read_plain
 
-SETTINGS = MidiReader(kind="midi", segment=10, maximum_segments=2).model_dump()
+READER = MidiReader(kind="midi", segment=10, maximum_segments=2)
 
 
 def write_midi(path: Path, *tracks: list[tuple[int, int]], channel: int = 0) -> Path:
@@ -38,11 +39,6 @@ def write_midi(path: Path, *tracks: list[tuple[int, int]], channel: int = 0) -> 
         file.tracks.append(track)
     file.save(path)
     return path
-
-
-def receipt_of(root: Path) -> Receipt:
-    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    return Receipt("mine-0", root, tuple(files))
 
 
 NOTES = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 127)), unique=True, max_size=30)
@@ -65,7 +61,7 @@ def test_segments_do_not_overlap_and_a_short_piece_is_one_shorter_item(tmp_path)
     write_midi(tmp_path / "a" / "short.mid", [(tick, 60) for tick in range(9)])
     write_midi(tmp_path / "b" / "sub" / "exact.mid", [(tick, 61) for tick in range(10)])
     write_midi(tmp_path / "b" / "tiny.mid", [(tick, 61) for tick in range(7)])
-    items = read(SETTINGS, receipt_of(tmp_path))
+    items = read(READER, receipt_of(tmp_path))
     table = items.table.set_index("item")
     assert table["sequence"].map(list).to_dict() == {
         "a/long.mid#0": list(range(10)),
@@ -75,7 +71,7 @@ def test_segments_do_not_overlap_and_a_short_piece_is_one_shorter_item(tmp_path)
     }
     assert table["group"].nunique() == 3
     assert table["target"].tolist() == ["a", "a", "a", "b"]
-    assert items.skipped == [{"input": "b/tiny.mid", "reason": "7 notes, fewer than 8"}]
+    assert items.skipped == [SkippedInput(input="b/tiny.mid", reason="7 notes, fewer than 8")]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +80,10 @@ def test_segments_do_not_overlap_and_a_short_piece_is_one_shorter_item(tmp_path)
 def test_what_is_not_midi_is_refused_by_name(tmp_path, content):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "notes.mid").write_bytes(content)
-    with pytest.raises(UserError, match=r"class 'a' has no usable piece \(.*a/notes\.mid is not a whole MIDI file"):
-        read(SETTINGS, receipt_of(tmp_path))
-    with pytest.raises(UserError, match=r"^\S*a/notes\.mid is not a whole MIDI file"):
-        read({**SETTINGS, "damaged": "refuse"}, receipt_of(tmp_path))
+    with pytest.raises(UserError, match=r"class 'a' has no usable piece \(.*a/notes\.mid is not a complete MIDI file"):
+        read(READER, receipt_of(tmp_path))
+    with pytest.raises(UserError, match=r"^\S*a/notes\.mid is not a complete MIDI file"):
+        read(READER.model_copy(update={"damaged": "refuse"}), receipt_of(tmp_path))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,13 +108,13 @@ def test_a_class_without_a_usable_piece_is_refused_by_name(tmp_path, notes):
     if notes:
         write_midi(tmp_path / "empty" / "2.mid", notes)
     with pytest.raises(UserError, match=r"class 'empty' has no usable piece.*: .*empty"):
-        read(SETTINGS, receipt_of(tmp_path))
+        read(READER, receipt_of(tmp_path))
 
 
 def test_a_file_beside_the_classes_is_refused(tmp_path):
     write_midi(tmp_path / "1.mid", [(0, 60)])
-    with pytest.raises(UserError, match=r"1\.mid lies beside the class folders"):
-        read(SETTINGS, receipt_of(tmp_path))
+    with pytest.raises(UserError, match=r"1\.mid is beside the class folders"):
+        read(READER, receipt_of(tmp_path))
 
 
 # --- real files -------------------------------------------------------------------------------------------------
@@ -166,8 +162,8 @@ def test_notes_are_those_of_pretty_midi(pieces):
 
 
 def test_a_whole_piece_is_cut_and_its_tail_is_dropped(pieces):
-    settings = MidiReader(kind="midi", segment=128, maximum_segments="all").model_dump()
-    items = read(settings, receipt_of(pieces / "piano-midi.de"))
+    reader = MidiReader(kind="midi", segment=128, maximum_segments="all")
+    items = read(reader, receipt_of(pieces / "piano-midi.de"))
     assert items.skipped == []
     assert set(items.table["sequence"].map(len)) <= {128} | set(range(8, 128))
     for file, segments in list(items.table.groupby("group")["sequence"])[::40]:
@@ -177,12 +173,12 @@ def test_a_whole_piece_is_cut_and_its_tail_is_dropped(pieces):
 
 
 def test_notes_in_full_can_be_played_again(pieces):
-    settings = MidiReader(kind="midi", segment=64, maximum_segments="all", content="notes").model_dump()
+    reader = MidiReader(kind="midi", segment=64, maximum_segments="all", content="notes")
     root = pieces / "piano-midi.de"
     file = sorted(path.relative_to(root) for path in root.rglob("*.mid"))[0].as_posix()
-    receipt = Receipt("p-0", root, (file,))
-    assert read(settings, receipt_of(root)).unit == WHOLE_NOTES
-    segments = cut_pieces(receipt, [file], settings)[0][file]
+    receipt = receipt_of(root)
+    assert read(reader, receipt).unit == WHOLE_NOTES
+    segments = cut_pieces(receipt, [file], reader)[0][file]
     assert all(segment.dtype == np.int32 for segment in segments)
     played = np.concatenate(segments).reshape(-1, 4)
     notes = read_notes(root / file)[: len(played)]
@@ -199,30 +195,30 @@ def test_corrupt_pieces_and_empty_ones_are_named_among_good_ones(pieces, tmp_pat
     (tmp_path / "a" / "cut.mid").write_bytes(content[: len(content) // 2])
     (tmp_path / "a" / "page.mid").write_bytes(b"<!DOCTYPE html><title>404</title>")
     mido.MidiFile(tracks=[mido.MidiTrack()]).save(tmp_path / "b" / "silent.mid")
-    items = read(SETTINGS, receipt_of(tmp_path))
-    reasons = {entry["input"]: entry["reason"] for entry in items.skipped}
+    items = read(READER, receipt_of(tmp_path))
+    reasons = {entry.input: entry.reason for entry in items.skipped}
     assert reasons.keys() == {"a/cut.mid", "a/page.mid", "b/silent.mid"}
-    assert "a/cut.mid is not a whole MIDI file (it ends too early)" in reasons["a/cut.mid"]
+    assert "a/cut.mid is not a complete MIDI file (it ends too early)" in reasons["a/cut.mid"]
     assert "it does not begin with a MIDI header" in reasons["a/page.mid"]
     assert reasons["b/silent.mid"] == "0 notes, fewer than 8"
     assert sorted(set(items.table["group"])) == ["a/0.mid", "a/2.mid", "b/1.mid"]
-    with pytest.raises(UserError, match=r"a/cut\.mid is not a whole MIDI file"):
-        read({**SETTINGS, "damaged": "refuse"}, receipt_of(tmp_path))
+    with pytest.raises(UserError, match=r"a/cut\.mid is not a complete MIDI file"):
+        read(READER.model_copy(update={"damaged": "refuse"}), receipt_of(tmp_path))
 
 
 def test_files_of_other_kinds_are_left_out_by_name(tmp_path):
     write_midi(tmp_path / "a" / "1.MID", [(tick, 60) for tick in range(10)])
     for name in ("README.txt", "a/cover.jpg"):
         (tmp_path / name).write_bytes(b"x")
-    items = read(SETTINGS, receipt_of(tmp_path))
+    items = read(READER, receipt_of(tmp_path))
     assert items.table["item"].tolist() == ["a/1.MID#0"]
-    assert [entry["input"] for entry in items.skipped] == ["README.txt", "a/cover.jpg"]
+    assert [entry.input for entry in items.skipped] == ["README.txt", "a/cover.jpg"]
 
 
 def test_folders_of_splits_hold_folders_of_classes(tmp_path):
     for name in ("Train/a/1.mid", "valid/a/2.mid", "test/b/sub/3.mid"):
         write_midi(tmp_path / name, [(tick, 60) for tick in range(10)])
-    items = read({**SETTINGS, "split_folders": True}, receipt_of(tmp_path))
+    items = read(READER.model_copy(update={"split_folders": True}), receipt_of(tmp_path))
     assert items.table[["group", "target", "split"]].to_numpy().tolist() == [
         ["Train/a/1.mid", "a", "train"],
         ["test/b/sub/3.mid", "b", "test"],
@@ -230,14 +226,12 @@ def test_folders_of_splits_hold_folders_of_classes(tmp_path):
     ]
     write_midi(tmp_path / "tset/b/4.mid", [(tick, 60) for tick in range(10)])
     with pytest.raises(UserError, match=r"tset/b/4\.mid: the split 'tset' is unknown; did you mean test"):
-        read({**SETTINGS, "split_folders": True}, receipt_of(tmp_path))
+        read(READER.model_copy(update={"split_folders": True}), receipt_of(tmp_path))
 
 
 # --- labels in a table ------------------------------------------------------------------------------------------
 
-TABLED = MidiReader(
-    kind="midi", segment=10, labels={"file": "who.csv", "item": "midi", "target": "composer"}
-).model_dump()
+TABLED = MidiReader(kind="midi", segment=10, labels={"file": "who.csv", "item": "midi", "target": "composer"})
 
 
 def test_labels_come_from_a_table(tmp_path):
@@ -249,7 +243,7 @@ def test_labels_come_from_a_table(tmp_path):
         "1.mid": "Bach, J. S.",
         "sub/2.mid": "Satie",
     }
-    assert items.skipped == [{"input": "3.mid", "reason": "not in who.csv"}]
+    assert items.skipped == [SkippedInput(input="3.mid", reason="not in who.csv")]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +251,7 @@ def test_labels_come_from_a_table(tmp_path):
     [
         (None, r"has no file who\.csv"),
         (b"composer,file\nBach,1.mid\n", r"who\.csv has no column 'midi'; known: composer, file"),
-        (b"composer,midi\nBach,1.mid\nBach,9.mid\n", r"who\.csv, line 3: 9\.mid is not there"),
+        (b"composer,midi\nBach,1.mid\nBach,9.mid\n", r"who\.csv, line 3: 9\.mid does not exist"),
         (b"composer,midi\nBach,1.mid\nSatie,1.mid\n", r"who\.csv, line 3: 1\.mid is named a second time"),
         (b"composer,midi\n ,1.mid\n", r"who\.csv, line 2: no composer"),
         (b"composer,midi\nBach,1.mid,2\n", r"who\.csv, line 2: 3 values, but the header has 2 columns"),
@@ -274,7 +268,7 @@ def test_a_table_that_does_not_fit_is_refused_by_line(tmp_path, text, message):
 
 # --- MAESTRO ----------------------------------------------------------------------------------------------------
 
-MAESTRO = MaestroReader(kind="maestro", segment=128, maximum_segments="all").model_dump()
+MAESTRO = MaestroReader(kind="maestro", segment=128, maximum_segments="all")
 
 
 def test_maestro_is_what_its_table_says(pieces):
@@ -315,10 +309,10 @@ def test_rare_composers_are_kept_unless_told(tmp_path):
     items = maestro.read(MAESTRO, receipt)
     assert items.table["target"].tolist() == ["Bach", "Bach", "Satie", "Berg"]
     assert items.table["split"].tolist() == ["train", "test", "test", "train"]
-    items = maestro.read({**MAESTRO, "minimum_pieces": 2}, receipt)
+    items = maestro.read(MAESTRO.model_copy(update={"minimum_pieces": 2}), receipt)
     assert items.table["target"].tolist() == ["Bach", "Bach"]
     assert items.skipped == [
-        {"input": f"maestro-v1.0.0/2018/{number}.midi", "reason": f"{composer} has fewer than 2 performances"}
+        SkippedInput(input=f"maestro-v1.0.0/2018/{number}.midi", reason=f"{composer} has fewer than 2 performances")
         for number, composer in ((2, "Satie"), (3, "Berg"))
     ]
 

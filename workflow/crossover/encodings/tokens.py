@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from crossover.files import check_file
-from crossover.specs.descriptions import EncodingDescription
+from crossover.specs.descriptions import EncoderFacts, EncodingDescription
 
 Transform = Callable[[np.ndarray], np.ndarray]
 
@@ -75,7 +75,7 @@ class Tokens:
         return values, mask, self.targets[indices]
 
 
-def _scaling(encoding: EncodingDescription) -> np.ndarray | None:
+def _scaling(encoding: EncoderFacts) -> np.ndarray | None:
     """Convert `(value * scale - mean) / std` per channel into a factor and a summand for each value of a patch."""
     scaling, width = encoding.scaling, encoding.width
     if scaling is None or width is None:

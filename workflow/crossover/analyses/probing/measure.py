@@ -76,7 +76,7 @@ class LinearProbe:
     def fit(self, states: np.ndarray, targets: np.ndarray) -> "LinearProbe":
         """Fit the probe to states [items, positions, width] and targets [items], or [items, positions, bits]."""
         if self.target.kind == "class":
-            targets = np.eye(len(self.target.classes))[targets]
+            targets = np.eye(len(self.target.classes or ()))[targets]
         outputs = targets if self.target.kind == "number" else 2.0 * targets - 1
         rows = self.scaler.fit_transform(_rows(states))
         self.model.fit(rows, outputs.reshape(len(rows), -1))
