@@ -33,6 +33,7 @@ from crossover.specs.checkpoints import PretrainedSpec
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted
 
+pytestmark = pytest.mark.training
 CPU = torch.device("cpu")
 NEVER = 1e9  # seconds between saves
 OBJECTIVES = {name: view.objective for name, view in ARCHITECTURES.items() if view.objective}
