@@ -7,10 +7,10 @@ LOCK := envs/requirements.lock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint format schema lock clean
+.PHONY: help install demo report test test-quick lint format schema lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed ## make .venv with everything pinned in envs/requirements.lock
 
@@ -31,8 +31,14 @@ report: install ## bring the report of the study in config/config.yaml up to dat
 	snakemake
 	snakemake --report results/snakemake-report.html
 
-test: install ## run the tests; what this machine cannot run is skipped by name
-	pytest
+# One worker more than cores: those of the cluster wait half of the time.
+PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+
+test: install ## run the tests in parallel; what this machine cannot run is skipped by name
+	pytest $(PARALLEL)
+
+test-quick: install ## run the tests that train nothing, and those of the exact jobs that an edit plans
+	pytest $(PARALLEL) -m "not training" tests/unit tests/dag
 
 lint: install ## check style, types, the rules and the generated files
 	ruff check .

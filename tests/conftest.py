@@ -22,10 +22,20 @@ hypothesis.settings.register_profile("crossover", deadline=None)
 hypothesis.settings.load_profile("crossover")
 
 
+# Of a parallel run: these folders share what is costly to make, and go first, since they take longest.
+TOGETHER = ("slurm", "dag", "report")
+TRAINING = {"_tiny", "forked"}  # fixtures of unit tests that build models and train them
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let a parallel run begin with the tests that wait most, those on a cluster, so that they do not end it alone."""
+    """Say which tests train, and give the workers of a parallel run groups of tests that share their fixtures."""
+    for item in items:
+        folder = item.path.parent.name
+        if TRAINING & set(item.fixturenames):
+            item.add_marker(pytest.mark.training)
+        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else item.path.stem))
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path.parent.name != "slurm")
+        items.sort(key=lambda item: (*TOGETHER, item.path.parent.name).index(item.path.parent.name))
 
 
 @pytest.fixture(scope="session")

@@ -138,6 +138,7 @@ def test_a_study_under_another_name_shares_the_runs(finished):
     assert finished.plan(study="other.yaml") == {("aggregate_study", "other"), ("render_report", "other")}
 
 
+@pytest.mark.training
 def test_changed_back_plans_no_run(finished):
     """Forth, computed, back: the runs are all there, and only the report is of the other study."""
     before = finished.study.read_bytes()
@@ -292,6 +293,7 @@ def test_a_checkpoint_with_other_weights_retrains_its_runs(finished):
     assert finished.plan() == runs(CELLS) | REPORT
 
 
+@pytest.mark.training
 def test_inputs_made_again_first_retrain_nothing(finished):
     """They come out the same; only what the checkpoint cost is new, and stands in a table."""
     finished.edit("tiny.yaml", "tasks: [tiny-xor, tunes]", "tasks: [tunes]")
@@ -321,6 +323,7 @@ def as_cluster_job(copy: WorkflowCopy, rule: str, **wildcards: str):
     return copy.run(*arguments, "--nolock", "--no-hooks", "--ignore-incomplete", "--nocolor")
 
 
+@pytest.mark.training
 def test_a_waiting_job_runs_as_it_was_planned(finished):
     """Neither settings, nor the selection, nor the seeds of the edited config may reach it."""
     folder = finished.run_folder("tunes.tiny.random-all", 1)
@@ -335,6 +338,7 @@ def test_a_waiting_job_runs_as_it_was_planned(finished):
     assert (folder / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.training
 def test_a_waiting_job_of_a_task_that_has_left_the_study_runs(finished):
     """Also where everything that the job is made of is gone from the config."""
     name = finished.named("tunes-symbols", "tokens")
@@ -348,6 +352,7 @@ def test_a_waiting_job_of_a_task_that_has_left_the_study_runs(finished):
     assert json.loads(encoding.read_text()) == before
 
 
+@pytest.mark.training
 def test_a_waiting_job_refuses_code_that_has_changed(finished):
     """The spec names the code; a result made by other code must not take its name."""
     folder = finished.run_folder("tunes.tiny.random-all", 1)

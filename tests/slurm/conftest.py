@@ -16,13 +16,6 @@ from system_services import service_files
 from workflow_copy import WorkflowCopy, results
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests on clusters on one worker of a parallel run, which then starts each cluster once."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-
-
 @pytest.fixture(scope="session")
 def require_slurm(require) -> Callable[..., None]:
     """Skip a test, or fail it, where SLURM is not installed."""

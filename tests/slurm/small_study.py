@@ -16,6 +16,7 @@ from crossover.runs.events import read_events
 from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
 
 CELL = "tiny-xor.tiny.random-all"
+ONE_SEED = (0,)
 SEEDS = (0, 1)
 ALL_SEEDS = (0, 1, 2, 3)
 RUNS = ("--until", "finetune_run")
@@ -49,6 +50,13 @@ def prepared_copy(root: Path) -> WorkflowCopy:
         copy.edit("tiny.yaml", old, new)
     copy.finish("--cores", "2", "inputs")
     return copy
+
+
+def keep_one_run(copy: WorkflowCopy) -> Path:
+    """Leave all seeds but the first out of the study; return the folder of its run."""
+    copy.edit("tiny.yaml", f"seeds: {list(SEEDS)}", f"seeds: {list(ONE_SEED)}")
+    [folder] = run_folders(copy, ONE_SEED)
+    return folder
 
 
 def run_folders(copy: WorkflowCopy, seeds: Iterable[int] = SEEDS) -> list[Path]:

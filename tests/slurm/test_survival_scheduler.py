@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from getpass import getuser
 from itertools import groupby
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from cluster import Cluster, Job
 from processes import send
-from small_study import RUNS, is_undisturbed, jobs_of, run_folders
+from small_study import ONE_SEED, RUNS, SEEDS, is_undisturbed, jobs_of, keep_one_run, run_folders
 
 from crossover.runs.events import read_events
 from crossover.runs.lock import is_held, read_owner
@@ -32,11 +32,11 @@ PATIENCE = 300  # seconds that a condition may take on a machine that does other
 
 
 @pytest.fixture
-def check(undisturbed) -> Callable[[WorkflowCopy], None]:
+def check(undisturbed) -> Callable[..., None]:
     """Check that a study has ended as one that was left alone, and that no run was computed twice, or by two at once."""
 
-    def compare(copy: WorkflowCopy) -> None:
-        assert is_undisturbed(copy, undisturbed)
+    def compare(copy: WorkflowCopy, seeds: Iterable[int] = SEEDS) -> None:
+        assert is_undisturbed(copy, undisturbed, seeds)
         for folder in copy.root.glob("results/runs/*/*"):
             assert_one_at_a_time(folder)
             assert events(folder).count("finished") == 1, "computed twice"
@@ -196,7 +196,7 @@ def test_runs_that_hit_the_time_limit_or_are_cancelled_go_on_where_they_saved(st
 
 def test_a_run_goes_on_after_preemption_and_after_the_death_of_its_node(study, mishaps, submit, check):
     """The job goes back to the queue both times, and no retry is used up."""
-    run, _ = run_folders(study)
+    run = keep_one_run(study)
     submission = submit(study)
     [owner] = caught(run)
     node = job_of(owner, mishaps).node
@@ -208,16 +208,16 @@ def test_a_run_goes_on_after_preemption_and_after_the_death_of_its_node(study, m
         submission.finish()
     finally:
         mishaps.revive_node(job.node)
-    check(study)
+    check(study, ONE_SEED)
     assert events(run) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
     assert all(entry["step"] > 0 for entry in read_events(run) if "step" in entry)
-    assert states(study, mishaps) == {"COMPLETED": 2}
+    assert states(study, mishaps) == {"COMPLETED": 1}
     assert {one.restarts for one in jobs_of(study, mishaps) if one.id == job.id} == {2}
 
 
 def test_a_run_on_a_node_that_is_cut_off_is_not_computed_twice(study, mishaps, submit, check):
     """SLURM takes it for dead and starts its jobs elsewhere, but they live on: their twins wait for their results."""
-    run, _ = run_folders(study)
+    run = keep_one_run(study)
     submission = submit(study)
     [owner] = caught(run)
     job = job_of(owner, mishaps)
@@ -229,7 +229,7 @@ def test_a_run_on_a_node_that_is_cut_off_is_not_computed_twice(study, mishaps, s
         submission.finish()
     finally:
         mishaps.revive_node(job.node)
-    check(study)
+    check(study, ONE_SEED)
     assert events(run) == ["started", "finished", "restored"]
     assert {one.restarts for one in jobs_of(study, mishaps) if one.id == job.id} == {1}
 
@@ -246,7 +246,7 @@ def test_submissions_and_jobs_wait_for_a_controller_that_is_away(study, mishaps,
         squeue=fails_while(away),
         cp=f"touch {copying}; until [ -e {copied} ]; do sleep 0.1; done",  # what is done here, before any submission
     )
-    runs = run_folders(study)
+    run = keep_one_run(study)
     submission = submit(copy, *IMPATIENT)
     wait_for(copying.exists, PATIENCE)
     mishaps.stop_controller()
@@ -255,20 +255,20 @@ def test_submissions_and_jobs_wait_for_a_controller_that_is_away(study, mishaps,
         submission.wait_for("nothing is submitted until it does")
     finally:
         mishaps.start_controller()
-    owners = caught(*runs)
+    [owner] = caught(run)
     away.touch()
     submission.wait_for("SLURM has not answered for 1[0-9] s")
     away.unlink()
     mishaps.stop_controller()
     try:
-        release(*owners)
+        release(owner)
         submission.wait_for("SLURM has not answered for [1-9][0-9] s")
-        wait_for(lambda: all("finished" in events(folder) for folder in runs), PATIENCE)
+        wait_for(lambda: "finished" in events(run), PATIENCE)
     finally:
         mishaps.start_controller()
     submission.finish()
-    check(study)
-    assert states(study, mishaps) == {"COMPLETED": 2}
+    check(study, ONE_SEED)
+    assert states(study, mishaps) == {"COMPLETED": 1}
 
 
 def test_the_end_of_jobs_is_known_after_accounting_was_away(prepared, tmp_path, accounting, submitting, submit, check):
@@ -319,27 +319,26 @@ def fails_while(file: Path) -> str:
 # --- a Snakemake that ends too early ------------------------------------------------------------------------
 
 
-def test_runs_go_on_after_ctrl_c_and_after_a_power_cut(study, mishaps, submit, check, tmp_path):
+def test_a_run_goes_on_after_ctrl_c_and_after_a_power_cut(study, mishaps, submit, check, tmp_path):
     """Ctrl-C cancels the jobs, which save their state; a power cut ends everything in the middle of a step."""
     away = tmp_path / "away"
-    runs = run_folders(study)
+    run = keep_one_run(study)
     first = submit(with_commands(study, tmp_path, squeue=fails_while(away)))
-    caught(*runs)
+    caught(run)
     away.touch()
     first.wait_for("SLURM has not answered")
     away.unlink()
     first.signal(signal.SIGINT)  # while it asks for their states, the plugin knows of no jobs to cancel
     assert first.ended() != 0
     second = submit(study)
-    caught(*runs, attempt=2)
+    caught(run, attempt=2)
     second.signal(signal.SIGKILL)
     send(signal.SIGKILL, [process for process in mishaps.processes() if "SLURM_JOB_ID" in process.environment])
     second.ended()
     study.finish("--unlock")
     submit(study).finish()
-    check(study)
-    for folder in runs:
-        assert events(folder) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
+    check(study, ONE_SEED)
+    assert events(run) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
 
 
 def test_jobs_of_a_killed_snakemake_are_cancelled_or_taken_over(study, mishaps, submit, check):

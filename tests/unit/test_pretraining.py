@@ -32,6 +32,7 @@ from crossover.specs.checkpoints import PretrainedSpec
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import Interrupted
 
+pytestmark = pytest.mark.training
 CPU = torch.device("cpu")
 NEVER = 1e9  # seconds between saves
 OBJECTIVES = {name: adapter.objective for name, adapter in ADAPTERS.items() if adapter.objective}
