@@ -79,7 +79,11 @@ def digest_of_spec(wildcards):
 
 def work_of(wildcards):
     """The size of a training or an analysis, that memory and time are estimated from."""
-    name = wildcards.get("run") or wildcards.get("checkpoint") or name_of_analysis(wildcards)
+    return work_of_spec(wildcards.get("run") or wildcards.get("checkpoint") or name_of_analysis(wildcards))
+
+
+@cache
+def work_of_spec(name):
     return resources.work_of(spec_of(name), PLAN.specs)
 
 

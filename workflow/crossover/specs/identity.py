@@ -8,7 +8,7 @@ of the modules that compute it. Labels, comments, docstrings and formatting are 
 import ast
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def _is_module(name: str) -> bool:
 def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imports = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
@@ -93,6 +93,14 @@ def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
     # The tree is written out again rather than dumped: comments and layout do not count, and the text is the
     # same for all versions of Python, which the dump of a tree is not.
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:8], tuple(imports)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all statements below it; expressions, most of a tree, hold neither imports nor docstrings."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from _statements(child)
 
 
 def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
