@@ -151,7 +151,7 @@ def test_gaps_and_a_stop_sign(scope):
 @pytest.mark.parametrize(
     ("policy", "left", "counted"),
     [
-        ("map", 3190, {"letters other than ACGTN, read as N": 4}),
+        ("map", 3190, {"letters other than ACGTN, mapped to N": 4}),
         ("drop", 3186, {"items dropped with letters other than ACGTN": 4}),
     ],
 )

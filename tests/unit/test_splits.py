@@ -59,7 +59,7 @@ def test_validation_is_carved_from_training_in_whole_groups(sizes, seed):
 def test_given_splits_are_taken_as_they_are():
     table = table_of([1] * 9).assign(split=["train"] * 4 + ["validation"] * 2 + ["test"] * 3)
     assert assign_splits(table, Split(by="given")).tolist() == table["split"].tolist()
-    with pytest.raises(UserError, match="the data have no items in the split test; name a file for it"):
+    with pytest.raises(UserError, match="the data have no items in the split test; give a file for it"):
         assign_splits(table.assign(split="train"), Split(by="given"))
 
 

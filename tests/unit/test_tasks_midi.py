@@ -253,7 +253,7 @@ def test_labels_come_from_a_table(tmp_path):
         (b"composer,file\nBach,1.mid\n", r"who\.csv has no column 'midi'; known: composer, file"),
         (b"composer,midi\nBach,1.mid\nBach,9.mid\n", r"who\.csv, line 3: 9\.mid does not exist"),
         (b"composer,midi\nBach,1.mid\nSatie,1.mid\n", r"who\.csv, line 3: 1\.mid is named a second time"),
-        (b"composer,midi\n ,1.mid\n", r"who\.csv, line 2: no composer"),
+        (b"composer,midi\n ,1.mid\n", r"who\.csv, line 2: composer is empty"),
         (b"composer,midi\nBach,1.mid,2\n", r"who\.csv, line 2: 3 values, but the header has 2 columns"),
         (b"composer,midi\n\xff,1.mid\n", r"who\.csv, line 2: byte 14 is 0xff, which is not utf-8"),
     ],

@@ -85,7 +85,7 @@ def _draw(table: pd.DataFrame, split: Split, fractions: dict[str, float]) -> np.
         if len(units) < len(names):
             noun = "item" if table[unit].equals(table["item"]) else unit
             raise UserError(
-                f"{label} only {len(units)} {noun}{'s' if len(units) > 1 else ''}; it needs at least {len(names)}, one for each "
+                f"{label} only {len(units)} {noun}{'s' if len(units) > 1 else ''}; it needs at least {len(names)}, one per "
                 "split: add some, remove the class, or set policy.rare_class to drop."
             )
         drawn = units.iloc[rng.permutation(len(units))]
