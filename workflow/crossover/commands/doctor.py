@@ -5,7 +5,6 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from crossover.cluster.doctor import Section, check_everything
 from crossover.cluster.findings import Finding, Grade
@@ -65,7 +64,7 @@ def _print_in_colour(title: str, findings: Sequence[Finding]) -> None:
     console.print()
 
 
-def _facts(sections: Sequence[Section]) -> list[dict[str, Any]]:
+def _facts(sections: Sequence[Section]) -> list[dict[str, object]]:
     return [
         {
             "section": title,

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -93,7 +93,7 @@ class Explanation:
         """Return a line for each cause."""
         return "\n".join([self.head, *(cause.line() for cause in self.causes)])
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Return each cause with the wildcards of its jobs."""
         causes = [
             {"rule": cause.rule, "reason": cause.reason, "jobs": [job.wildcards for job in cause.jobs]}

@@ -4,7 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crossover.acquire.transfer.checksums import CHECKSUMS
 from crossover.commands.output import table
@@ -79,7 +79,7 @@ class Unused:
         """Return a line for each entry, and the sums."""
         return "\n".join([*(f"{entry.remark:>14}  {entry.path}" for entry in self.entries), *self.foot()])
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Return path and size of each entry, and why it is kept."""
         entries = [
             {"path": str(entry.path), "bytes": entry.bytes, "kept_because": entry.kept_because or None}

@@ -1,7 +1,7 @@
 """Say how far a study is: `crossover status`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crossover.commands.output import table
 from crossover.planning.snapshot import plan_of
@@ -21,7 +21,7 @@ class Status:
         """Return the progress in one line, then what runs, what stopped and what failed."""
         return describe(self.overview)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Return the number of runs in each state, the seconds left, and every run."""
         return {
             "study": self.overview.study,
@@ -69,7 +69,7 @@ def _row(run: RunState) -> tuple[str, ...]:
     return run.run, str(run.seed), "running" if run.state == "running" else "to go on", step, run.place(), run.reason
 
 
-def _facts_of_run(run: RunState) -> dict[str, Any]:
+def _facts_of_run(run: RunState) -> dict[str, object]:
     step, max_steps = run.step or (None, None)
     return {
         "run": run.run,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crossover.commands.output import Row, aligned, table
 from crossover.config.conditions import TRAINED_PRESETS
@@ -65,7 +65,7 @@ class CheckpointView:
         """Return the sizes and the table of parameters."""
         return "\n".join([self.head, "", *aligned(self.rows()), "", NOT_COUNTED])
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Return the sizes, and the number of parameters of each group in each part."""
         parameters: dict[str, dict[str, int]] = {}
         for (part, group), count in self.counts.items():

@@ -18,6 +18,7 @@ from crossover.config.tasks import Task
 from crossover.errors import UserError, nearest
 
 CONFIG = Path("config")
+JsonSchema = dict[str, Any]
 
 
 # libyaml, where PyYAML was built with it: reading conditions.yaml is most of what planning a study costs.
@@ -134,7 +135,7 @@ def _kind_problem(problem: Any, location: list[str], model: Any) -> str:
 
 
 @cache
-def _schema(model: Any) -> dict[str, Any]:
+def _schema(model: Any) -> JsonSchema:
     return TypeAdapter(model).json_schema()
 
 
@@ -148,7 +149,7 @@ def _keys_at(model: Any, location: tuple[Any, ...]) -> set[str]:
     schema = _schema(model)
     definitions = schema.get("$defs", {})
 
-    def options(node: dict[str, Any]) -> list[dict[str, Any]]:
+    def options(node: JsonSchema) -> list[JsonSchema]:
         if "$ref" in node:
             return options(definitions[node["$ref"].rsplit("/", 1)[-1]])
         branches = node.get("anyOf", []) + node.get("oneOf", [])
@@ -180,7 +181,7 @@ def known_names(folder: str) -> list[str]:
     return sorted(path.stem for path in (CONFIG / folder).glob("*.yaml"))
 
 
-def load_config(values: dict[str, Any]) -> Config:
+def load_config(values: dict[str, object]) -> Config:
     """Validate the settings of config/config.yaml and `--config` together."""
     return parse(Config, values, "config/config.yaml or --config")
 

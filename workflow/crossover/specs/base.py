@@ -33,7 +33,7 @@ class Record(BaseModel):
                 f"{path} cannot be read as {cls.__name__} ({place}: {problem['msg'].lower()}): delete it and run snakemake again."
             ) from error
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """Return the record as JSON values."""
         return self.model_dump(mode="json")
 
@@ -101,7 +101,7 @@ class Spec(Record):
         return self.name.rpartition("-")[0]
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """Everything that can change the result, as JSON values."""
         return self.model_dump(mode="json", exclude={"name", *self.ABOUT})
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from crossover.errors import UserError
 from crossover.runs.events import record
-from crossover.training.state import StateStore, interruptible
+from crossover.training.state import StateStore, TrainingState, interruptible
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ def _evaluate(
 
 def _state(
     progress: Progress, trained: dict[str, nn.Parameter], best: dict[str, Tensor], optimizer: Any
-) -> dict[str, Any]:
+) -> TrainingState:
     return {
         "progress": vars(progress),
         "trained": {name: parameter.detach() for name, parameter in trained.items()},
@@ -215,7 +215,7 @@ def _state(
     }
 
 
-def _save(store: StateStore, state: dict[str, Any]) -> None:
+def _save(store: StateStore, state: TrainingState) -> None:
     step = state["progress"]["step"]
     try:
         store.save(state)

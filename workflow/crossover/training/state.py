@@ -19,6 +19,7 @@ import torch
 from crossover.files import replacing
 
 log = logging.getLogger(__name__)
+TrainingState = dict[str, Any]  # tensors, and what optimizers keep
 DIGEST_BYTES = 32
 PROGRESS = "progress.json"
 REPORT_EVERY = 5.0  # seconds
@@ -43,7 +44,7 @@ class StateStore:
         """True when the last save is at least `every` seconds ago."""
         return time.monotonic() - self._last_save >= self.every
 
-    def save(self, state: dict[str, Any]) -> None:
+    def save(self, state: TrainingState) -> None:
         """Write a new state in one step; the one before stays as `previous`.
 
         Raises:
@@ -58,7 +59,7 @@ class StateStore:
             if self.latest.exists():
                 self.latest.replace(self.previous)
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self) -> TrainingState | None:
         """The newest state that is whole, or None; a damaged one is reported and passed over."""
         for path in (self.latest, self.previous):
             if not path.exists():

@@ -14,7 +14,7 @@ def _body(model: Any) -> Any:
     transformers passes given embeddings on as they are.
     """
 
-    def embed(module: Any, arguments: Any, named: dict[str, Any]) -> Any:
+    def embed(module: Any, arguments: Any, named: dict[str, object]) -> Any:
         if named.get("inputs_embeds") is not None:
             given = {name: named.get(name) for name in ("inputs_embeds", "attention_mask", "position_ids")}
             named = named | {"inputs_embeds": module.embeddings(**given)}
