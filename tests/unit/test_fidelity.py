@@ -70,7 +70,7 @@ def test_splice_is_the_published_table_and_both_copies_are_equal(files):
     for table in (items.table, copy.table):
         assert (table["target"].to_numpy() == independent["target"].to_numpy()).all()
         assert (table["sequence"] == independent["sequence"].str.replace("[DRS]", "N", regex=True)).all()
-    assert items.counts == {"letters other than ACGTN, read as N": 4}
+    assert items.counts == {"letters other than ACGTN, mapped to N": 4}
     assert describe_items(items, Target(kind="class")).floor.score == pytest.approx(0.519, abs=0.005)
     assert sizes(items) == {"train": 2872, "validation": 159, "test": 159}
 
