@@ -22,20 +22,33 @@ hypothesis.settings.register_profile("crossover", deadline=None)
 hypothesis.settings.load_profile("crossover")
 
 
-# Of a parallel run: these folders share what is costly to make, and go first, since they take longest.
+# In a parallel run the tests of each of these folders, which share what is costly to make, stay on one worker; they begin,
+# since they take longest. Of the other folders the tests of a file stay together.
 TOGETHER = ("slurm", "dag", "report")
 TRAINING = {"_tiny", "forked"}  # fixtures of unit tests that build models and train them
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by the mark
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say which tests train, and give the workers of a parallel run groups of tests that share their fixtures."""
+    """Mark the tests that train, and put those of a parallel run into order."""
     for item in items:
-        folder = item.path.parent.name
         if TRAINING & set(item.fixturenames):
             item.add_marker(pytest.mark.training)
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else item.path.stem))
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: (*TOGETHER, item.path.parent.name).index(item.path.parent.name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep tests together on a worker; the groups of `--dist loadgroup` do nothing with this version of pytest."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolderOrFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = Path(nodeid.partition("::")[0])
+            return path.parent.name if path.parent.name in TOGETHER else str(path)
+
+    return ByFolderOrFile(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")
