@@ -160,7 +160,7 @@ RAW = {
     "cut": (cut_midi, "data/tunes/low/0.mid is not a complete MIDI file"),
     "class without music": (class_without_music, "class 'low' has no usable piece"),
     "empty class": (empty_class, "class 'empty' has no usable piece"),
-    "file beside the classes": (file_beside_classes, "data/tunes/stray.mid lies beside the class folders"),
+    "file beside the classes": (file_beside_classes, "data/tunes/stray.mid is not in a class folder"),
     "one class": (one_class, "all items have the class 'high'"),
 }
 
