@@ -156,11 +156,11 @@ def empty_class(copy):
 
 
 RAW = {
-    "text": (text_for_midi, "data/tunes/low/0.mid is not a whole MIDI file"),
-    "cut": (cut_midi, "data/tunes/low/0.mid is not a whole MIDI file"),
+    "text": (text_for_midi, "data/tunes/low/0.mid is not a complete MIDI file"),
+    "cut": (cut_midi, "data/tunes/low/0.mid is not a complete MIDI file"),
     "class without music": (class_without_music, "class 'low' has no usable piece"),
     "empty class": (empty_class, "class 'empty' has no usable piece"),
-    "file beside the classes": (file_beside_classes, "data/tunes/stray.mid lies beside the class folders"),
+    "file beside the classes": (file_beside_classes, "data/tunes/stray.mid is not in a class folder"),
     "one class": (one_class, "all items have the class 'high'"),
 }
 
@@ -186,7 +186,7 @@ def test_a_workflow_goes_on_when_its_raw_files_are_put_right(fresh):
     card = f"results/tasks/{fresh.named('tunes', 'task')}/card.json"
     done = fresh.run(card)
     assert done.returncode != 0
-    sentence(done.stdout, "data/tunes/low/0.mid is not a whole MIDI file")
+    sentence(done.stdout, "data/tunes/low/0.mid is not a complete MIDI file")
     assert not [path for path in files(fresh) if path.startswith("results/tasks/")]
     file.unlink()
     fresh.finish(f"results/tasks/{fresh.named('tunes', 'task')}/card.json")
