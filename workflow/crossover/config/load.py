@@ -25,7 +25,7 @@ JsonSchema = dict[str, Any]
 SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _UniqueKeyLoader(SafeLoader):
+class _UniqueKeyLoader(SafeLoader):  # type: ignore[misc]  # PyYAML is untyped
     """Raise an error for duplicate keys, of which YAML itself silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -42,7 +42,8 @@ class _UniqueKeyLoader(SafeLoader):
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} appears twice", problem_mark=key_node.start_mark)
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 # YAML 1.1 reads 1e-3 (no dot) as text; every user of learning rates means the number.
@@ -140,7 +141,7 @@ def _schema(model: Any) -> JsonSchema:
 
 
 @cache
-def _adapter(model: Any) -> TypeAdapter:
+def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
@@ -183,7 +184,8 @@ def known_names(folder: str) -> list[str]:
 
 def load_config(values: dict[str, object]) -> Config:
     """Validate the settings of config/config.yaml and `--config` together."""
-    return parse(Config, values, "config/config.yaml or --config")
+    config: Config = parse(Config, values, "config/config.yaml or --config")
+    return config
 
 
 def load_study(name: str) -> tuple[str, Study]:
@@ -204,12 +206,15 @@ def load_study(name: str) -> tuple[str, Study]:
 
 def load_task(name: str, where: str | None = None) -> Task:
     """Load config/tasks/<name>.yaml. Error messages begin with `where`, such as `study demo`, which refers to the task."""
-    return _load("tasks", name, Task, f"{where}: unknown task" if where else "unknown task")
+    task: Task = _load("tasks", name, Task, f"{where}: unknown task" if where else "unknown task")
+    return task
 
 
 def load_checkpoint(name: str, where: str | None = None) -> Checkpoint:
     """Load config/checkpoints/<name>.yaml. Error messages begin with `where`, which refers to the checkpoint."""
-    return _load("checkpoints", name, Checkpoint, f"{where}: unknown checkpoint" if where else "unknown checkpoint")
+    unknown = f"{where}: unknown checkpoint" if where else "unknown checkpoint"
+    checkpoint: Checkpoint = _load("checkpoints", name, Checkpoint, unknown)
+    return checkpoint
 
 
 def load_conditions(names: list[str], study: str) -> dict[str, Condition]:

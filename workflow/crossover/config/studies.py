@@ -102,7 +102,7 @@ class Study(TitledModel):
 
     @field_validator("tasks", "checkpoints", "conditions", "seeds", "learning_rates", "analyses")
     @classmethod
-    def entries_are_unique(cls, values: list) -> list:
+    def entries_are_unique(cls, values: list[object]) -> list[object]:
         """Raise if a name or number is listed twice."""
         repeated = {str(value) for value in values if values.count(value) > 1}
         if repeated:

@@ -93,7 +93,8 @@ def read_sequences(card: Path) -> list[str]:
     columns = [name for name in ("sequence", "second") if name in pq.read_schema(path).names]
     table = pq.read_table(path, columns=["group", *columns]).to_pandas()
     lines = table[columns].map(_written).agg("\n".join, axis=1)
-    return lines.groupby(table["group"], sort=False).agg("\n".join).to_list()
+    documents: list[str] = lines.groupby(table["group"], sort=False).agg("\n".join).to_list()
+    return documents
 
 
 def _written(sequence: str | np.ndarray) -> str:

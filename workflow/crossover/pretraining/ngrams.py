@@ -32,7 +32,8 @@ def ngram_losses(training: np.ndarray, held_out: np.ndarray, vocabulary: int, or
         probability[length - 1 :] = np.where(
             of_context > 0, (of_gram + spread * shorter) / np.maximum(1, of_context + spread), shorter
         )
-    return -np.log(probability[1:])
+    losses: np.ndarray = -np.log(probability[1:])
+    return losses
 
 
 def _ngrams(tokens: np.ndarray, length: int, vocabulary: int) -> np.ndarray:

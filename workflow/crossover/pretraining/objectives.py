@@ -58,7 +58,8 @@ def masked(mask: int, special: int, vocabulary: int) -> Objective:
 def draw_windows(tokens: np.ndarray, context: int, batch_size: int, rng: np.random.Generator) -> np.ndarray:
     """Draw the random windows of a step, int64 [batch, context + 1]."""
     starts = rng.integers(0, len(tokens) - context, size=batch_size)
-    return tokens[starts[:, None] + np.arange(context + 1)]
+    windows: np.ndarray = tokens[starts[:, None] + np.arange(context + 1)]
+    return windows
 
 
 def mean_loss(model: nn.Module, inputs: np.ndarray, labels: np.ndarray, device: torch.device) -> Tensor:

@@ -60,14 +60,15 @@ class StateStore:
                 self.latest.replace(self.previous)
 
     def load(self) -> TrainingState | None:
-        """The newest state that is whole, or None; a damaged one is reported and passed over."""
+        """Return the newest intact state, or None; a damaged one is logged and skipped."""
         for path in (self.latest, self.previous):
             if not path.exists():
                 continue
             content = path.read_bytes()
             digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
             if hashlib.sha256(payload).digest() == digest:
-                return torch.load(io.BytesIO(payload), weights_only=True)
+                state: TrainingState = torch.load(io.BytesIO(payload), weights_only=True)
+                return state
             log.warning("the training state %s is damaged and is not used", path)
         return None
 

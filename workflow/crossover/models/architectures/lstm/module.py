@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, Pretrained
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 
 
-class LSTMConfig(PretrainedConfig):
+class LSTMConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
     """Sizes of an LSTM: three layers of 768 in Lu et al. (2021, section 3.3)."""
 
     model_type = "lstm"
@@ -35,7 +35,7 @@ class LSTMBlock(nn.Module):
         return states
 
 
-class LSTMPreTrained(PreTrainedModel):
+class LSTMPreTrained(PreTrainedModel):  # type: ignore[misc]
     """Initialisation, and what transformers needs to know."""
 
     config_class = LSTMConfig
