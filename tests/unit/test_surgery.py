@@ -43,7 +43,7 @@ def changed(folders, model, body, seed=0):
     """The tensors before and after a change."""
     loaded = load(folders, model)
     before = tensors(loaded)
-    change_body(loaded, ADAPTERS[model], body.model_dump(), torch.Generator().manual_seed(seed))
+    change_body(loaded, ADAPTERS[model], body, torch.Generator().manual_seed(seed))
     return before, tensors(loaded), loaded
 
 
