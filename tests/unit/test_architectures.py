@@ -13,6 +13,7 @@ from crossover.errors import UserError
 from crossover.models.discovery import ADAPTERS
 from crossover.planning import code
 from crossover.planning.plan import make_plan
+from crossover.specs.checkpoints import PretrainedSpec
 from crossover.specs.identity import code_digests
 
 EACH = pytest.mark.parametrize("model", ADAPTERS)
@@ -88,7 +89,8 @@ def test_what_cannot_be_pretrained_is_refused_before_anything_runs(settings, exp
 @pytest.mark.parametrize("model", [model for model, adapter in ADAPTERS.items() if adapter.objective])
 def test_every_architecture_with_an_objective_can_be_planned(model, config):
     pretrain_with(config, architecture=model)
-    assert make_plan("demo").runs
+    [planned] = (spec for spec in make_plan("demo").specs.values() if isinstance(spec, PretrainedSpec))
+    assert planned.architecture == model
 
 
 # --- what enters the names of runs ------------------------------------------------------------------------------
