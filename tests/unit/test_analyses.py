@@ -37,13 +37,19 @@ from crossover.errors import UserError
 from crossover.files import tree_digest, write_parquet
 from crossover.report.analyses import charts_of
 from crossover.runs.files import analysis_folder, checked_provenance, write_provenance
+from crossover.runs.provenance import Recorder
 from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.descriptions import EncodedTarget
 from crossover.specs.identity import code_digests
 from crossover.specs.runs import ModelSettings
+from crossover.specs.studies import ModelLabels, StudyAnalysis, StudySpec
+from crossover.training.device import device_use
 from crossover.training.scoring import loss_of
 
 CPU = torch.device("cpu")
 SEEDS = st.integers(0, 10**6)
+CLASSES = EncodedTarget(kind="class", classes=tuple("abcd"))
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +133,7 @@ def test_every_kind_measures_every_architecture(kind, model, tiny, tmp_path):
 def test_every_kind_is_drawn_and_explained(kind, tiny):
     entry = spec(tiny, kind, *(("gpt2", body) for body in bodies_of(kind)))
     labels = dict(zip(("model", "other_model"), bodies_of(kind), strict=False))
-    models = [AnalysedModel.build(model, 0, CPU) for model in entry["models"]]
+    models = [AnalysedModel.build(model, 0, CPU) for model in entry.models]
     table = importlib.import_module(measure_module(kind)).measure(models, 0).assign(**labels, seed=0)
     styles = {body: Series(f"{body} body", "var(--blue)", "circle", (1, 0)) for body in bodies_of(kind)}
     charts = charts_of(kind)
@@ -187,12 +193,20 @@ def test_equal_seeds_give_equal_bytes(tiny, tmp_path):
 
 def test_gathering_verifies_values_and_labels_their_models(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = {"checkpoint": "tiny", "body": "pretrained", "input": "new"}
-    entry = {"name": "probing.a-0", "kind": "probing", "task": "listops", "seeds": [4], "models": [model]}
+    model = ModelLabels(checkpoint="tiny", checkpoint_title="Tiny", body="pretrained", input="new")
+    entry = StudyAnalysis(
+        **{"name": "probing.a-0", "kind": "probing", "task": "listops", "seeds": (4,), "models": (model,)},
+        **{"title": "ListOps", "simulated": False, "metric": "accuracy", "subset": None},
+    )
+    study = StudySpec(
+        **{"name": "study-a", "study": "a", "title": "", "question": "", "description": "", "reproduce": ""},
+        **{"confidence": 0.95, "threshold": 0.9, "tasks": {}, "checkpoints": {}, "conditions": {}, "cells": ()},
+        analyses=(entry,),
+    )
     place = analysis_folder("probing.a-0", 4)
     write_parquet(place / "values.parquet", pd.DataFrame({"layer": [0, 1], "score": [0.5, 0.7]}))
-    write_provenance(place, {}, ["values.parquet"])
-    gather_analyses({"analyses": [entry]}, "probing", Path("study"))
+    write_provenance(place, Recorder({}, "test").finish(device_use(CPU), 0, {}), ["values.parquet"])
+    gather_analyses(study, "probing", Path("study"))
     expected = {
         "task": "listops",
         "model": "tiny, pretrained body, new input",
@@ -203,7 +217,7 @@ def test_gathering_verifies_values_and_labels_their_models(tiny, tmp_path, monke
     pd.testing.assert_frame_equal(pd.read_csv("study/probing.csv"), pd.DataFrame(expected))
     write_parquet(place / "values.parquet", pd.DataFrame({"layer": [0, 1], "score": [0.5, 0.8]}))
     with pytest.raises(UserError, match=r"values\.parquet is not the file that the run wrote; delete .*seed-4 and run"):
-        gather_analyses({"analyses": [entry]}, "probing", Path("study"))
+        gather_analyses(study, "probing", Path("study"))
 
 
 class Bare(torch.nn.Module):
@@ -320,7 +334,7 @@ def test_similarity_compares_states_of_the_plain_model_at_the_same_positions(tin
     one = analysed(tiny, "bert")
     found = similarity.sample_states(one, 0)
     tokens = one.tokens("test")
-    plain = BertModel.from_pretrained(tiny.checkpoints["bert"]["folder"], add_pooling_layer=False).eval()
+    plain = BertModel.from_pretrained(tiny.checkpoints["bert"].folder, add_pooling_layer=False).eval()
     expected = []
     with torch.inference_mode():
         for item in range(len(tokens)):
@@ -340,7 +354,7 @@ def test_similarity_compares_states_of_the_plain_model_at_the_same_positions(tin
 HEADS, HEAD_WIDTH = 4, 4  # of the model whose heads are permuted
 
 
-def permute_heads(folder: Path, target: Path, model: str, order: list[int]) -> dict[str, str]:
+def permute_heads(folder: Path, target: Path, model: str, order: list[int]) -> CheckpointFiles:
     """Write the same checkpoint with head order[i] of every layer at place i; return how a spec refers to it."""
     units = torch.cat([torch.arange(head * HEAD_WIDTH, (head + 1) * HEAD_WIDTH) for head in order])
     weights = load_file(folder / "model.safetensors")
@@ -359,7 +373,7 @@ def permute_heads(folder: Path, target: Path, model: str, order: list[int]) -> d
         {name: weight.contiguous() for name, weight in weights.items()}, target / "model.safetensors", {"format": "pt"}
     )
     (target / "config.json").write_bytes((folder / "config.json").read_bytes())
-    return {"name": "moved", "folder": str(target), "sha256": tree_digest(target)}
+    return CheckpointFiles(name="moved", folder=str(target), sha256=tree_digest(target))
 
 
 @pytest.mark.parametrize(("model", "heads_of"), [("bert", "num_attention_heads"), ("gpt2", "n_head")])
@@ -367,9 +381,8 @@ def test_matching_recovers_permuted_heads(model, heads_of, tiny, tmp_path):
     order = [2, 0, 3, 1]
     checkpoint = write_checkpoint(tmp_path / "four", model, **{heads_of: HEADS})
     moved = permute_heads(tmp_path / "four", tmp_path / "moved", model, order)
-    models = [
-        spec(tiny, "heads", (model, "pretrained"))["models"][0] | {"checkpoint": one} for one in (checkpoint, moved)
-    ]
+    [planned] = spec(tiny, "heads", (model, "pretrained")).models
+    models = [planned.model_copy(update={"checkpoint": one}) for one in (checkpoint, moved)]
     first, second = (AnalysedModel.build(one, 0, CPU) for one in models)
     table = heads.measure([first, second], 0)
     for _, layer in table.groupby("layer"):
@@ -422,22 +435,23 @@ def test_a_probe_predicts_what_is_linearly_decodable(seed):
     seen, unseen = slice(200), slice(200, 300)
     targets = rng.integers(0, 4, 300)
     rows = (8 * np.eye(6)[targets] + rng.normal(size=(300, 6)))[:, None]
-    probe = probing.LinearProbe({"kind": "class", "classes": list("abcd")}, 0.1).fit(rows[seen], targets[seen])
+    probe = probing.LinearProbe(CLASSES, 0.1).fit(rows[seen], targets[seen])
     assert (probe.predict(rows[unseen]) == targets[unseen]).mean() > 0.97
     rows = rng.normal(size=(300, 2, 6))  # two read-out positions
     numbers = rows @ rng.normal(size=(6, 3))
-    probe = probing.LinearProbe({"kind": "bits"}, 0.1).fit(rows[seen], (numbers[seen] > 0).astype(np.int8))
+    probe = probing.LinearProbe(EncodedTarget(kind="bits"), 0.1).fit(rows[seen], (numbers[seen] > 0).astype(np.int8))
     assert (probe.predict(rows[unseen]) == (numbers[unseen] > 0)).mean() > 0.85
-    probe = probing.LinearProbe({"kind": "number"}, 1e-4).fit(rows[seen, :1], numbers[seen, 0, 0])
+    probe = probing.LinearProbe(EncodedTarget(kind="number", metric="spearman"), 1e-4).fit(
+        rows[seen, :1], numbers[seen, 0, 0]
+    )
     np.testing.assert_allclose(probe.predict(rows[unseen, :1]), numbers[unseen, 0, 0], atol=1e-3)
 
 
 def test_a_probe_on_noise_stays_at_chance():
     rng = np.random.default_rng(0)
-    classes = {"kind": "class", "classes": list("abcd")}
-    probe = probing.LinearProbe(classes, 10.0).fit(rng.normal(size=(500, 1, 8)), rng.integers(0, 4, 500))
+    probe = probing.LinearProbe(CLASSES, 10.0).fit(rng.normal(size=(500, 1, 8)), rng.integers(0, 4, 500))
     assert 0.15 < (probe.predict(rng.normal(size=(500, 1, 8))) == rng.integers(0, 4, 500)).mean() < 0.35
-    only = probing.LinearProbe(classes, 10.0).fit(rng.normal(size=(9, 1, 2)), np.full(9, 3))
+    only = probing.LinearProbe(CLASSES, 10.0).fit(rng.normal(size=(9, 1, 2)), np.full(9, 3))
     assert only.predict(rng.normal(size=(4, 1, 2))).tolist() == [3] * 4
 
 

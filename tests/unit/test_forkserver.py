@@ -16,14 +16,13 @@ from crossover.runs.lock import is_held, read_owner
 @pytest.fixture
 def spec(tiny, tmp_path) -> Path:
     """The spec of a run of a second."""
-    write_json(tmp_path / "spec.json", tiny.spec(training={"dropout": 0.1}))
-    return tmp_path / "spec.json"
+    return tiny.write(tiny.spec(training={"dropout": 0.1}), tmp_path / "spec.json")
 
 
 @pytest.fixture
 def endless(tiny, tmp_path) -> Path:
     """The spec of a run that takes longer than any test waits."""
-    write_json(tmp_path / "endless.json", tiny.spec(training={"max_steps": 20_000, "patience": 20_000}))
+    tiny.write(tiny.spec(training={"max_steps": 20_000, "patience": 20_000}), tmp_path / "endless.json")
     return tmp_path / "endless.json"
 
 

@@ -190,7 +190,7 @@ def test_in_a_job_a_held_lock_is_waited_for(owner, tmp_path, monkeypatch, caplog
         owner.communicate()
         assert taken.wait(60)
         assert caplog.text.count("waiting for it") == 1
-        assert (read_owner(tmp_path / ".lock") or {})["slurm_job_id"] == "8"
+        assert read_owner(tmp_path / ".lock").slurm_job_id == "8"
         assert is_held(tmp_path / ".lock")
     finally:
         leave.set()
@@ -203,6 +203,6 @@ def test_the_lock_of_a_killed_job_is_free_and_still_names_it(owner, tmp_path):
     owner.kill()
     owner.wait()
     assert not is_held(tmp_path / ".lock")
-    assert (read_owner(tmp_path / ".lock") or {})["slurm_job_id"] == "7"
+    assert read_owner(tmp_path / ".lock").slurm_job_id == "7"
     with exclusive(tmp_path / ".lock", "the run"):
         pass

@@ -19,7 +19,7 @@ RUN = "bits.tiny.random-all-01234567"
 def session(tmp_path, monkeypatch) -> Iterator[Session]:
     """A session whose Snakemake starts failed jobs again once."""
     monkeypatch.chdir(tmp_path)
-    session = Session(SimpleNamespace(study="tiny", runs=[(RUN, seed) for seed in range(3)]))
+    session = Session(SimpleNamespace(study="tiny", runs=[(RUN, seed) for seed in range(3)], cells=[]))
     session.start(retries=1)
     yield session
     session.stop()

@@ -44,7 +44,7 @@ def test_mean_squares_are_those_of_a_two_way_anova():
     mean = crossed_mean(values)
     assert mean.value == pytest.approx(values.mean())
     assert mean.variance == pytest.approx((a + b - r) / 24)
-    assert mean.freedom == pytest.approx((a + b - r) ** 2 / (a**2 / 3 + b**2 / 5 + r**2 / 15))
+    assert mean.degrees_of_freedom == pytest.approx((a + b - r) ** 2 / (a**2 / 3 + b**2 / 5 + r**2 / 15))
 
 
 def test_variance_is_never_below_that_of_one_factor():
