@@ -125,7 +125,7 @@ def open_gate(copy: WorkflowCopy) -> None:
 
 def events(folder: Path, *kinds: str) -> list[dict]:
     """The events of a run, perhaps only those of some kinds."""
-    return [event for event in read_events(folder) if event["event"] in kinds or not kinds]
+    return [event for event in read_events(folder) if event.event in kinds or not kinds]
 
 
 def wait_for_saves(folders: Iterable[Path]) -> None:

@@ -176,10 +176,10 @@ def check(soak: Soak, undisturbed: WorkflowCopy) -> Counter[str]:
     counts: Counter[str] = Counter()
     for folder in soak.copy.root.glob("results/runs/*/seed-*"):
         history = read_events(folder)
-        counts.update(entry["event"] for entry in history)
-        finished = [entry for entry in history if entry["event"] == "finished"]
+        counts.update(entry.event for entry in history)
+        finished = [entry for entry in history if entry.event == "finished"]
         assert len(finished) == 1, f"{folder} was computed {len(finished)} times"
-        trainings = [entry["pid"] for entry in history if entry["event"] in {"started", "resumed", "saved", "finished"}]
+        trainings = [entry.pid for entry in history if entry.event in {"started", "resumed", "saved", "finished"}]
         order = [pid for pid, before in zip(trainings, [None, *trainings], strict=False) if pid != before]
         assert len(order) == len(set(order)), f"{folder} was trained by two processes at a time"
     return counts

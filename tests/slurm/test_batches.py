@@ -33,7 +33,7 @@ def four(small):
 
 def happened(folders) -> list[list[str]]:
     """The kinds of the events of each run, but for saves."""
-    return [[event["event"] for event in events(folder) if event["event"] != "saved"] for folder in folders]
+    return [[event.event for event in events(folder) if event.event != "saved"] for folder in folders]
 
 
 def test_a_batch_and_the_tables_are_what_one_machine_computes(four, cluster, undisturbed):

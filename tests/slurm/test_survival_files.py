@@ -133,7 +133,7 @@ def test_files_that_appear_late_are_waited_for(small, cluster, undisturbed):
         status, output = ended(process)
     assert status == 0, output
     assert is_undisturbed(small, undisturbed, ONE_SEED)
-    assert [event["event"] for event in events(folder)] == ["started", "finished"]
+    assert [event.event for event in events(folder)] == ["started", "finished"]
 
 
 @pytest.fixture

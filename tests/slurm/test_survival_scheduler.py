@@ -47,20 +47,20 @@ def check(undisturbed) -> Callable[..., None]:
 def assert_one_at_a_time(folder: Path) -> None:
     """Nothing is heard of a process any more once another one has taken the run over."""
     said_by_snakemake = {"job failed", "to be retried"}
-    history = [entry for entry in read_events(folder) if entry["event"] not in said_by_snakemake]
-    speakers = [(entry["host"], entry["pid"]) for entry in history]
+    history = [entry for entry in read_events(folder) if entry.event not in said_by_snakemake]
+    speakers = [(entry.host, entry.pid) for entry in history]
     assert len(list(groupby(speakers))) == len(set(speakers)), history
 
 
 def events(folder: Path) -> list[str]:
     """What has happened to a run, in words."""
-    return [entry["event"] for entry in read_events(folder)]
+    return [entry.event for entry in read_events(folder)]
 
 
 def assert_resumed_where_saved(folder: Path) -> None:
     """The run has saved its state when it was asked to end, and went on from there."""
     (saved, before), (resumed, after) = [
-        (entry["event"], entry["step"]) for entry in read_events(folder) if "step" in entry
+        (entry.event, entry.step) for entry in read_events(folder) if entry.step is not None
     ]
     assert (saved, resumed) == ("saved", "resumed") and before == after > 0
 
@@ -139,7 +139,7 @@ def caught(*runs: Path, attempt: int = 1) -> list[dict[str, Any]]:
             if events(folder).count("started") == attempt and said(folder).count(" step ") > 1:
                 owner = read_owner(folder / ".lock")
                 assert owner and "finished" not in events(folder), "too late"
-                os.kill(owner["pid"], signal.SIGSTOP)
+                os.kill(owner.pid, signal.SIGSTOP)
                 owners[folder] = owner
         return len(owners) == len(runs)
 
@@ -159,7 +159,7 @@ def said(folder: Path) -> str:
 def release(*owners: dict[str, Any]) -> None:
     """Let stopped runs go on."""
     for owner in owners:
-        os.kill(owner["pid"], signal.SIGCONT)
+        os.kill(owner.pid, signal.SIGCONT)
 
 
 def states(copy: WorkflowCopy, cluster: Cluster) -> dict[str, int]:
@@ -169,7 +169,7 @@ def states(copy: WorkflowCopy, cluster: Cluster) -> dict[str, int]:
 
 def job_of(owner: dict[str, Any], cluster: Cluster) -> Job:
     """The job of a run."""
-    [job] = [job for job in cluster.jobs() if job.id == int(owner["slurm_job_id"])]
+    [job] = [job for job in cluster.jobs() if job.id == int(owner.slurm_job_id)]
     return job
 
 
@@ -190,7 +190,7 @@ def test_runs_that_hit_the_time_limit_or_are_cancelled_go_on_where_they_saved(st
         assert_resumed_where_saved(folder)
         first = ["started", "saved", "stopped", "job failed", "to be retried"]
         assert events(folder) == [*first, "started", "resumed", "finished"]
-        [failure] = [entry["reason"] for entry in read_events(folder) if entry["event"] == "job failed"]
+        [failure] = [entry.reason for entry in read_events(folder) if entry.event == "job failed"]
         assert words in failure
 
 
@@ -210,7 +210,7 @@ def test_a_run_goes_on_after_preemption_and_after_the_death_of_its_node(study, m
         mishaps.revive_node(job.node)
     check(study, ONE_SEED)
     assert events(run) == ["started", "saved", "stopped", *["started", "resumed"] * 2, "finished"]
-    assert all(entry["step"] > 0 for entry in read_events(run) if "step" in entry)
+    assert all(entry.step > 0 for entry in read_events(run) if entry.step is not None)
     assert states(study, mishaps) == {"COMPLETED": 1}
     assert {one.restarts for one in jobs_of(study, mishaps) if one.id == job.id} == {2}
 
@@ -361,7 +361,7 @@ def test_jobs_of_a_killed_snakemake_are_cancelled_or_taken_over(study, mishaps, 
     finally:
         mishaps.start_controller()
     second.wait_for("1 jobs of an earlier Snakemake that was killed waited in the queue: cancelled")
-    second.wait_for(f"still run and are left to end .{owner['slurm_job_id']}.")
+    second.wait_for(f"still run and are left to end .{owner.slurm_job_id}.")
     wait_for(lambda: states(study, mishaps) == {"RUNNING": 1, "PENDING": 2, "CANCELLED": 1}, PATIENCE)
     release(owner)
     second.finish()

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from crossover.encodings.tokenize import tokenize_task
 from crossover.errors import UserError
 from crossover.planning.plan import Plan, make_plan
 from crossover.report.render import render_report
+from crossover.specs.studies import StudySpec
 from crossover.statistics.aggregate import aggregate_study
 from crossover.tasks.prepare.stage import prepare_task
 from crossover.training.finetune import finetune_run
@@ -44,29 +46,28 @@ def plan(_finished, tmp_path_factory) -> Plan:
         yield make_plan("tiny.yaml")
 
 
-def spec_of(plan: Plan, kind: str, stem: str) -> dict:
+def spec_of(plan: Plan, kind: str, stem: str) -> Any:
     """The one spec of that kind whose name begins so; of runs, the final one."""
     [spec] = [
         spec
         for name, spec in plan.specs.items()
-        if spec["kind"] == kind and name.startswith(stem) and spec.get("score_test", True)
+        if spec.kind == kind and name.startswith(stem) and getattr(spec, "score_test", True)
     ]
     return spec
 
 
 def stages(plan: Plan) -> dict[str, Stage]:
     task, tokens, run = spec_of(plan, "task", "tunes"), spec_of(plan, "tokens", "tunes"), spec_of(plan, "run", CELL)
-    study = plan.specs["study-tiny"]
-    receipt = Path("resources/downloads") / task["dataset"] / "dataset.json"
-    prepared, encoded = Path("results/tasks") / task["name"], Path("results/tokens") / tokens["name"]
-    checkpoint, rate = Path(run["checkpoint"]["folder"]), Path(f"results/rates/{run['name']}.json")
-    sweep = [Path("results/runs") / one["run"] / f"seed-{one['seed']}" for one in run["learning_rate"]["selected_from"]]
-    runs = [Path("results/runs") / name / f"seed-{seed}" for name, seed in plan.runs]
+    study = plan.study
+    receipt = Path("resources/downloads") / task.dataset / "dataset.json"
+    prepared, encoded = Path("results/tasks") / task.name, Path("results/tokens") / tokens.name
+    checkpoint, rate = Path(run.checkpoint.folder), Path(run.rate_file)
+    sweep = [one.folder for one in run.learning_rate.selected_from]
+    runs = [Path("results/runs") / name / f"seed-{seed}" for name, seed in study.runs]
     parts = ["values.npy", "offsets.npy", "targets.npy", "items.parquet"]
     token_files = [encoded / f"{split}.{part}" for split in ("train", "validation", "test") for part in parts]
     weights = [checkpoint / name for name in ("config.json", "model.safetensors", "tokenizer.json", "checkpoint.json")]
-    tasks = study["tasks"].values()
-    cards = [Path(path) for one in tasks for path in (one["card"], *one["encodings"].values())]
+    cards = [Path(path) for one in study.tasks.values() for path in (one.card, *one.encodings.values())]
     seen = [checkpoint / "checkpoint.json", checkpoint / "curve.parquet", checkpoint / "provenance.json"]
     return {
         "prepare": Stage(
@@ -93,7 +94,7 @@ def stages(plan: Plan) -> dict[str, Stage]:
     }  # fmt: skip
 
 
-def render(study: dict, out: Path) -> None:
+def render(study: StudySpec, out: Path) -> None:
     """Render from the tables as they are; what was copied does not count as made."""
     render_report(study, shutil.copytree("results/studies/tiny", out.with_name("tables"), dirs_exist_ok=True))
 
