@@ -39,7 +39,7 @@ def owner_of(lock: Path) -> int:
     """The process that holds a lock."""
     owner = read_owner(lock)
     assert owner
-    return owner["pid"]
+    return owner.pid
 
 
 def test_the_results_are_those_of_a_process_of_its_own(spec, tmp_path, forked):
@@ -52,7 +52,7 @@ def test_the_results_are_those_of_a_process_of_its_own(spec, tmp_path, forked):
     dying.kill()
     dying.wait()
     assert cold.wait(60) == 0
-    assert read_events(tmp_path / "cold")[-1]["pid"] == cold.pid
+    assert read_events(tmp_path / "cold")[-1].pid == cold.pid
     assert results(tmp_path / "forked") == results(tmp_path / "cold")
     one, other = (read_sealed_json(tmp_path / name / "provenance.json") for name in ("forked", "cold"))
     for facts in (one, other):
@@ -69,7 +69,7 @@ def test_the_run_is_forked_and_has_the_folder_and_environment_of_its_command(spe
     )
     assert process.wait(60) == 0
     assert read_json(tmp_path / "out/provenance.json")["slurm_job_id"] == "77"
-    assert read_events(tmp_path / "out")[-1]["pid"] != process.pid
+    assert read_events(tmp_path / "out")[-1].pid != process.pid
 
 
 def test_output_and_failure_pass_through(spec, tmp_path, forked):

@@ -37,16 +37,16 @@ def say(session: Session, **fields: object) -> None:
     session.emit(logging.makeLogRecord(fields))
 
 
-def events(seed: int) -> list[tuple[str, str | None, str | None]]:
+def events(seed: int) -> list[tuple[str, str, str | None]]:
     """What was noted of a run: event, reason and SLURM job."""
-    return [(entry["event"], entry.get("reason"), entry.get("of_job")) for entry in read_events(run_folder(RUN, seed))]
+    return [(entry.event, entry.reason, entry.of_job) for entry in read_events(run_folder(RUN, seed))]
 
 
 def test_a_job_is_to_be_retried_as_long_as_snakemake_does(session):
     for _ in range(2):
         say(session, **failed(0, "SLURM sbatch failed."))
     failure = ("job failed", "SLURM sbatch failed.", None)
-    assert events(0) == [failure, ("to be retried", None, None), failure]
+    assert events(0) == [failure, ("to be retried", "", None), failure]
 
 
 def test_the_reason_is_the_last_state_of_the_slurm_job(session, monkeypatch):
