@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_runs import SIZES, outline, write_checkpoint
 
-from crossover.config.bodies import PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.bodies import PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
 from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_body, detach_token_embedding
