@@ -24,9 +24,11 @@ from crossover.specs.descriptions import (
     Floor,
     Lengths,
     Metrics,
+    Origin,
     ParameterCounts,
     PretrainedDescription,
     Provenance,
+    SkippedInput,
     TestResult,
     ValidationResult,
 )
@@ -199,7 +201,9 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
     _, _, simulated, floor, items, per_group, classes, _ = facts
     sizes = {"train": items * 5, "validation": items // 2, "test": items}
     lengths = Lengths(minimum=8, lower_quartile=20, median=32, upper_quartile=40, maximum=64)
-    origin = {"name": f"{name}-0", "kind": "download", "origin": "https://data.org/a&b", "version": None, "files": []}
+    origin = Origin(
+        name=f"{name}-0", kind="download", origin="https://data.org/a&b", version=None, subset=None, files=()
+    )
     target = Target(kind="class" if classes else "bits")
     card = Card(
         task=name,
@@ -208,7 +212,7 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
         unit="symbols",
         simulated=simulated,
         shape=(8, 8) if name == "digits" else None,
-        skipped=({"file": "odd.mid", "reason": "no notes"},) if name == "composer" else (),
+        skipped=(SkippedInput(input="odd.mid", reason="no notes"),) if name == "composer" else (),
         notes=(),
         counts={"letters other than ACGTN, read as N": 7} if name == "splice-sim" else {},
         target=target,

@@ -121,7 +121,7 @@ def test_the_path_of_a_study_is_one_word(workflow, harmless, name):
     assert canaries(workflow.root.parent) == []
     if status == 0:
         assert commands(workflow) == harmless
-        reproduce = planned_specs(workflow)["study-tiny"]["commands"]["reproduce"]
+        reproduce = planned_specs(workflow)["study-tiny"]["reproduce"]
         assert shlex.split(reproduce) == ["snakemake", "--config", f"study={study}"]
 
 
