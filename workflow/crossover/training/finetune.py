@@ -28,11 +28,10 @@ from crossover.specs.descriptions import (
     TestResult,
     ValidationResult,
 )
-from crossover.specs.runs import RunSpec
+from crossover.specs.runs import RateSelection, RunSpec, SelectedRate
 from crossover.training.collate import collate
 from crossover.training.device import device_use
 from crossover.training.loop import LoopSettings, Progress, batches, slices, train
-from crossover.training.rates import learning_rate
 from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
 from crossover.training.verification import verify_checkpoint
@@ -64,7 +63,7 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     scorers = {name: _scorer(tokens_folder, name, encoding.target, splits[name]) for name in ("validation", "test")}
     model = build_model(spec, encoding, seed).to(device)
     parameters = _count_parameters(model)
-    rate = learning_rate(spec)
+    rate = _learning_rate(spec)
     log.info(
         "%s seed %d: %d of %d parameters are trained, learning rate %g",
         *(spec.name, seed, parameters.trained, parameters.total, rate),
@@ -96,6 +95,13 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
     write_provenance(out, recorder.finish(device_use(device), progress.resumed, inputs))
     store.clear()
+
+
+def _learning_rate(spec: RunSpec) -> float:
+    """Return the rate in the spec, or the one that was selected for the run on validation data."""
+    if isinstance(spec.learning_rate, SelectedRate):
+        return RateSelection.load(Path(spec.rate_file)).learning_rate
+    return spec.learning_rate
 
 
 def _count_parameters(model: SequenceModel) -> ParameterCounts:

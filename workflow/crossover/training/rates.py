@@ -31,10 +31,3 @@ def select_rate(spec: RunSpec, output: Path) -> None:
         )
     best = max(candidates, key=lambda candidate: (candidate.validation_score, -candidate.validation_loss))
     RateSelection(run=spec.name, learning_rate=best.learning_rate, candidates=tuple(candidates)).write(output)
-
-
-def learning_rate(spec: RunSpec) -> float:
-    """Return the rate of a run: the one in its spec, or the one that was selected for it on validation data."""
-    if isinstance(spec.learning_rate, SelectedRate):
-        return RateSelection.load(Path(spec.rate_file)).learning_rate
-    return spec.learning_rate
