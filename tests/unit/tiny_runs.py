@@ -196,7 +196,7 @@ def serve_forks(path: Path) -> subprocess.Popen:
         listener.bind(str(path))
         listener.listen()
         descriptor = listener.fileno()
-        return start("serve-forks", str(descriptor), pass_fds=[descriptor], stdout=None, stderr=None)
+        return start("serve-forks", str(descriptor), str(os.getpid()), pass_fds=[descriptor], stdout=None, stderr=None)
 
 
 def finetune(spec: Path, out: Path, *more: str | Path, seed: int = 0, **options: Any) -> subprocess.Popen:

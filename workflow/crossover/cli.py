@@ -383,8 +383,9 @@ def doctor_probe(folder: Path) -> None:
 @app.command(hidden=True)
 def serve_forks(
     listener: Annotated[int, typer.Argument(help="The file descriptor of the listening socket.")],
+    owner: Annotated[int, typer.Argument(help="The process with which the server ends.")],
 ) -> None:
     """Hold the training libraries in memory for the runs of one workflow; Snakemake starts it."""
     from crossover.runtime.forkserver import serve
 
-    serve(listener, main)
+    serve(listener, owner, main)

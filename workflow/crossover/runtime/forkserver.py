@@ -49,7 +49,7 @@ def start() -> None:
         except OSError:  # the temporary folder has a longer path than a socket can have
             return
         listener.listen(socket.SOMAXCONN)
-        command = [sys.executable, "-m", "crossover", "serve-forks", str(listener.fileno())]
+        command = [sys.executable, "-m", "crossover", "serve-forks", str(listener.fileno()), str(os.getpid())]
         subprocess.Popen(command, pass_fds=[listener.fileno()])
     os.environ[SOCKET] = path
 
@@ -66,16 +66,16 @@ def is_batch(argv: Sequence[str]) -> bool:
 # --- in the fork server -----------------------------------------------------------------------------------
 
 
-def serve(listener: int, command: Command) -> None:
-    """Fork a run for each connection, until the process that started this one and the last run have ended.
+def serve(listener: int, owner: int, command: Command) -> None:
+    """Fork a run for each connection, until the owner and the last run have ended.
 
     The libraries are imported when the first run comes: most invocations of Snakemake train nothing.
 
     Args:
         listener: the file descriptor of the listening socket.
+        owner: the process that started this one. It may have ended before this one could ask for its parent.
         command: what a fork runs.
     """
-    owner = os.getppid()  # asked before the long import, during which it may end
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the runs and Snakemake by themselves
     with socket.socket(fileno=listener) as connections:
         while not select.select([connections], [], [], 1)[0]:
