@@ -191,7 +191,7 @@ def test_a_retry_asks_for_more_memory(small, accounting, submitting, undisturbed
     submitting(small, accounting).finish("--profile", "slurm", *RUNS, "--retries", "1")
     assert is_undisturbed(small, undisturbed, ONE_SEED)
     [failure] = events(folder, "job failed")
-    assert failure["reason"].startswith("out of memory; raise hardware.memory_mb")
+    assert failure.reason.startswith("out of memory; raise hardware.memory_mb")
 
 
 # --- one that cannot succeed ------------------------------------------------------------------------------

@@ -231,7 +231,7 @@ def test_a_spec_edited_by_hand_is_refused_until_it_is_deleted(finished, by_hand)
     """A spec's name holds the hash of its content."""
     spec = f"results/specs/{finished.named(XOR)}.json"
     finished.edit(spec, '"max_steps": 4', '"max_steps": 6')
-    sentence(by_hand(), f"{spec}: its content has changed")
+    sentence(by_hand(), f"{spec}: its content no longer matches the hash in its name")
     (finished.root / spec).unlink()
     assert ("finetune_run", f"{XOR}/seed-1") in finished.plan()
 
