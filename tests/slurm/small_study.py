@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cluster import Cluster, Job
 
-from crossover.runs.events import read_events
+from crossover.runs.events import Event, read_events
 from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
 
 CELL = "tiny-xor.tiny.random-all"
@@ -123,7 +123,7 @@ def open_gate(copy: WorkflowCopy) -> None:
     (copy.root / "go").touch()
 
 
-def events(folder: Path, *kinds: str) -> list[dict]:
+def events(folder: Path, *kinds: str) -> list[Event]:
     """The events of a run, perhaps only those of some kinds."""
     return [event for event in read_events(folder) if event.event in kinds or not kinds]
 

@@ -23,7 +23,7 @@ from processes import send
 from small_study import ONE_SEED, RUNS, SEEDS, is_undisturbed, jobs_of, keep_one_run, run_folders
 
 from crossover.runs.events import read_events
-from crossover.runs.lock import is_held, read_owner
+from crossover.runs.lock import Owner, is_held, read_owner
 from workflow_copy import TIMEOUT, WorkflowCopy, wait_for
 
 PATIENCE = 300  # seconds that a condition may take on a machine that does other things too
@@ -130,9 +130,9 @@ def submit() -> Iterator[Callable[..., Submission]]:
         submission.ended()
 
 
-def caught(*runs: Path, attempt: int = 1) -> list[dict[str, Any]]:
+def caught(*runs: Path, attempt: int = 1) -> list[Owner]:
     """Stop each of some runs when its attempt of that number has done some steps; return the owners of their locks."""
-    owners: dict[Path, dict[str, Any]] = {}
+    owners: dict[Path, Owner] = {}
 
     def all_stopped() -> bool:
         for folder in [folder for folder in runs if folder not in owners]:
@@ -156,7 +156,7 @@ def said(folder: Path) -> str:
         return ""
 
 
-def release(*owners: dict[str, Any]) -> None:
+def release(*owners: Owner) -> None:
     """Let stopped runs go on."""
     for owner in owners:
         os.kill(owner.pid, signal.SIGCONT)
@@ -167,7 +167,7 @@ def states(copy: WorkflowCopy, cluster: Cluster) -> dict[str, int]:
     return Counter(job.state for job in jobs_of(copy, cluster))
 
 
-def job_of(owner: dict[str, Any], cluster: Cluster) -> Job:
+def job_of(owner: Owner, cluster: Cluster) -> Job:
     """The job of a run."""
     [job] = [job for job in cluster.jobs() if job.id == int(owner.slurm_job_id)]
     return job
@@ -181,8 +181,8 @@ def test_runs_that_hit_the_time_limit_or_are_cancelled_go_on_where_they_saved(st
     runs = run_folders(study)
     submission = submit(study)
     limited, cancelled = caught(*runs)
-    mishaps.run("scontrol", "update", f"jobid={limited['slurm_job_id']}", "endtime=now")
-    mishaps.run("scancel", cancelled["slurm_job_id"])
+    mishaps.run("scontrol", "update", f"jobid={limited.slurm_job_id}", "endtime=now")
+    mishaps.run("scancel", cancelled.slurm_job_id)
     submission.finish()
     check(study)
     assert states(study, mishaps) == {"TIMEOUT": 1, "CANCELLED": 1, "COMPLETED": 2}
@@ -280,7 +280,7 @@ def test_the_end_of_jobs_is_known_after_accounting_was_away(prepared, tmp_path, 
     submission = submit(copy, *IMPATIENT, "--slurm-status-command", "sacct")
     owners = caught(*runs)
     away.touch()
-    accounting.run("scancel", owners[0]["slurm_job_id"])
+    accounting.run("scancel", owners[0].slurm_job_id)
     submission.wait_for("SLURM has not answered for 1[0-9] s")
     accounting.stop_database()
     accounting.stop_controller()
