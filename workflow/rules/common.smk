@@ -30,6 +30,7 @@ from crossover.files import sha256
 from crossover.planning import resources
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import read_snapshot
+from crossover.runs.files import FILES, run_folder
 from crossover.specs.identity import PACKAGE, code_digests, hash8
 from crossover.specs.load import read_spec
 from crossover.specs.runs import SelectedRate
@@ -188,8 +189,7 @@ def sweep_of_run(wildcards):
 
 def results_of_study(wildcards):
     """Every file of every run of the study, and the rates that were selected."""
-    kinds = ["metrics.json", "curve.parquet", "predictions.parquet", "provenance.json"]
-    files = [f"results/runs/{run}/seed-{seed}/{kind}" for run, seed in STUDY.runs for kind in kinds]
+    files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in FILES]
     return files + [cell.rate for cell in STUDY.cells if cell.rate]
 
 

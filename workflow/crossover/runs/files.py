@@ -9,6 +9,7 @@ from crossover.specs.descriptions import Metrics, Provenance
 from crossover.specs.runs import SeededRun
 
 RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet")
+FILES = (*RESULTS, "provenance.json")
 ANALYSES = Path("results/analyses")
 VALUES = ("values.parquet",)
 
@@ -16,6 +17,16 @@ VALUES = ("values.parquet",)
 def run_folder(run: str, seed: int) -> Path:
     """Return the folder of a run with one of its seeds."""
     return SeededRun(run=run, seed=seed).folder
+
+
+def log_file(run: str, seed: int) -> str:
+    """Return the path of the log of a run with one of its seeds."""
+    return f"logs/finetune_run/{run}/seed-{seed}.log"
+
+
+def is_complete(folder: Path) -> bool:
+    """Return whether every file of a run is there."""
+    return all((folder / name).is_file() for name in FILES)
 
 
 def analysis_folder(analysis: str, seed: int) -> Path:

@@ -113,6 +113,14 @@ def read_owner(path: Path) -> Owner | None:
         return None
 
 
+def runs_command(pid: int, word: bytes) -> bool:
+    """Return whether a process of this host lives and has a word in its command line."""
+    try:
+        return word in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def this_host() -> str:
     """The name by which this node signs."""
     return socket.gethostname()

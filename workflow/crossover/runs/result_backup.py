@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crossover.errors import UserError
-from crossover.runs.files import RESULTS, checked_provenance, run_folder
+from crossover.runs.files import FILES, checked_provenance, run_folder
 
 log = logging.getLogger(__name__)
-FILES = (*RESULTS, "provenance.json")
 FOLDER = "finished"  # in the run's folder, where no rule declares it
 
 

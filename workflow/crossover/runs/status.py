@@ -12,8 +12,8 @@ from typing import Literal
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.runs.events import Event, read_events
-from crossover.runs.files import RESULTS, run_folder
-from crossover.runs.lock import Owner, read_owner, this_host
+from crossover.runs.files import is_complete, log_file, run_folder
+from crossover.runs.lock import Owner, read_owner, runs_command, this_host
 from crossover.specs.descriptions import Provenance
 from crossover.specs.studies import StudySpec
 
@@ -38,6 +38,7 @@ class RunState:
         host: of its last attempt.
         step: steps done, and at most, as far as they are known.
         seconds: what it took, once it is done.
+        finished: when it was done, in seconds since 1970, if its events say so.
         slurm_log: what SLURM wrote of its last attempt.
     """
 
@@ -49,12 +50,13 @@ class RunState:
     host: str | None = None
     step: tuple[int, int] | None = None
     seconds: float = 0.0
+    finished: float | None = None
     slurm_log: str | None = None
 
     @property
     def log(self) -> str:
         """The path of its log, or of SLURM's where the run could not write its own."""
-        own = f"logs/finetune_run/{self.run}/seed-{self.seed}.log"
+        own = log_file(self.run, self.seed)
         written = Path(own).exists() and Path(own).stat().st_size  # Snakemake leaves an empty one
         return self.slurm_log if self.slurm_log and not written else own
 
@@ -73,8 +75,8 @@ def state_of(run: str, seed: int) -> RunState:
         silent = owner.host != this_host() and quiet > SILENCE
         reason = f"no sign of life for {quiet / 60:.0f} minutes" if silent else ""
         return RunState(run, seed, "running", reason, owner.slurm_job_id, owner.host, found)
-    if all((folder / name).is_file() for name in (*RESULTS, "provenance.json")):
-        return RunState(run, seed, "done", seconds=_seconds(folder))
+    if is_complete(folder):
+        return RunState(run, seed, "done", seconds=_seconds(folder), finished=_finished(folder))
     history = read_events(folder)
     if not history:
         return RunState(run, seed, "waiting")
@@ -134,10 +136,7 @@ def _lives(owner: Owner, folder: Path) -> bool:
     if owner.host != this_host():
         history = read_events(folder)
         return not history or history[-1].event != "job failed"
-    try:
-        return b"crossover" in Path(f"/proc/{owner.pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    return runs_command(owner.pid, b"crossover")
 
 
 def _last_sign(folder: Path) -> float:
@@ -158,6 +157,11 @@ def _seconds(folder: Path) -> float:
         return Provenance.load(folder / "provenance.json").seconds
     except UserError:
         return 0.0
+
+
+def _finished(folder: Path) -> float | None:
+    ends = [entry.time for entry in read_events(folder) if entry.event == "finished"]
+    return datetime.fromisoformat(ends[-1]).timestamp() if ends else None
 
 
 # --- the whole study --------------------------------------------------------------------------------------
@@ -223,26 +227,17 @@ class Overview:
 
     def _speed(self) -> float | None:
         """Seconds of runs that are finished per second of the clock: how many run side by side, waiting included."""
-        ends = []
-        for one in self.of("done"):
-            finished = [entry for entry in read_last_events(one) if entry.event == "finished"]
-            ends += [(datetime.fromisoformat(entry.time).timestamp(), one.seconds) for entry in finished[-1:]]
-        ends = sorted(ends)[-RECENT:]
+        ends = sorted((one.finished, one.seconds) for one in self.of("done") if one.finished is not None)[-RECENT:]
         if len(ends) < 3 or ends[-1][0] <= ends[0][0]:
             return None
         return sum(seconds for _, seconds in ends[1:]) / (ends[-1][0] - ends[0][0]) or None
-
-
-def read_last_events(one: RunState) -> list[Event]:
-    """Return the events of a run."""
-    return read_events(run_folder(one.run, one.seed))
 
 
 def by_cause(states: Iterable[RunState]) -> list[tuple[str, list[RunState]]]:
     """Runs that failed for one reason together, the commonest reason first."""
     causes: dict[str, list[RunState]] = defaultdict(list)
     for one in states:
-        reason = one.reason.replace(f"results/runs/{one.run}/seed-{one.seed}/", "").replace(one.run, "the run")
+        reason = one.reason.replace(f"{run_folder(one.run, one.seed)}/", "").replace(one.run, "the run")
         causes[reason or "no reason is known"].append(one)
     return sorted(causes.items(), key=lambda cause: -len(cause[1]))
 

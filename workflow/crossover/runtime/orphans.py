@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossover.runs.lock import runs_command
 from crossover.slurm import ask
 
 NAME = re.compile(r"crossover-(?P<host>[A-Za-z0-9-]*)-(?P<pid>\d+)_")
@@ -78,9 +79,4 @@ def _host() -> str:
 
 
 def _is_snakemake(pid: int) -> bool:
-    if pid == os.getpid():
-        return True
-    try:
-        return b"snakemake" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    return pid == os.getpid() or runs_command(pid, b"snakemake")

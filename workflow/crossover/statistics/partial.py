@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossover.errors import UserError
-from crossover.runs.files import RESULTS, checked_provenance, read_metrics, run_folder
+from crossover.runs.files import checked_provenance, is_complete, log_file, read_metrics, run_folder
 from crossover.specs.runs import RateSelection
 from crossover.specs.studies import Cell, Member, StudySpec
 
@@ -63,7 +63,7 @@ def complete_part(spec: StudySpec) -> Part:
 
 def not_computed(run: str, seed: int) -> tuple[str, str]:
     """Return the reason why a run is missing when nothing more is known of it, and the path of its log."""
-    return "it has not been computed", f"logs/finetune_run/{run}/seed-{seed}.log"
+    return "it has not been computed", log_file(run, seed)
 
 
 def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
@@ -126,9 +126,9 @@ def _absence(member: Member, rate: float | None, reason_of: ReasonOf) -> tuple[s
     """
     _, run, seed = member
     folder = run_folder(run, seed)
-    if not all((folder / name).is_file() for name in (*RESULTS, "provenance.json")):
+    if not is_complete(folder):
         return reason_of(run, seed)
-    _, log = not_computed(run, seed)
+    log = log_file(run, seed)
     try:
         checked_provenance(folder)
     except UserError:
