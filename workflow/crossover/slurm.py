@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -149,6 +150,11 @@ class Job:
         return self.state in ENDED
 
 
+def has_accounting(settings: Mapping[str, str]) -> bool:
+    """Return whether a database keeps ended jobs, by the settings of the controller."""
+    return settings.get("AccountingStorageType") == ACCOUNTING
+
+
 @dataclass(frozen=True)
 class Scheduler:
     """Everything that was asked once."""
@@ -171,7 +177,7 @@ class Scheduler:
     @property
     def has_accounting(self) -> bool:
         """Whether a database keeps finished jobs, which sacct and sacctmgr need."""
-        return self.settings.get("AccountingStorageType") == ACCOUNTING
+        return has_accounting(self.settings)
 
     def seconds(self, key: str) -> int | None:
         """A setting in seconds, such as `MinJobAge = 300 sec`, or None if it is not one."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from crossover.slurm import ACCOUNTING, ask, read_settings
+from crossover.slurm import ask, has_accounting, read_settings
 
 log = logging.getLogger(__name__)
 RETRY_INTERVAL = 5.0  # seconds between questions to a scheduler that does not answer
@@ -92,16 +92,11 @@ def cache_min_job_age(min_job_age: Callable[[], int | None]) -> Callable[[], int
         nonlocal last
         answer = min_job_age()
         if answer is not None:
-            last = answer if has_accounting() else NEVER_FORGOTTEN
+            settings = read_settings(ask("scontrol", "show", "config").out)
+            last = answer if has_accounting(settings) else NEVER_FORGOTTEN
         return last
 
     return ask_again
-
-
-def has_accounting() -> bool:
-    """Return whether a database keeps ended jobs, which sacct needs."""
-    settings = read_settings(ask("scontrol", "show", "config").out)
-    return settings.get("AccountingStorageType") == ACCOUNTING
 
 
 def submit_when_up(make_command: Callable[..., str]) -> Callable[..., str]:
