@@ -11,7 +11,7 @@ from crossover.commands.output import table
 from crossover.config.load import known_names
 from crossover.errors import UserError
 from crossover.planning.plan import make_plan
-from crossover.planning.snapshot import PLANS, superseded_plans
+from crossover.planning.snapshot import superseded_plans
 from crossover.runs.lock import is_held
 from crossover.runtime.orphans import jobs_here
 
@@ -111,7 +111,11 @@ def prune(further_studies: list[str], delete: bool) -> Unused:
     plans = [make_plan(study) for study in [*known_names("studies"), *further_studies]]
     used = {CHECKSUMS.removesuffix(".json"), *(name for plan in plans for name in (*plan.specs, plan.study.name))}
     unused = sorted(path for folder in NAMED for path in _entries(Path(folder)) if _name(path) not in used)
-    entries = sorted(map(_entry, [*unused, *superseded_plans()]), key=lambda entry: bool(entry.kept_because))
+    superseded = superseded_plans()
+    busy = superseded if superseded and jobs_here() else []  # one of the jobs may use one of them
+    entries = sorted(
+        (_entry(path, busy) for path in [*unused, *superseded]), key=lambda entry: bool(entry.kept_because)
+    )
     listed = [entry.path for entry in entries if not entry.kept_because]
     hint = _hint({plan.name for plan in plans}) if listed else ""
     if delete and hint:
@@ -132,8 +136,8 @@ def _hint(planned: set[str]) -> str:
     )
 
 
-def _entry(path: Path) -> Entry:
-    reason = _reason_to_keep(path)
+def _entry(path: Path, busy: list[Path]) -> Entry:
+    reason = _reason_to_keep(path, busy)
     return Entry(path, None if reason else _size(path), reason)
 
 
@@ -141,7 +145,7 @@ def _entries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
 
 
-def _reason_to_keep(path: Path) -> str:
+def _reason_to_keep(path: Path, busy: list[Path]) -> str:
     """Why an unused entry is not to be deleted, or an empty text."""
 
     def of_another(file: Path) -> bool:
@@ -150,7 +154,7 @@ def _reason_to_keep(path: Path) -> str:
     locks = list(path.rglob(".lock"))
     if any(map(of_another, [path, *locks])):  # asked first, since another's lock may not be readable
         return "another user's"
-    if path.parent == PLANS and jobs_here():  # one of them may use it
+    if path in busy:
         return "in use"
     if any(map(is_held, locks)):  # asked before the rest, since files come and go where a run is being computed
         return "in use"
