@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crossover import PLAN_FOLDER
 from crossover.errors import UserError
 from crossover.runs.events import record, watched
 from crossover.runs.lock import exclusive
 from crossover.runs.result_backup import keep, restore
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger("crossover")
 FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
@@ -33,6 +37,13 @@ class Compute:
     gpus: int
     threads: int
     command_line: str
+
+    def device(self) -> "torch.device":
+        """Set torch up for this process, and return where it computes."""
+        from crossover.training.device import pick_device, set_up_torch
+
+        set_up_torch(self.threads)
+        return pick_device(self.gpus)
 
 
 def log_to(handler: logging.Handler) -> None:
@@ -112,11 +123,8 @@ def pretrain_checkpoint(spec: Path, corpus: Path, output: Path, compute: Compute
         content = PretrainedSpec.load(spec)
         with exclusive(output / ".lock", f"checkpoint {content.name}"), watched(output):
             from crossover.pretraining.pretrain import pretrain_checkpoint
-            from crossover.training.device import pick_device, set_up_torch
 
-            set_up_torch(compute.threads)
-            device = pick_device(compute.gpus)
-            pretrain_checkpoint(content, corpus, output, device, save_every, compute.command_line)
+            pretrain_checkpoint(content, corpus, output, compute.device(), save_every, compute.command_line)
 
 
 def finetune_run(spec: Path, seed: int, output: Path, compute: Compute, save_every: float) -> None:
@@ -131,12 +139,9 @@ def finetune_run(spec: Path, seed: int, output: Path, compute: Compute, save_eve
                 record(output, "restored")
                 return
             with watched(output):
-                from crossover.training.device import pick_device, set_up_torch
                 from crossover.training.finetune import finetune_run
 
-                set_up_torch(compute.threads)
-                device = pick_device(compute.gpus)
-                finetune_run(content, seed, output, device, save_every, compute.command_line)
+                finetune_run(content, seed, output, compute.device(), save_every, compute.command_line)
             if of_workflow:
                 keep(output)
 
@@ -157,10 +162,8 @@ def analyse(spec: Path, seed: int, output: Path, compute: Compute) -> None:
     from threadpoolctl import threadpool_limits
 
     from crossover.analyses.stage import analyse_models
-    from crossover.training.device import pick_device, set_up_torch
 
-    set_up_torch(compute.threads)
-    device = pick_device(compute.gpus)
+    device = compute.device()
     with threadpool_limits(compute.threads):  # NumPy's and scikit-learn's, which would take all that the machine has
         analyse_models(content, seed, output, device, compute.command_line)
 
