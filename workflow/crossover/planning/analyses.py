@@ -1,6 +1,6 @@
 """The specs of a study's analyses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
 
@@ -36,23 +36,36 @@ class PlannedAnalysis:
     specs: list[AnySpec]
 
 
-def plan_analyses(where: str, study: Study, conditions: dict[str, Condition]) -> Iterator[PlannedAnalysis]:
+def plan_analyses(
+    where: str,
+    study: Study,
+    tasks: Sequence[PlannedTask],
+    checkpoints: Sequence[PlannedCheckpoint],
+    conditions: dict[str, Condition],
+    tokens: Mapping[tuple[str, str], PlannedTokens],
+) -> Iterator[PlannedAnalysis]:
     """Plan the analyses of a study.
 
     Args:
         where: the study, for errors.
         study: its settings.
+        tasks: of the study.
+        checkpoints: of the study.
         conditions: of the study, by name.
+        tokens: of each task of the study with each of its checkpoints.
 
     Raises:
         UserError: an analysis has too few models, or models that do not fit the task or each other.
     """
+    known_tasks = {one.name: one for one in tasks}
+    known_checkpoints = {one.name: one for one in checkpoints}
     for entry in study.analyses:
         analysis = entry if isinstance(entry, Analysis) else Analysis(kind=entry)
         for name in analysis.tasks or study.tasks:
-            task = plan_task(name, where)
-            checkpoints = [plan_checkpoint(one, where) for one in analysis.checkpoints or study.checkpoints]
-            yield from _plan_kind(where, analysis.kind, study, task, checkpoints, conditions)
+            task = known_tasks.get(name) or plan_task(name, where)
+            names = analysis.checkpoints or study.checkpoints
+            own = [known_checkpoints.get(one) or plan_checkpoint(one, where) for one in names]
+            yield from _plan_kind(where, analysis.kind, study, task, own, conditions, tokens)
 
 
 def _plan_kind(
@@ -62,9 +75,10 @@ def _plan_kind(
     task: PlannedTask,
     checkpoints: list[PlannedCheckpoint],
     conditions: dict[str, Condition],
+    known: Mapping[tuple[str, str], PlannedTokens],
 ) -> Iterator[PlannedAnalysis]:
     """Plan the analyses of one kind on one task: one for each model, or for each pair of models."""
-    tokens = {one.name: plan_tokens(task, one) for one in checkpoints}
+    tokens = {one.name: known.get((task.name, one.name)) or plan_tokens(task, one) for one in checkpoints}
     models = [model for one in checkpoints for model in _models(task, tokens[one.name], one, conditions)]
     groups = list(combinations(models, 2 if text_of(kind).paired else 1))
     if not groups:

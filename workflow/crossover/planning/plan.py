@@ -56,7 +56,7 @@ def make_plan(requested: str) -> Plan:
         own = tokens[task.name, checkpoint.name] = plan_tokens(task, checkpoint)
         check_fit(task, own.spec, checkpoint, conditions)
         cells += [plan_cell(settings, task, own.spec, checkpoint, *condition) for condition in conditions.items()]
-    analyses = list(plan_analyses(where, settings, conditions))
+    analyses = list(plan_analyses(where, settings, tasks, checkpoints, conditions, tokens))
     study = PlannedStudy(name, requested, settings, tasks, checkpoints, conditions, tokens, cells, analyses)
     return Plan(settings, study.spec, study.specs)
 

@@ -33,16 +33,19 @@ class PlanHead(Record):
 
 
 class SpecFiles(Mapping[str, AnySpec]):
-    """The specs of a plan by their names, each read when it is asked for: a job needs few of thousands."""
+    """The specs of a plan by their names, each read once it is asked for: a job needs few of thousands."""
 
     def __init__(self, folder: Path, study: str) -> None:
         self._folder, self._study = folder, study
+        self._read: dict[str, AnySpec] = {}
 
     def __getitem__(self, name: str) -> AnySpec:
-        path = self._folder / f"{name}.json"
-        if name == self._study or not path.is_file():
-            raise KeyError(name)
-        return read_spec(path)
+        if name not in self._read:
+            path = self._folder / f"{name}.json"
+            if name == self._study or not path.is_file():
+                raise KeyError(name)
+            self._read[name] = read_spec(path)
+        return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
         return (path.stem for path in sorted(self._folder.glob("*.json")) if path.stem != self._study)
