@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from crossover.config.labels import body_name, input_name, trained_name
+from crossover.labels import body_name, input_name, trained_name
 from crossover.metrics import METRICS
 from crossover.specs.studies import StudyAnalysis, StudySpec, StudyTask
 

@@ -6,9 +6,9 @@ from itertools import chain, combinations
 
 from crossover.analyses.kinds import measure_module, text_of
 from crossover.config.conditions import Condition
-from crossover.config.labels import body_kind, body_name, input_name
 from crossover.config.studies import Analysis, Study
 from crossover.errors import UserError
+from crossover.labels import body_kind, body_name, input_name
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
 from crossover.planning.code import code_of
 from crossover.planning.tasks import PlannedTask, plan_task

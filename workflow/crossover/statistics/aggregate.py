@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from crossover.config.labels import body_name, input_name, trained_name
 from crossover.errors import UserError
+from crossover.labels import body_name, input_name, trained_name
 from crossover.metrics import METRICS
 from crossover.runs.files import checked_provenance, read_metrics, run_folder
 from crossover.specs.descriptions import Metrics, Provenance

@@ -10,8 +10,8 @@ from statsmodels.stats.multitest import multipletests
 
 from crossover.config.bodies import Body, TruncatedBody
 from crossover.config.conditions import Condition
-from crossover.config.labels import body_kind, body_name, input_kind, input_name, trained_name
 from crossover.errors import UserError
+from crossover.labels import body_kind, body_name, input_kind, input_name, trained_name
 from crossover.metrics import METRICS
 from crossover.specs.studies import StudySpec
 from crossover.statistics.intervals import crossed_mean, difference_interval, group_means
