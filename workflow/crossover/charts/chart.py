@@ -68,9 +68,7 @@ class Chart:
     simulated: bool = False
 
 
-def finish(
-    name: str, chart: alt.LayerChart, title: str, description: str, width: int, simulated: bool = False
-) -> Chart:
+def finish(name: str, chart: alt.LayerChart, title: str, description: str, width: int) -> Chart:
     """Return the three forms of a chart."""
     spec = {**chart.to_dict(), "config": THEME, "autosize": {"type": "fit-x", "contains": "padding"}}
     bare = {**spec, "config": THEME | {"legend": {"disable": True}}, "width": width}
@@ -87,7 +85,6 @@ def finish(
         spec={**bare, "width": "container"},
         svg=vl_convert.vegalite_to_svg(bare, vl_version=VL_VERSION),
         file=with_light_colours(vl_convert.vegalite_to_svg(whole, vl_version=VL_VERSION)),
-        simulated=simulated,
     )
 
 

@@ -1,7 +1,7 @@
 """The charts of a report, apart from those of analyses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import altair as alt
 import numpy as np
@@ -80,11 +80,12 @@ def draw_charts(
         overview=[draw_overview(cells, runs[runs["role"] == "final"], looks)],
         contrasts=draw_contrasts(spec, tables.contrasts, labels),
         curves=[
-            draw_curves(name, labels[name], curves, cells, looks, task.simulated) for name, task in spec.tasks.items()
+            replace(draw_curves(name, labels[name], curves, cells, looks), simulated=task.simulated)
+            for name, task in spec.tasks.items()
         ],
         convergence=[draw_convergence(convergence, cells, looks)],
         rates=[
-            draw_rates(name, labels[name], runs, cells, looks, task.simulated)
+            replace(draw_rates(name, labels[name], runs, cells, looks), simulated=task.simulated)
             for name, task in spec.tasks.items()
             if name in with_sweep
         ],
@@ -238,9 +239,7 @@ def draw_forest(
     return finish(name, chart.properties(height=max(36, _label_height(shown)) * len(shown)), title, description, NARROW)
 
 
-def draw_curves(
-    task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame, series: list[Series], simulated: bool
-) -> Chart:
+def draw_curves(task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame, series: list[Series]) -> Chart:
     """Draw the validation score while training, of every seed and their mean."""
     own = curves[(curves["task"] == task) & (curves["role"] == "final") & (curves["split"] == "validation")]
     seeds = thinned(own[["series", "seed", "step", "score"]])
@@ -264,9 +263,7 @@ def draw_curves(
         ),
     )
     description = f"{label}: validation score by training step for each condition, single seeds thin, their mean bold."
-    return finish(
-        f"curves-{task}", chart.add_params(FOCUS).properties(height=200), label, description, NARROW, simulated
-    )
+    return finish(f"curves-{task}", chart.add_params(FOCUS).properties(height=200), label, description, NARROW)
 
 
 def thinned(curves: pd.DataFrame) -> pd.DataFrame:
@@ -327,9 +324,7 @@ def draw_convergence(convergence: pd.DataFrame, cells: pd.DataFrame, series: lis
     )
 
 
-def draw_rates(
-    task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, series: list[Series], simulated: bool
-) -> Chart:
+def draw_rates(task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, series: list[Series]) -> Chart:
     """Draw the validation score that each learning rate reached, and the rate that was selected."""
     own = runs[(runs["task"] == task) & (runs["role"] == "sweep")]
     selected = cells[cells["task"] == task].set_index("series")["learning_rate"]
@@ -363,9 +358,7 @@ def draw_rates(
     description = (
         f"{label}: best validation score for each learning rate and condition; the selected rate is the large mark."
     )
-    return finish(
-        f"rates-{task}", chart.add_params(FOCUS).properties(height=170), label, description, NARROW, simulated
-    )
+    return finish(f"rates-{task}", chart.add_params(FOCUS).properties(height=170), label, description, NARROW)
 
 
 BASELINES = {"unigram": "token frequencies alone", "trigram": "three tokens in a row, counted"}

@@ -14,7 +14,7 @@ import pandas as pd
 from crossover.charts.palette import checkpoint_labels, task_labels
 from crossover.config.bodies import Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.config.inputs import Input
-from crossover.config.labels import body_name, input_name, trained_name
+from crossover.labels import body_name, input_name, trained_name
 from crossover.report import numbers
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
@@ -33,12 +33,10 @@ class TaskDifference:
     Attributes:
         task: its name.
         size: the difference with its interval, in words.
-        p: p-value after Holm's correction, in words.
     """
 
     task: str
     size: str
-    p: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,6 @@ class Comparison:
     Attributes:
         kind: `body`, `input` or `trained`.
         question: what it asks.
-        title: what is compared, in a few words.
         sentence: how it came out, in one sentence with counts.
         groups: a heading and its differences for each way it came out, without the empty ones.
         tasks: number of tasks.
@@ -58,7 +55,6 @@ class Comparison:
 
     kind: str
     question: str
-    title: str
     sentence: str
     groups: list[tuple[str, list[TaskDifference]]]
     tasks: int
@@ -104,7 +100,7 @@ def _describe(
     outcomes: dict[Verdict, list[TaskDifference]] = {}
     for row, verdict in zip(table.itertuples(), verdicts_of(table, spec.confidence), strict=True):
         size = f"{numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
-        outcomes.setdefault(verdict, []).append(TaskDifference(row.task, size, numbers.p_value(row.p_holm)))
+        outcomes.setdefault(verdict, []).append(TaskDifference(row.task, size))
     words = _wording(spec, kind, checkpoint, a, b)
     first = f"{words.a[0].upper()}{words.a[1:]}"
     headings: dict[Verdict, str] = {
@@ -117,7 +113,6 @@ def _describe(
     return Comparison(
         kind=kind,
         question=question,
-        title=comparison_title(spec, kind, checkpoint, a, b),
         sentence=_sentence(words, outcomes, len(table)),
         groups=[(heading, outcomes[verdict]) for verdict, heading in headings.items() if verdict in outcomes],
         tasks=len(table),

@@ -37,13 +37,16 @@ class Part:
         spec: the same with the cells that have at least one final seed, the seeds of each that are there, and the runs
             that selected its rate, as far as they are there.
         missing: the runs that are not there.
-        runs: how many runs there are to compute, each seed counted.
     """
 
     whole: StudySpec
     spec: StudySpec
     missing: list[MissingRun]
-    runs: int
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are to compute, each seed counted."""
+        return sum(1 for cell in self.whole.cells for _ in cell.members)
 
     @property
     def seeds_planned(self) -> dict[str, int]:
@@ -58,7 +61,7 @@ class Part:
 
 def complete_part(spec: StudySpec) -> Part:
     """Return the part of a study that is all of it."""
-    return Part(spec, spec, [], _count_runs(spec))
+    return Part(spec, spec, [])
 
 
 def not_computed(run: str, seed: int) -> tuple[str, str]:
@@ -88,7 +91,7 @@ def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
         if seeds:
             changes = {"seeds": seeds, "sweep": sweep, "rate": cell.rate if rate else None}
             cells.append(cell.model_copy(update=changes))
-    return Part(spec, spec.of_cells(tuple(cells)), missing, _count_runs(spec))
+    return Part(spec, spec.of_cells(tuple(cells)), missing)
 
 
 def _missing_run(cell: Cell, member: Member, reason: str, log: str) -> MissingRun:
@@ -102,10 +105,6 @@ def _missing_run(cell: Cell, member: Member, reason: str, log: str) -> MissingRu
         reason=reason,
         log=log,
     )
-
-
-def _count_runs(spec: StudySpec) -> int:
-    return sum(1 for cell in spec.cells for _ in cell.members)
 
 
 def _selected_rate(cell: Cell) -> float | None:
