@@ -471,3 +471,13 @@ def test_a_damaged_memory_of_digests_is_ignored_and_written_anew(content, tmp_pa
     plant(tmp_path, {str(identity.DIGEST_CACHE): content})
     assert remembered_tree_digest(folder) == tree_digest(folder)
     assert len(json.loads(identity.DIGEST_CACHE.read_text())) == 1
+
+
+@pytest.mark.parametrize("module", ["crossover.statistics.aggregate", "crossover.report.render"])
+def test_labels_are_part_of_what_tables_and_reports_are_made_with(module):
+    assert "crossover.labels" in code_digests(module)
+
+
+@pytest.mark.parametrize("module", ["crossover.training.finetune", "crossover.encodings.subwords"])
+def test_how_receipts_are_written_is_no_part_of_what_reads_them(module):
+    assert not {"crossover.acquire.receipt", "crossover.acquire.acquired"} & set(code_digests(module))

@@ -8,7 +8,6 @@ from crossover.acquire.acquired import Acquired
 from crossover.errors import UserError
 from crossover.files import sha256
 from crossover.specs.descriptions import (
-    CheckpointDescription,
     DownloadedSource,
     FileSummary,
     Origin,
@@ -81,24 +80,3 @@ def origin_of(receipt: Receipt) -> Origin:
 def _summary(files: tuple[ReceiptFile | DownloadedSource, ...]) -> FileSummary:
     content = json.dumps([file.content() for file in files], sort_keys=True)
     return FileSummary(number=len(files), sha256=hashlib.sha256(content.encode()).hexdigest())
-
-
-def recorded_digests(folder: Path, receipt: str | None) -> tuple[Path, dict[str, str]]:
-    """Read the recorded SHA-256 of a checkpoint's files.
-
-    Args:
-        folder: the checkpoint's folder.
-        receipt: the receipt of the download that contains it; None to read the checkpoint.json in the folder.
-
-    Returns:
-        The path of the record, and the SHA-256 of each file of the checkpoint by file name.
-
-    Raises:
-        UserError: the record is missing or has changed.
-    """
-    if receipt is None:
-        record = folder / "checkpoint.json"
-        return record, CheckpointDescription.load(record).sha256
-    download = Receipt.load(Path(receipt))
-    files = {download.root / entry.path: entry.sha256 for entry in download.files}
-    return Path(receipt), {path.name: digest for path, digest in files.items() if path.parent == folder}

@@ -1,13 +1,14 @@
 """Text as ids of the subwords of a Hugging Face tokenizer, with the special tokens that its post-processor adds."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from crossover.acquire.receipt import recorded_digests
+from crossover.acquire.recorded import recorded_digests
 from crossover.config.encodings import SubwordsEncoding
 from crossover.encodings.encoder import Encoded, ItemBatches, column, id_type, require_type
 from crossover.encodings.tokenizer import read_tokenizer, separator_id, unknown_id
@@ -37,6 +38,11 @@ class SubwordEncoder:
         separator = separator_id(self.tokenizer)
         return EncoderFacts(kind="subwords", vocabulary=tokens, tokenizer=self.digest, separator=separator)
 
+    @cached_property
+    def unknown(self) -> int | None:
+        """Return the id of unknown tokens, or None if there are none; asked once, since the tokenizer is written out for it."""
+        return unknown_id(self.tokenizer)
+
     def encode(self, table: pa.Table) -> Encoded:
         """Return ids of texts, or of pairs of texts."""
         texts = column(table, "sequence").to_pylist()
@@ -46,8 +52,7 @@ class SubwordEncoder:
         lengths = np.array([len(encoding) for encoding in encodings], dtype=np.int64)
         ids = np.concatenate([np.array(encoding.ids, dtype=np.int64) for encoding in encodings])
         truncated = sum(bool(encoding.overflowing) for encoding in encodings)
-        unknown = unknown_id(self.tokenizer)
-        missing = 0 if unknown is None else int((ids == unknown).sum())
+        missing = 0 if self.unknown is None else int((ids == self.unknown).sum())
         return Encoded(ids.astype(id_type(self.tokenizer.get_vocab_size())), lengths, truncated, missing)
 
     def decode(self, values: np.ndarray) -> str:

@@ -96,7 +96,8 @@ class Characters:
 
     def decode(self, ids: np.ndarray) -> str:
         """Return the text of one item."""
-        return "".join(self.vocabulary[index] for index in ids)
+        vocabulary = self.vocabulary
+        return "".join(vocabulary[index] for index in ids)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crossover.acquire.receipt import recorded_digests
+from crossover.acquire.recorded import recorded_digests
 from crossover.errors import UserError
 from crossover.files import check_file, sha256, tree_digest
 from crossover.specs.checkpoints import CheckpointFiles
