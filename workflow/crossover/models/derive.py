@@ -124,7 +124,7 @@ def check_forward_contract(body: PreTrainedModel, adapter: Adapter) -> None:
             by_ids, whole = states(9, input_ids=ids), states(9, inputs_embeds=embedded)
             short, padded = states(5, inputs_embeds=embedded[:, :5]), states(5, inputs_embeds=embedded)
     except Exception as error:  # whatever the code of an unknown model raises
-        raise refusal(f"it cannot read embedded sequences ({_one_line(error)})") from error
+        raise refusal(f"it cannot read embedded sequences ({one_line(error)})") from error
     finally:
         body.train(training)
     if not _equal(whole, by_ids):
@@ -137,7 +137,8 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=0, atol=1e-3 * float(other.abs().max()))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return the message of an error in one line."""
     return re.sub(r"\s+", " ", str(error))
 
 
@@ -151,7 +152,7 @@ def _build(config: PretrainedConfig, refusal: Refusal) -> tuple[Any, dict[str, o
                 return model, {}
             return AutoModel.from_config(config, trust_remote_code=False, **options), options
     except Exception as error:  # whatever the code of an unknown model raises
-        raise refusal(f"transformers cannot build a plain model of it ({_one_line(error)})") from error
+        raise refusal(f"transformers cannot build a plain model of it ({one_line(error)})") from error
 
 
 def _find_blocks(body: nn.Module, depth: int | None, refusal: Refusal) -> str:
@@ -176,7 +177,7 @@ def _output_width(body: Any, width: int, refusal: Refusal) -> int | None:
     except Exception as error:  # whatever the code of an unknown model raises
         if "meta tensors" in str(error):
             return None
-        raise refusal(f"it cannot read embedded sequences ({_one_line(error)})") from error
+        raise refusal(f"it cannot read embedded sequences ({one_line(error)})") from error
 
 
 def _groups(body: nn.Module, blocks: str) -> dict[str, str]:

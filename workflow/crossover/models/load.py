@@ -1,6 +1,5 @@
 """Load checkpoints in Hugging Face form from a folder."""
 
-import re
 from pathlib import Path
 
 from huggingface_hub.errors import StrictDataclassError
@@ -9,7 +8,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from crossover.errors import UserError
-from crossover.models.derive import adapter_for, check_forward_contract
+from crossover.models.derive import adapter_for, check_forward_contract, one_line
 from crossover.models.discovery import ADAPTERS, check_model_type
 
 
@@ -38,9 +37,8 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             **adapter.load_options,
         )
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        reason = re.sub(r"\s+", " ", str(error))
         raise UserError(
-            f"{folder}/model.safetensors cannot be loaded ({reason}); fetch or make the checkpoint again."
+            f"{folder}/model.safetensors cannot be loaded ({one_line(error)}); fetch or make the checkpoint again."
         ) from error
     body = adapter.body_of(model)
     tensors = model.state_dict(keep_vars=True)
@@ -92,7 +90,6 @@ def load_config(folder: Path) -> PretrainedConfig:
             ADAPTERS[model_type].register()
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, StrictDataclassError) as error:
-        reason = re.sub(r"\s+", " ", str(error))
         raise UserError(
-            f"{folder}/config.json cannot be read ({reason}); fetch or make the checkpoint again."
+            f"{folder}/config.json cannot be read ({one_line(error)}); fetch or make the checkpoint again."
         ) from error
