@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def make_bare(folder: Path) -> None:
     (folder / "Snakefile").write_text(BARE)
 
 
-def make_studies(folder: Path, sizes: Iterator[int]) -> None:
+def make_studies(folder: Path, sizes: Iterable[int]) -> None:
     """Copy the workflow, with a study for each number of checkpoints: the same tasks and conditions on each of them."""
     copy = fresh_copy(folder)
     tasks, checkpoints = (folder / "config" / kind for kind in ("tasks", "checkpoints"))

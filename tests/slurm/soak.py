@@ -7,7 +7,6 @@ or was computed twice. It is no part of `make test`: it takes tens of minutes.
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -27,6 +26,7 @@ from cluster import Cluster, ClusterError  # noqa: E402
 from configuration import PARTITIONS, QUICK  # noqa: E402
 
 from crossover.runs.events import read_events  # noqa: E402
+from crossover.runs.lock import read_owner  # noqa: E402
 from workflow_copy import WorkflowCopy, fresh_copy, results  # noqa: E402
 
 PAUSE = (8.0, 30.0)  # seconds between two mishaps
@@ -115,10 +115,8 @@ class Soak:
 
     def kill_training(self) -> bool:
         """Kill -9 of a process that trains."""
-        owners = []
-        for lock in self.copy.root.glob("results/runs/*/*/.lock"):
-            with suppress(ValueError, OSError):
-                owners.append(json.loads(lock.read_text())["pid"])
+        locks = self.copy.root.glob("results/runs/*/*/.lock")
+        owners = [owner.pid for owner in map(read_owner, locks) if owner]
         if not owners:
             return False
         with suppress(ProcessLookupError):

@@ -14,8 +14,6 @@ import pytest
 
 from workflow_copy import TIMEOUT, WorkflowCopy, fresh_environment, wait_for
 
-ENDED = "CANCELLED,COMPLETED,FAILED"
-
 
 @pytest.fixture
 def environment(fresh, cluster) -> dict[str, str]:
