@@ -32,18 +32,12 @@ rule all:
     default_target: True
     input:
         REPORT,
-        results_of_study,
+        lost_results_of_study,
     localrule: True
 
 
-# For `snakemake specs`, then `snakemake inputs`, after old files were deleted: Snakemake takes a file that is made
-# again in the same invocation for a new one and would retrain; in the next one it compares contents.
-rule specs:
-    input:
-        [f"results/specs/{name}.json" for name in (*PLAN.specs, STUDY.name)],
-    localrule: True
-
-
+# For `snakemake inputs` after old files were deleted: Snakemake takes a file that is made again in the same invocation
+# for a new one and would retrain; in the next one it compares contents.
 rule inputs:
     input:
         descriptions_of_study,

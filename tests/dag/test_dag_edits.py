@@ -240,10 +240,13 @@ def test_editing_the_statistics_remakes_the_tables_and_the_report(finished):
     assert finished.plan() == REPORT
 
 
-def test_editing_the_command_that_writes_specs_retrains_nothing(finished):
-    """A new version of the workflow writes the same spec in another way; the study's own spec is read by the report."""
-    finished.edit("workflow/rules/acquire.smk", "'cp -- ", "'cp -p -- ")
-    assert finished.plan() == REPORT
+def test_specs_written_in_another_way_plan_nothing(finished):
+    """As by a new version of the workflow, or after they were deleted: each invocation writes those that differ from its plan."""
+    first, *others = sorted((finished.root / "results/specs").iterdir())
+    first.unlink()
+    for spec in others:
+        spec.write_text(spec.read_text() + " ")
+    assert finished.plan() == set()
 
 
 @pytest.mark.parametrize("file", ["charts.py", "style.css"])
@@ -263,6 +266,20 @@ def test_a_deleted_result_plans_its_run_and_the_report(finished):
 def test_a_deleted_result_of_the_sweep_plans_what_was_selected_from_it(finished):
     (finished.run_folder("tunes.tiny.random-all@0.01", 1000) / "metrics.json").unlink()
     assert finished.plan() == runs(["tunes.tiny.random-all"], rates=["0.01"]) | REPORT
+
+
+def test_a_deleted_folder_of_a_run_plans_the_run_and_the_report(finished):
+    shutil.rmtree(finished.run_folder("tunes.tiny.random-all", 1))
+    assert finished.plan() == final_runs(["tunes.tiny.random-all"], [1]) | REPORT
+
+
+def test_lost_arrays_are_made_again_for_the_runs_that_need_them_alone(finished):
+    """Runs are planned with the description of the arrays, which is still there."""
+    folder = finished.root / "results" / "tokens" / finished.named("tunes-symbols", "tokens")
+    (folder / "train.values.npy").unlink()
+    assert finished.plan() == set()
+    finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
+    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | final_runs(CELLS, [2]) | REPORT
 
 
 def test_deleting_intermediate_files_plans_nothing(finished):
@@ -299,7 +316,6 @@ def test_inputs_made_again_first_retrain_nothing(finished):
     finished.edit("tiny.yaml", "tasks: [tiny-xor, tunes]", "tasks: [tunes]")
     for folder in ("results/specs", "results/tokens", "results/tasks", "results/checkpoints", "resources/downloads"):
         shutil.rmtree(finished.root / folder)
-    finished.finish("specs")
     finished.finish("inputs")
     assert finished.plan() == REPORT
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")

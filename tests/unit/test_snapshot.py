@@ -68,8 +68,23 @@ def test_processes_use_the_code_of_the_snapshot(planned, monkeypatch):
     assert where == [f"{folder}/code/crossover/__init__.py", str(folder)]
 
 
-def test_every_spec_is_there_as_the_file_that_write_spec_copies(planned):
-    _, plan = planned
+def test_every_spec_is_there_for_jobs_and_for_the_commands_in_their_logs(planned):
+    copy, plan = planned
     folder = write_snapshot(plan)
     for spec in (plan.study, *plan.specs.values()):
         assert (folder / "specs" / f"{spec.name}.json").read_text() == spec.text
+        assert (copy.root / "results/specs" / f"{spec.name}.json").read_text() == spec.text
+
+
+def test_specs_that_differ_from_the_plan_are_written_again_and_the_others_stay(planned):
+    copy, plan = planned
+    write_snapshot(plan)
+    damaged, lost, *others = sorted((copy.root / "results/specs").iterdir())
+    before = {path: path.stat().st_mtime_ns for path in others}
+    text = damaged.read_text()
+    damaged.write_text("")
+    lost.unlink()
+    write_snapshot(plan)
+    assert damaged.read_text() == text
+    assert lost.exists()
+    assert {path: path.stat().st_mtime_ns for path in others} == before

@@ -246,10 +246,10 @@ def test_a_full_disk(fresh, require):
     require(os.geteuid() == 0 and mount(results, "size=100k"), "no small disk can be mounted: run sudo make test")
     full = "could not be written: No space left on device; free space"
     try:
-        sentence(fresh.run("specs").stdout, full)
+        sentence(fresh.run("inputs").stdout, full)
         assert files(fresh) == set()
         assert mount(results, "remount,size=64m")
-        fresh.finish("specs")
+        fresh.finish("--until", "acquire_dataset")
         space = os.statvfs(results)
         used = (space.f_blocks - space.f_bfree) * space.f_frsize
         assert mount(results, f"remount,size={used + 50_000}")

@@ -2,7 +2,7 @@ rule aggregate_study:
     input:
         results_of_study,
         provenance_of_checkpoints,
-        spec="results/specs/study-{study}.json",
+        in_job("results/specs/study-{study}.json"),
     output:
         collect(
             "results/studies/{{study}}/{table}.parquet",
@@ -51,7 +51,8 @@ rule aggregate_study:
     conda:
         "../../envs/report.yaml"
     params:
+        study=digest_of_study,
         code=code_of("crossover.statistics.aggregate"),
     shell:
         "python -m crossover aggregate-study"
-        " --spec {input.spec:q} --output results/studies/{wildcards.study:q} --log {log:q}"
+        " --spec results/specs/study-{wildcards.study:q}.json --output results/studies/{wildcards.study:q} --log {log:q}"

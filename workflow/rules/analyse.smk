@@ -2,7 +2,7 @@
 rule analyse:
     input:
         inputs_of_analysis,
-        spec=ancient("results/specs/{kind}.{analysis}.json"),
+        in_job("results/specs/{kind}.{analysis}.json"),
     output:
         multiext(
             "results/analyses/{kind}.{analysis}/seed-{seed}/",
@@ -24,7 +24,7 @@ rule analyse:
         runtime=minutes_of_training,
     shell:
         "python -m crossover analyse"
-        " --spec {input.spec:q} --seed {wildcards.seed:q}"
+        " --spec results/specs/{wildcards.kind:q}.{wildcards.analysis:q}.json --seed {wildcards.seed:q}"
         " --output results/analyses/{wildcards.kind:q}.{wildcards.analysis:q}/seed-{wildcards.seed:q}"
         " --gpus {resources.cuda} --threads {threads} --log {log:q}"
 
@@ -32,7 +32,7 @@ rule analyse:
 rule gather_analyses:
     input:
         analyses_of_kind,
-        spec="results/specs/study-{study}.json",
+        in_job("results/specs/study-{study}.json"),
     output:
         values=report(
             "results/studies/{study}/analyses/{kind}.csv",
@@ -48,7 +48,8 @@ rule gather_analyses:
     conda:
         "../../envs/report.yaml"
     params:
+        study=digest_of_study,
         code=code_of("crossover.analyses.gather"),
     shell:
         "python -m crossover gather-analyses --kind {wildcards.kind:q}"
-        " --spec {input.spec:q} --output results/studies/{wildcards.study:q}/analyses --log {log:q}"
+        " --spec results/specs/study-{wildcards.study:q}.json --output results/studies/{wildcards.study:q}/analyses --log {log:q}"

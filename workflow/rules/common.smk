@@ -1,6 +1,7 @@
 # What the rules share: the plan of the study, and look-ups in it. Nothing heavy may be imported here, since
 # every cluster job reads this file twice.
 
+import gc
 import importlib
 import os
 import sys
@@ -12,6 +13,9 @@ from snakemake.exceptions import WorkflowError
 
 if set("{}") & set(str(workflow.basedir)):  # Snakemake takes them for patterns, in the paths of environments too
     raise WorkflowError(f"the folder {workflow.basedir} has a brace in its path; move the repository elsewhere.")
+
+# Planning only adds objects, millions of them, and the garbage collector would go through all of them again and again.
+gc.disable()
 
 # Jobs use the plan and the code of the Snakemake that submitted them, whatever is edited meanwhile.
 SNAPSHOT = None if workflow.is_main_process else os.getenv("CROSSOVER_PLAN")
@@ -30,7 +34,7 @@ from crossover.files import sha256
 from crossover.planning import resources
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import read_snapshot
-from crossover.runs.files import FILES, run_folder
+from crossover.runs.files import RESULTS, VALUES, run_folder
 from crossover.specs.identity import PACKAGE, code_digests, hash8
 from crossover.specs.load import read_spec
 from crossover.specs.runs import SelectedRate
@@ -45,11 +49,13 @@ except UserError as error:
 HARDWARE = PLAN.settings.hardware
 STUDY = PLAN.study
 REPORT = f"results/studies/{PLAN.name}/report.html"
+# Of files that are written together, the first one here is written last, and has the digests of the others.
+RUN_FILES = ("provenance.json", *RESULTS)
+ANALYSIS_FILES = ("provenance.json", *VALUES)
 
 
 # A hash ends each name; the separators "." and "-" cannot be confused, since names hold no dots.
 wildcard_constraints:
-    name=r"[a-z0-9][a-z0-9.-]*",
     dataset=r"[a-z0-9-]+-[0-9a-f]{8}",
     task=r"[a-z0-9-]+-[0-9a-f]{8}",
     tokens=r"[a-z0-9-]+-[0-9a-f]{8}",
@@ -73,9 +79,10 @@ def spec_of(name):
         raise WorkflowError(f"study {PLAN.name} has nothing called {name}") from None
 
 
-def digest_of_spec(wildcards):
-    """For `params`: what the text of a spec is, so that a changed one is written again."""
-    return hash8(spec_of(wildcards.name).text)
+@cache
+def digest_of_study(wildcards):
+    """For `params`: what the text of the study's spec is, whose name has no hash; a new label makes tables and report anew."""
+    return hash8(STUDY.text)
 
 
 def work_of(wildcards):
@@ -105,6 +112,40 @@ def minutes_of_training(wildcards, attempt):
 
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has
 # changed, what was made from it stays. A checkpoint is not, since another machine may round to other weights.
+#
+# Planning costs Snakemake time for every file of every job. So it plans with one file of those that are written together:
+# the last one, which has the digests of the others. A job itself declares every file that it reads, and so waits for those
+# that appear late.
+IN_JOB = not workflow.is_main_process
+
+
+def in_job(spec):
+    """The file of a spec, as an input that jobs wait for; it was written before the first of them (`write_snapshot`)."""
+    return [ancient(spec)] if IN_JOB else []
+
+
+def read_by(folder, names, sources):
+    """The files that a job reads.
+
+    When some of them were lost since they were written (a disk was cleaned up) and its results are not there, it is planned with
+    the lost ones too, so that they are made again.
+
+    Args:
+        folder: where the job writes its results.
+        names: of its results.
+        sources: tuples of files that were written together, the one that describes the others first.
+    """
+    if IN_JOB:
+        return [file for files in sources for file in files]
+    lost = [file for files in sources for file in lost_files(files)]
+    wanted = lost and not all(Path(folder, name).exists() for name in names)
+    return [files[0] for files in sources] + (lost if wanted else [])
+
+
+@cache
+def lost_files(files):
+    description, *others = files
+    return [file for file in others if not Path(file).exists()] if Path(description).exists() else []
 
 
 def dataset_of_task(wildcards):
@@ -140,10 +181,11 @@ def tokenizer_of_tokens(wildcards):
 
 
 def inputs_of_run(wildcards):
-    """Tokens, checkpoint and selected rate of a run: every file, so that a job waits for those that appear late."""
+    """Tokens, checkpoint and selected rate of a run."""
     spec = spec_of(wildcards.run)
+    sources = [files_of_tokens(spec.tokens), files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder)]
     selected = [spec.rate_file] if isinstance(spec.learning_rate, SelectedRate) else []
-    return files_of_tokens(spec.tokens) + files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder) + selected
+    return read_by(run_folder(wildcards.run, wildcards.seed), RUN_FILES, sources) + selected
 
 
 def name_of_analysis(wildcards):
@@ -152,45 +194,65 @@ def name_of_analysis(wildcards):
 
 def inputs_of_analysis(wildcards):
     """Tokens and checkpoints of the models that an analysis is about."""
-    models = spec_of(name_of_analysis(wildcards)).models
-    files = [
-        file
-        for model in models
-        for file in files_of_tokens(model.tokens) + files_of_checkpoint(model.checkpoint.name, model.checkpoint.folder)
+    sources = [
+        files
+        for model in spec_of(name_of_analysis(wildcards)).models
+        for files in (
+            files_of_tokens(model.tokens),
+            files_of_checkpoint(model.checkpoint.name, model.checkpoint.folder),
+        )
     ]
-    return list(dict.fromkeys(files))
+    folder = f"results/analyses/{name_of_analysis(wildcards)}/seed-{wildcards.seed}"
+    return read_by(folder, ANALYSIS_FILES, list(dict.fromkeys(sources)))
 
 
 @cache
 def files_of_tokens(tokens):
-    return [ancient(path.format(tokens=tokens)) for path in rules.tokenize_task.output]
+    """The arrays of tokenized splits; encoding.json describes them."""
+    return tuple(ancient(path.format(tokens=tokens)) for path in rules.tokenize_task.output)
 
 
 @cache
 def files_of_checkpoint(name, folder):
-    """A checkpoint that is made or fetched speaks through checkpoint.json; a user's own was there before the plan."""
+    """The files of a checkpoint that is made or fetched; checkpoint.json describes them. A user's own was there before the plan."""
     if name not in PLAN.specs:
-        return [f"{folder}/config.json"]
+        return (f"{folder}/config.json",)
     spec = PLAN.specs[name]
     if spec.kind == "dataset":
-        return [ancient(spec.receipt)]
+        return (ancient(spec.receipt),)
     made_by = rules.fetch_checkpoint if spec.kind == "hub" else rules.pretrain_checkpoint
-    made = [path.format(checkpoint=name) for path in made_by.output]
-    return [path if path.endswith("checkpoint.json") else ancient(path) for path in made]
+    description, *others = [path.format(checkpoint=name) for path in made_by.output]
+    return (description, *map(ancient, others))
 
 
 def sweep_of_run(wildcards):
-    """The metrics of the runs that a run's learning rate is selected from, and what they are checked against."""
-    folders = [run.folder for run in spec_of(wildcards.run).learning_rate.selected_from]
-    return [f"{folder}/metrics.json" for folder in folders] + [
-        ancient(f"{folder}/provenance.json") for folder in folders
+    """The metrics of the runs that a run's learning rate is selected from."""
+    return [
+        f"results/runs/{one.run}/seed-{one.seed}/metrics.json"
+        for one in spec_of(wildcards.run).learning_rate.selected_from
     ]
 
 
 def results_of_study(wildcards):
-    """Every file of every run of the study, and the rates that were selected."""
-    files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in FILES]
-    return files + [cell.rate for cell in STUDY.cells if cell.rate]
+    """Every run of the study, and the rates that were selected for them."""
+    names = RUN_FILES if IN_JOB else RUN_FILES[:1]
+    files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in names]
+    return files + [cell.rate for cell in STUDY.cells if cell.rate and IN_JOB]
+
+
+def lost_results_of_study(wildcards):
+    """What tables do not ask for: results lost beside their provenance, rates of runs, and runs whose report is there."""
+    runs = [cell.run for cell in STUDY.cells if cell.rate and not Path(cell.rate).exists()]
+    lost = [spec_of(run).rate_file for run in runs if Path("results/runs", run).is_dir()]
+    reported = Path(REPORT).exists()
+    for run, seed in STUDY.runs:
+        folder = run_folder(run, seed)
+        there = set(os.listdir(folder)) if folder.is_dir() else set()
+        if RUN_FILES[0] in there:
+            lost += [f"{folder}/{name}" for name in RUN_FILES if name not in there]
+        elif reported:
+            lost.append(f"{folder}/{RUN_FILES[0]}")
+    return lost
 
 
 def provenance_of_checkpoints(wildcards):
@@ -205,7 +267,7 @@ def analyses_of_kind(wildcards):
         for entry in STUDY.analyses
         if entry.kind == wildcards.kind
         for seed in entry.seeds
-        for file in ("values.parquet", "provenance.json")
+        for file in ANALYSIS_FILES
     ]
 
 

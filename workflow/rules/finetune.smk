@@ -3,19 +3,11 @@
 rule finetune_run:
     input:
         inputs_of_run,
-        spec=ancient("results/specs/{run}.json"),
+        in_job("results/specs/{run}.json"),
     output:
-        multiext(
-            "results/runs/{run}/seed-{seed}/",
-            "metrics.json",
-            "curve.parquet",
-            "predictions.parquet",
-            "provenance.json",
-        ),
+        [f"results/runs/{{run}}/seed-{{seed}}/{name}" for name in RUN_FILES],
     log:
         "logs/finetune_run/{run}/seed-{seed}.log",
-    benchmark:
-        "results/benchmarks/finetune_run/{run}/seed-{seed}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: HARDWARE.threads
@@ -27,14 +19,14 @@ rule finetune_run:
         runtime=minutes_of_training,
     shell:
         "python -m crossover finetune-run"
-        " --spec {input.spec:q} --seed {wildcards.seed:q} --output results/runs/{wildcards.run:q}/seed-{wildcards.seed:q}"
+        " --spec results/specs/{wildcards.run:q}.json --seed {wildcards.seed:q} --output results/runs/{wildcards.run:q}/seed-{wildcards.seed:q}"
         " --gpus {resources.cuda} --threads {threads} --log {log:q}"
 
 
 rule select_rate:
     input:
         sweep_of_run,
-        spec=ancient("results/specs/{run}.json"),
+        in_job("results/specs/{run}.json"),
     output:
         "results/rates/{run}.json",
     log:
@@ -43,4 +35,4 @@ rule select_rate:
     conda:
         "../../envs/train.yaml"
     shell:
-        "python -m crossover select-rate --spec {input.spec:q} --output {output:q} --log {log:q}"
+        "python -m crossover select-rate --spec results/specs/{wildcards.run:q}.json --output {output:q} --log {log:q}"

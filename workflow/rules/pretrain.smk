@@ -1,15 +1,15 @@
 rule pretrain_checkpoint:
     input:
-        spec=ancient("results/specs/{checkpoint}.json"),
+        in_job("results/specs/{checkpoint}.json"),
         corpus=corpus_of_checkpoint,
     output:
         multiext(
             "results/checkpoints/{checkpoint}/",
+            "checkpoint.json",
             "config.json",
             "model.safetensors",
             "tokenizer.json",
             "curve.parquet",
-            "checkpoint.json",
             "provenance.json",
         ),
     log:
@@ -28,5 +28,5 @@ rule pretrain_checkpoint:
         runtime=minutes_of_training,
     shell:
         "python -m crossover pretrain-checkpoint"
-        " --spec {input.spec:q} --corpus {input.corpus:q} --output results/checkpoints/{wildcards.checkpoint:q}"
+        " --spec results/specs/{wildcards.checkpoint:q}.json --corpus {input.corpus:q} --output results/checkpoints/{wildcards.checkpoint:q}"
         " --gpus {resources.cuda} --threads {threads} --log {log:q}"

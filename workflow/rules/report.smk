@@ -3,7 +3,7 @@ rule render_report:
         descriptions_of_study,
         rules.aggregate_study.output,
         analyses_of_study,
-        spec="results/specs/study-{study}.json",
+        in_job("results/specs/study-{study}.json"),
     output:
         html=report(
             "results/studies/{study}/report.html",
@@ -30,7 +30,8 @@ rule render_report:
     conda:
         "../../envs/report.yaml"
     params:
+        study=digest_of_study,
         code=code_of_report,
     shell:
         "python -m crossover render-report"
-        " --spec {input.spec:q} --output results/studies/{wildcards.study:q} --log {log:q}"
+        " --spec results/specs/study-{wildcards.study:q}.json --output results/studies/{wildcards.study:q} --log {log:q}"

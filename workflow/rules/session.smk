@@ -14,6 +14,8 @@ if forkserver.is_batch(sys.argv):
 
 
 onstart:
+    gc.freeze()  # what has been planned stays
+    gc.enable()
     tell(f"Study {PLAN.name}: {len(STUDY.cells)} cells, {len(STUDY.runs)} runs.")
     on_cluster = workflow.executor_plugin.name == "slurm"
     try:

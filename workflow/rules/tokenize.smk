@@ -1,15 +1,15 @@
 rule tokenize_task:
     input:
-        spec=ancient("results/specs/{tokens}.json"),
+        in_job("results/specs/{tokens}.json"),
         card=task_of_tokens,
         tokenizer=tokenizer_of_tokens,
     output:
+        "results/tokens/{tokens}/encoding.json",
         collect(
             "results/tokens/{{tokens}}/{split}.{part}",
             split=["train", "validation", "test"],
             part=["values.npy", "offsets.npy", "targets.npy", "items.parquet"],
         ),
-        encoding="results/tokens/{tokens}/encoding.json",
     log:
         "logs/tokenize_task/{tokens}.log",
     benchmark:
@@ -20,4 +20,4 @@ rule tokenize_task:
         task=folder_of_task_of_tokens,
     shell:
         "python -m crossover tokenize-task"
-        " --spec {input.spec:q} --task {params.task:q} --output results/tokens/{wildcards.tokens:q} --log {log:q}"
+        " --spec results/specs/{wildcards.tokens:q}.json --task {params.task:q} --output results/tokens/{wildcards.tokens:q} --log {log:q}"

@@ -130,7 +130,7 @@ def explain(study: str | None) -> Explanation:
 
 
 def planned_jobs(study: str) -> list[PlannedJob]:
-    """List the jobs of a dry run, without the target rule and the writing of specs, which cost nothing.
+    """List the jobs of a dry run, without the target rule.
 
     Raises:
         UserError: Snakemake cannot plan the study.
@@ -146,11 +146,7 @@ def planned_jobs(study: str) -> list[PlannedJob]:
             raise UserError(f"snakemake cannot plan study {study}: {said[-1] if said else 'it said nothing'}")
         lines = jobs.read_text(encoding="utf-8").splitlines() if jobs.exists() else []
     found = [json.loads(line) for line in lines]
-    return [
-        PlannedJob(job["rule"], job["wildcards"], job["reason"])
-        for job in found
-        if job["rule"] not in {"all", "write_spec"}
-    ]
+    return [PlannedJob(job["rule"], job["wildcards"], job["reason"]) for job in found if job["rule"] != "all"]
 
 
 def _cause(job: PlannedJob, plan: Plan) -> str:

@@ -2,7 +2,8 @@
 
 A cluster job parses the Snakefile when it starts, hours after it was planned. If it read the config then, an edit would
 change what it does, or keep it from starting. So the submitting Snakemake writes its plan, the text of every spec and a
-copy of this package to one folder, and its jobs use them: config and code may be edited at any time.
+copy of this package to one folder, and its jobs use them: config and code may be edited at any time. The specs lie in
+results/specs/ too, where the commands in the logs of jobs name them; a rule that wrote them would be a job for each.
 """
 
 import os
@@ -23,6 +24,7 @@ from crossover.specs.load import AnySpec, read_spec
 from crossover.specs.studies import StudySpec
 
 PLANS = Path("results/plans")
+SPECS = Path("results/specs")
 
 
 class PlanHead(Record):
@@ -55,13 +57,13 @@ class SpecFiles(Mapping[str, AnySpec]):
 
 
 def write_snapshot(plan: Plan) -> Path:
-    """Write a plan and the code to results/plans/<study>-<hash8>/, unless they are there.
+    """Write a plan and the code to results/plans/<study>-<hash8>/, and the specs to results/specs/, unless they are there.
 
     Returns:
         The absolute path of the folder: plan.json, specs/<name>.json, code/crossover/.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: one of the folders cannot be written.
     """
     code = [path for path in visible_files(PACKAGE) if path.suffix != ".pyc"]
     head = PlanHead(settings=plan.settings, study=plan.study.name)
@@ -78,7 +80,22 @@ def write_snapshot(plan: Plan) -> Path:
         os.utime(folder)  # the newest plan of a study is the one that was started last
     except OSError as error:
         raise not_written(folder, error) from error
+    _write_specs(texts)
     return folder.resolve()
+
+
+def _write_specs(texts: Mapping[str, str]) -> None:
+    """Write the specs that are not there as they were planned; not flushed to the disk one by one, since each run tells damage."""
+    try:
+        SPECS.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            path = SPECS / f"{name}.json"
+            if not path.exists() or path.read_bytes() != text.encode():
+                part = path.with_suffix(".part")
+                part.write_text(text, encoding="utf-8")
+                part.replace(path)
+    except OSError as error:
+        raise not_written(SPECS, error) from error
 
 
 def _write(folder: Path, head: PlanHead, texts: Mapping[str, str], code: list[Path]) -> None:
