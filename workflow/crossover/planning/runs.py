@@ -34,6 +34,7 @@ def plan_cell(
     key = CellKey(task=task.name, checkpoint=checkpoint.name, condition=name)
     augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
     code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
+    trained, training = condition.trained_parts, study.training_of(task.name)
 
     def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
         return RunSpec.named(
@@ -43,8 +44,8 @@ def plan_cell(
             checkpoint=checkpoint.files,
             body=condition.body,
             input=condition.input,
-            trained=condition.trained_parts,
-            training=study.training_of(task.name),
+            trained=trained,
+            training=training,
             learning_rate=rate,
             score_test=score_test,
             code=code,
