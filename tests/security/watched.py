@@ -1,5 +1,6 @@
 """Run the workflow where every write can be seen: on a copy-on-write view of the whole file system."""
 
+import compileall
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_copy import TIMEOUT, WorkflowCopy
+from workflow_copy import ROOT, TIMEOUT, WorkflowCopy
 
 # Processes that the run has started may need a moment to end after it. What was written is then taken out of the view.
 VIEW = """\
@@ -61,6 +62,7 @@ def watch(copy: WorkflowCopy, folder: Path, *arguments: str, environment: dict[s
     home, temporary, mounted, written = (folder / name for name in ("home", "temporary", "mounted", "written"))
     for path in (home, temporary, mounted, written):
         path.mkdir(parents=True)
+    compileall.compile_dir(ROOT / "workflow", quiet=2)  # as pip does, but for an editable installation
     binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     fresh = {"PATH": binaries, "HOME": str(home), "TMPDIR": str(temporary), "LANG": "C.UTF-8"}
     snakemake = [sys.executable, "-m", "snakemake", *arguments]

@@ -18,12 +18,12 @@ from crossover.config.load import chosen_study
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.planning.plan import Plan, make_plan
+from crossover.planning.snapshot import SPECS
 from crossover.specs.load import ABOUT, AnySpec
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-SPECS = Path("results/specs")
 ABSENT = object()
 # What Snakemake gives as the reason of a job, and what we say.
 REASONS = {
