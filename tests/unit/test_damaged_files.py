@@ -6,6 +6,7 @@ import shutil
 import pytest
 from committed_tasks import TASKS, prepared, read, receipt_of
 
+from crossover import text_files
 from crossover.acquire.acquired import Acquired
 from crossover.acquire.receipt import write_receipt
 from crossover.config.load import read_yaml
@@ -15,7 +16,6 @@ from crossover.files import read_json
 from crossover.specs.tasks import TaskSpec
 from crossover.tasks.prepare.policy import apply_policy
 from crossover.tasks.prepare.stage import prepare_task
-from crossover.tasks.readers import raw
 
 SPLICE = read_yaml(TASKS / "splice.yaml")["reader"]
 SCOPE = "astral-scopedom-seqres-gd-sel-gs-bib-20-2.08.fa"
@@ -230,10 +230,10 @@ def test_a_target_that_is_no_number(mirrored, tmp_path):
 
 
 def test_a_gzip_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(raw, "ALWAYS_ALLOWED", 10_000)
+    monkeypatch.setattr(text_files, "ALWAYS_ALLOWED", 10_000)
     (tmp_path / "text.gz").write_bytes(gzip.compress(b"A" * 9_000))
-    with raw.open_text(tmp_path / "text.gz") as stream:
+    with text_files.open_text(tmp_path / "text.gz") as stream:
         assert len(stream.read()) == 9_000
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"A" * 5_000_000))
-    with pytest.raises(UserError, match=r"bomb\.gz unpacks to more than 100 times its size"), raw.open_text(tmp_path / "bomb.gz") as stream:  # fmt: skip
+    with pytest.raises(UserError, match=r"bomb\.gz unpacks to more than 100 times its size"), text_files.open_text(tmp_path / "bomb.gz") as stream:  # fmt: skip
         stream.readline()

@@ -17,7 +17,6 @@ class AnalysisText:
     """Describe one kind of analysis.
 
     Attributes:
-        summary: what it does, in a line of the command's help.
         paired: whether it compares two models; else it measures one.
         title: its heading in the report.
         measures: what it measures, in a sentence.
@@ -25,7 +24,6 @@ class AnalysisText:
         reading: how to read its charts.
     """
 
-    summary: str
     title: str
     measures: str
     limits: str

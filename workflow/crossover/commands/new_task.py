@@ -18,7 +18,7 @@ from crossover.guess.folders import guess_folder, guess_hub, split_files
 from crossover.guess.sequences import guess_fasta, guess_listops, guess_three_line
 from crossover.guess.table import SURROGATE, guess_table
 from crossover.guess.text import TextFormat, detect_format
-from crossover.tasks.readers.raw import open_text
+from crossover.text_files import open_text
 
 RECORDS: dict[str, Literal["json", "jsonl", "parquet"]] = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
 

@@ -14,7 +14,7 @@ from crossover.guess.draft import (
     set_target,
     start_draft,
 )
-from crossover.tasks.readers.raw import open_text
+from crossover.text_files import open_text
 
 WORD = r"^\S+\s+(\S+)"
 SUPERFAMILY = r"^\S+ ([a-z]\.\d+\.\d+)\.\d+"  # in SCOP headers

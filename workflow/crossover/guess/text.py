@@ -9,8 +9,8 @@ from typing import Any, Literal
 from crossover.errors import UserError
 from crossover.guess.draft import NUMBER, has_few_distinct
 from crossover.tasks.generators.listops import OPERATORS
-from crossover.tasks.readers.raw import open_text
 from crossover.tasks.readers.rows import split_rows
+from crossover.text_files import open_text
 
 MAX_LINES = 2000  # lines that are looked at
 MAX_NAME = 40  # letters; longer cells are not column names

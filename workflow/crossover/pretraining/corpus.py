@@ -10,7 +10,7 @@ from crossover.acquire.receipt import read_receipt
 from crossover.errors import UserError
 from crossover.files import check_file
 from crossover.specs.descriptions import Card
-from crossover.tasks.readers.raw import open_text
+from crossover.text_files import open_text
 
 ARTICLE = re.compile(r"= [^=].* =")  # WikiText: a heading of the first level; those below have more signs
 

@@ -3,7 +3,6 @@
 from crossover.analyses.kinds import AnalysisText
 
 TEXT = AnalysisText(
-    summary="measure how far the attention heads of a model look, and average their maps",
     title="How far do attention heads look?",
     measures=(
         "The mean distance between a position and those that it attends to, in positions, and the mean of all attention maps of a "

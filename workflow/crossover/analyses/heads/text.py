@@ -3,7 +3,6 @@
 from crossover.analyses.kinds import AnalysisText
 
 TEXT = AnalysisText(
-    summary="match the attention heads of two models by their attention maps",
     paired=True,
     title="Do their attention heads look at the same positions?",
     measures=(

@@ -3,7 +3,6 @@
 from crossover.analyses.kinds import AnalysisText
 
 TEXT = AnalysisText(
-    summary="measure the gradients, the Jacobian and the sensitivity to weight noise of a model",
     title="How easily could they be trained?",
     measures=(
         "The agreement (cosine) of gradients of different batches, the singular values of the Jacobian of the state that the head "

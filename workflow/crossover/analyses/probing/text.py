@@ -3,7 +3,6 @@
 from crossover.analyses.kinds import AnalysisText
 
 TEXT = AnalysisText(
-    summary="fit a linear probe to each layer of a frozen model",
     title="What can be read from each layer?",
     measures="A linear probe is fitted to the frozen states of each layer where the head would read, and scored on test items.",
     limits=(

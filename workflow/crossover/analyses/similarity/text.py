@@ -3,7 +3,6 @@
 from crossover.analyses.kinds import AnalysisText
 
 TEXT = AnalysisText(
-    summary="compare the layers of two models by CKA, SVCCA and PWCCA",
     paired=True,
     title="Are their layers alike?",
     measures=(

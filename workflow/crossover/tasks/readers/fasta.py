@@ -7,8 +7,9 @@ from crossover.config.text_readers import FastaReader, LabelTable
 from crossover.errors import UserError
 from crossover.specs.descriptions import Receipt
 from crossover.tasks.items import Items
-from crossover.tasks.readers.raw import RawItem, files_by_split, find_file, gather, open_text
+from crossover.tasks.readers.raw import RawItem, files_by_split, find_file, gather
 from crossover.tasks.readers.rows import read_plain
+from crossover.text_files import open_text
 
 HeaderPart = Callable[[str], str | None]  # finds in a header a label, a group or a split; None if it is not there
 

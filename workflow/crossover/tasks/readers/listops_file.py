@@ -8,8 +8,9 @@ from crossover.errors import UserError
 from crossover.specs.descriptions import Receipt
 from crossover.tasks.generators.listops import OPERATORS, apply_operator
 from crossover.tasks.items import Items
-from crossover.tasks.readers.raw import RawItem, files_by_split, gather, open_text
+from crossover.tasks.readers.raw import RawItem, files_by_split, gather
 from crossover.tasks.readers.rows import TableFormat, read_rows
+from crossover.text_files import open_text
 
 BRACKETS = str.maketrans("", "", "[]")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crossover.config.text_readers import Column, TableReader
 from crossover.errors import UserError, nearest
 from crossover.tasks.readers.pickles import load_data
-from crossover.tasks.readers.raw import open_text
+from crossover.text_files import open_text
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader

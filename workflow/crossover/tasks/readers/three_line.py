@@ -6,7 +6,8 @@ from crossover.config.text_readers import ThreeLineReader
 from crossover.errors import UserError
 from crossover.specs.descriptions import Receipt
 from crossover.tasks.items import Items
-from crossover.tasks.readers.raw import RawItem, files_by_split, gather, open_text
+from crossover.tasks.readers.raw import RawItem, files_by_split, gather
+from crossover.text_files import open_text
 
 
 def read(reader: ThreeLineReader, receipt: Receipt) -> Items:
