@@ -239,19 +239,20 @@ def test_a_run_on_a_node_that_is_cut_off_is_not_computed_twice(study, mishaps, s
 
 def test_submissions_and_jobs_wait_for_a_controller_that_is_away(study, mishaps, submit, check, tmp_path):
     """Submissions wait for it; jobs go on without it, and how they ended is asked until there is an answer."""
-    away, copying, copied = tmp_path / "away", tmp_path / "copying", tmp_path / "copied"
+    away, asked, submitting, stopped = (tmp_path / name for name in ("away", "asked", "submitting", "stopped"))
+    second = f'[ "$1" = ping ] && [ "$(echo >> {asked}; wc -l < {asked})" = 2 ]'  # before a submission; the first is at the start
     copy = with_commands(
         study,
         tmp_path,
         squeue=fails_while(away),
-        cp=f"touch {copying}; until [ -e {copied} ]; do sleep 0.1; done",  # what is done here, before any submission
+        scontrol=f"if {second}; then touch {submitting}; until [ -e {stopped} ]; do sleep 0.1; done; fi",
     )
     run = keep_one_run(study)
     submission = submit(copy, *IMPATIENT)
-    wait_for(copying.exists, PATIENCE)
+    wait_for(submitting.exists, PATIENCE)
     mishaps.stop_controller()
     try:
-        copied.touch()
+        stopped.touch()
         submission.wait_for("nothing is submitted until it does")
     finally:
         mishaps.start_controller()
