@@ -22,9 +22,17 @@ hypothesis.settings.register_profile("crossover", deadline=None)
 hypothesis.settings.load_profile("crossover")
 
 
-# In a parallel run the tests of each of these folders, which share what is costly to make, stay on one worker; they begin,
-# since they take longest. Of the other folders the tests of a file stay together.
-TOGETHER = ("slurm", "dag", "report")
+# In a parallel run the tests of a file stay on one worker, and those of these folders, which share what is costly to make.
+TOGETHER = ("dag", "report")
+# What takes longest begins, so that the workers end at about the same time; unit tests fill the rest.
+LONGEST = (
+    "test_survival_scheduler.py",
+    "dag",
+    "test_survival_files.py",
+    "test_batches.py",
+    "report",
+    "test_whole_workflow.py",
+)
 TRAINING = {"_tiny", "forked"}  # fixtures of unit tests that build models and train them
 
 
@@ -35,7 +43,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if TRAINING & set(item.fixturenames):
             item.add_marker(pytest.mark.training)
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (*TOGETHER, item.path.parent.name).index(item.path.parent.name))
+        items.sort(
+            key=lambda item: (
+                (*LONGEST, scope_of(item.path)).index(scope_of(item.path)),
+                item.path.parent.name == "unit",
+            )
+        )
+
+
+def scope_of(path: Path) -> str:
+    """Return the folder or the file whose tests stay together."""
+    return path.parent.name if path.parent.name in TOGETHER else path.name
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,8 +63,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class ByFolderOrFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path = Path(nodeid.partition("::")[0])
-            return path.parent.name if path.parent.name in TOGETHER else str(path)
+            return scope_of(Path(nodeid.partition("::")[0]))
 
     return ByFolderOrFile(config, log) if config.getvalue("dist") == "loadscope" else None
 

@@ -35,7 +35,7 @@ def test_a_setting_is_named_with_its_old_and_new_value(finished):
     assert {
         ("finetune_run x 16", "training.max_steps: 4 -> 6"),
         ("select_rate x 4", "training.max_steps: 4 -> 6"),
-        ("aggregate_study x 1", "what it reads is made anew"),
+        ("aggregate_study x 1", "what it reads is made anew; its settings have changed"),
     } <= explained(finished)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cluster import Cluster, install, missing
 from configuration import PARTITIONS, QUICK
-from small_study import ALL_SEEDS, SEEDS, TABLES, prepared_copy
+from small_study import TABLES, prepared_copy
 from system_services import service_files
 
 from workflow_copy import WorkflowCopy, results
@@ -90,18 +90,17 @@ def on_cluster(fresh, cluster, submitting) -> WorkflowCopy:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory) -> WorkflowCopy:
+def prepared(made_once) -> WorkflowCopy:
     """The small study, whose tokens and checkpoint are there; not to be changed."""
-    return prepared_copy(tmp_path_factory.mktemp("prepared") / "workflow")
+    return WorkflowCopy(made_once("prepared", prepared_copy))
 
 
 @pytest.fixture(scope="session")
-def undisturbed(prepared, tmp_path_factory) -> dict[str, bytes]:
-    """What the runs of the small study, with all seeds, and its tables are when they are left alone on this machine."""
-    copy = prepared.copy(tmp_path_factory.mktemp("undisturbed") / "workflow")
-    copy.edit("tiny.yaml", f"seeds: {list(SEEDS)}", f"seeds: {list(ALL_SEEDS)}")
-    copy.finish("--cores", "2", *TABLES)
-    return results(copy)
+def undisturbed(prepared, made_once) -> dict[str, bytes]:
+    """What the runs of the small study and its tables are when they are left alone on this machine."""
+    return results(
+        WorkflowCopy(made_once("undisturbed", lambda folder: prepared.copy(folder).finish("--cores", "2", *TABLES)))
+    )
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from workflow_copy import TIMEOUT, WorkflowCopy, fresh_copy, results, wait_for
 CELL = "tiny-xor.tiny.random-all"
 ONE_SEED = (0,)
 SEEDS = (0, 1)
-ALL_SEEDS = (0, 1, 2, 3)
 RUNS = ("--until", "finetune_run")
 TABLES = ("--until", "aggregate_study")
 ON_CLUSTER = ("--profile", "slurm", *RUNS, "--config", "study=tiny.yaml")

@@ -1,4 +1,4 @@
-"""What edits, file systems and memory do to a study whose jobs wait and run on a cluster.
+"""What edits and file systems do to a study whose jobs wait and run on a cluster.
 
 Whatever happens, the study ends with the results of one that was left alone.
 """
@@ -180,18 +180,6 @@ def test_a_full_disk_is_named_and_costs_nothing_that_was_saved(small, small_disk
     small.finish("--profile", "slurm", *RUNS)
     assert is_undisturbed(small, undisturbed, ONE_SEED)
     assert read_json(folder / "provenance.json")["resumed"] == 1
-
-
-# --- memory -----------------------------------------------------------------------------------------------
-
-
-def test_a_retry_asks_for_more_memory(small, accounting, submitting, undisturbed):
-    small.edit("tiny.yaml", "threads: 1", "threads: 1\n  memory_mb: 350")
-    folder = keep_one_run(small)
-    submitting(small, accounting).finish("--profile", "slurm", *RUNS, "--retries", "1")
-    assert is_undisturbed(small, undisturbed, ONE_SEED)
-    [failure] = events(folder, "job failed")
-    assert failure.reason.startswith("out of memory; raise hardware.memory_mb")
 
 
 # --- one that cannot succeed ------------------------------------------------------------------------------

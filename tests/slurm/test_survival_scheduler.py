@@ -234,6 +234,16 @@ def test_a_run_on_a_node_that_is_cut_off_is_not_computed_twice(study, mishaps, s
     assert {one.restarts for one in jobs_of(study, mishaps) if one.id == job.id} == {1}
 
 
+def test_a_run_out_of_memory_is_tried_again_with_more(prepared, tmp_path, accounting, submitting, submit, undisturbed):
+    study = submitting(prepared.copy(tmp_path / "workflow"), accounting)
+    study.edit("tiny.yaml", "threads: 1", "threads: 1\n  memory_mb: 350")
+    run = keep_one_run(study)
+    submit(study, "--retries", "1").finish()
+    assert is_undisturbed(study, undisturbed, ONE_SEED)
+    [failure] = [entry.reason for entry in read_events(run) if entry.event == "job failed"]
+    assert failure.startswith("out of memory; raise hardware.memory_mb")
+
+
 # --- a scheduler that does not answer -----------------------------------------------------------------------
 
 

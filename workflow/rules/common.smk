@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import time
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -233,11 +234,29 @@ def sweep_of_run(wildcards):
     ]
 
 
+@cache
+def times_of_run(run, seed):
+    """When the files of a run were written that are there, by their names."""
+    folder = run_folder(run, seed)
+    with os.scandir(folder) if folder.is_dir() else nullcontext(()) as entries:
+        return {entry.name: entry.stat().st_mtime_ns for entry in entries if entry.name in RUN_FILES}
+
+
 def results_of_study(wildcards):
-    """Every run of the study, and the rates that were selected for them."""
-    names = RUN_FILES if IN_JOB else RUN_FILES[:1]
-    files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in names]
-    return files + [cell.rate for cell in STUDY.cells if cell.rate and IN_JOB]
+    """Every run of the study, and the rates that were selected for them.
+
+    A result that was changed after its provenance was written is planned with: the job that reads it compares digests and names it.
+    """
+    if IN_JOB:
+        files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in RUN_FILES]
+        return files + [cell.rate for cell in STUDY.cells if cell.rate]
+    files = []
+    for run, seed in STUDY.runs:
+        times = times_of_run(run, seed)
+        written = times.get(RUN_FILES[0], 0)
+        changed = [name for name, time in times.items() if written and time > written]
+        files += [f"{run_folder(run, seed)}/{name}" for name in (RUN_FILES[0], *changed)]
+    return files
 
 
 def lost_results_of_study(wildcards):
@@ -246,12 +265,11 @@ def lost_results_of_study(wildcards):
     lost = [spec_of(run).rate_file for run in runs if Path("results/runs", run).is_dir()]
     reported = Path(REPORT).exists()
     for run, seed in STUDY.runs:
-        folder = run_folder(run, seed)
-        there = set(os.listdir(folder)) if folder.is_dir() else set()
+        there = times_of_run(run, seed)
         if RUN_FILES[0] in there:
-            lost += [f"{folder}/{name}" for name in RUN_FILES if name not in there]
+            lost += [f"{run_folder(run, seed)}/{name}" for name in RUN_FILES if name not in there]
         elif reported:
-            lost.append(f"{folder}/{RUN_FILES[0]}")
+            lost.append(f"{run_folder(run, seed)}/{RUN_FILES[0]}")
     return lost
 
 

@@ -46,6 +46,7 @@ class Content:
         encodings: of the tasks, by name.
         pretraining: of the checkpoints that were pretrained here, by name.
         analyses: None where there are none, or while runs are missing.
+        computation: where, when, with what and at what cost it was computed.
         charts: by section.
         series: the looks of each checkpoint and condition.
     """
@@ -56,6 +57,7 @@ class Content:
     encodings: dict[str, list[facts.UsedEncoding]]
     pretraining: dict[str, facts.PretrainingRun]
     analyses: Analyses | None
+    computation: facts.ComputationSummary
     charts: ReportCharts
     series: dict[tuple[str, str], Series]
 
@@ -94,25 +96,28 @@ def _gather(part: Part, folder: Path) -> Content:
     tables = replace(tables, cells=tables.cells.assign(seeds_planned=planned))
     series = make_series(part.whole)
     pretraining = facts.read_pretraining(part.spec)
-    charts = draw_charts(part.spec, tables, pretraining, series)
+    cards, encodings = facts.read_cards(part.spec), facts.read_encodings(part.spec)
+    computation = facts.summarise_computation(tables.costs)
+    charts = draw_charts(part.spec, tables, pretraining, series)  # it takes seconds: what is damaged has been named before
     analyses = _analyses(part.spec, folder) if part.spec.analyses and not part.missing else None
     if analyses:
         charts = replace(charts, analyses=[chart for kind in analyses.drawn for chart in kind.charts])
     return Content(
         part=part,
         tables=tables,
-        cards=facts.read_cards(part.spec),
-        encodings=facts.read_encodings(part.spec),
+        cards=cards,
+        encodings=encodings,
         pretraining=pretraining,
         analyses=analyses,
+        computation=computation,
         charts=charts,
         series=series,
     )
 
 
 def _analyses(spec: StudySpec, folder: Path) -> Analyses:
-    seeds = len(spec.analyses[0].seeds)
-    return Analyses(drawn=draw_analyses(spec, folder), seeds=seeds, seconds=seconds_of_analyses(spec))
+    seeds, seconds = len(spec.analyses[0].seeds), seconds_of_analyses(spec)
+    return Analyses(drawn=draw_analyses(spec, folder), seeds=seeds, seconds=seconds)
 
 
 def _page(content: Content, folder: Path) -> str:
@@ -145,7 +150,7 @@ def _page(content: Content, folder: Path) -> str:
         encodings=content.encodings,
         pretraining=content.pretraining,
         analyses=content.analyses,
-        computation=facts.summarise_computation(tables.costs),
+        computation=content.computation,
     )  # fmt: skip
 
 

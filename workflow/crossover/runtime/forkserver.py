@@ -199,6 +199,8 @@ def _become_run(command: Command, request: dict[str, Any], descriptors: list[int
         status = command(request["argv"])
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
+    except KeyboardInterrupt:  # before the run could save its state, or a second time while it did
+        status = 128 + signal.SIGINT
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
