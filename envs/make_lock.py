@@ -23,7 +23,7 @@ ENVIRONMENTS = {
 
 
 def sections() -> dict[str, list[Requirement]]:
-    """The requirements of each `# [section]` of requirements.in."""
+    """Return the requirements of each `# [section]` of requirements.in."""
     found: dict[str, list[Requirement]] = {}
     for line in (HERE / "requirements.in").read_text(encoding="utf-8").splitlines():
         if header := re.fullmatch(r"# \[(\w+)\]", line.strip()):
@@ -63,7 +63,7 @@ def _is_installed(name: str) -> bool:
 
 
 def conda_file(kind: str, packages: list[str]) -> str:
-    """The text of one conda environment file."""
+    """Return the text of one conda environment file."""
     lines = "".join(f"      - {package}\n" for package in packages)
     return (
         f"# Made by `make lock` from requirements.in; do not edit. For the rules that use {kind}.yaml.\n"

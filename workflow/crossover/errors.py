@@ -15,7 +15,7 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A half-sentence that names the nearest known name, or all of them (the first, where there are many)."""
+    """Return a half-sentence with the nearest known name, or with all of them (the first, where there are many)."""
     known = sorted(known)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:

@@ -47,7 +47,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def not_written(path: Path | str, error: OSError) -> UserError:
-    """The error that tells a user that a file could not be written, and why."""
+    """Return the error that tells a user that a file could not be written, and why."""
     reason = os.strerror(error.errno) if error.errno else error
     return UserError(f"{path} could not be written: {reason}; free space or fix the folder, then run again.")
 
@@ -88,7 +88,7 @@ def read_json(path: Path) -> Any:
 
 
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
-    """`value` with a digest of itself: written as JSON by `write_json`, no byte of it can change unnoticed."""
+    """Return `value` with a digest of itself: once `write_json` has written it, no byte of it can change unnoticed."""
     return {**value, "seal": hashlib.sha256(_json_text(value).encode()).hexdigest()}
 
 
@@ -127,7 +127,7 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -151,7 +151,7 @@ def check_file(path: Path, digest: str | None, origin: str, made_as: Path | None
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """All files below a folder, relative to it, in the order of names; hidden files and folders are left out.
+    """Return all files below a folder, relative to it, in the order of names; hidden files and folders are left out.
 
     Raises:
         UserError: a name is not UTF-8, so that no JSON or Parquet file can hold it.
@@ -167,7 +167,7 @@ def visible_files(folder: Path) -> list[Path]:
 
 
 def tree_digest(folder: Path, digest: Callable[[Path], str] = sha256) -> str:
-    """The digest of a folder's visible files: their relative names and contents, in the order of names.
+    """Return the digest of a folder's visible files: their relative names and contents, in the order of names.
 
     Args:
         folder: the folder.

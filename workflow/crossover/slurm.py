@@ -123,7 +123,7 @@ class Partition:
         return sorted({node.gres for node in self.nodes if node.gpus})
 
     def allows(self, account: str) -> bool:
-        """Whether jobs of an account may run here."""
+        """Return whether jobs of an account may run here."""
         allowed, denied = (self.settings.get(key, "") for key in ("AllowAccounts", "DenyAccounts"))
         if allowed not in {"", "ALL"}:
             return account in allowed.split(",")
@@ -180,7 +180,7 @@ class Scheduler:
         return has_accounting(self.settings)
 
     def seconds(self, key: str) -> int | None:
-        """A setting in seconds, such as `MinJobAge = 300 sec`, or None if it is not one."""
+        """Return a setting in seconds, such as `MinJobAge = 300 sec`, or None if it is not one."""
         found = re.match(r"(\d+)\b", self.settings.get(key, ""))
         return int(found[1]) if found else None
 
@@ -199,7 +199,7 @@ def ask_scheduler() -> Scheduler:
 
 
 def ask_job(job_id: str) -> Job | None:
-    """A job's state, or None while the scheduler does not answer; a job that it has forgotten is complete."""
+    """Return a job's state, or None while the scheduler does not answer; a job that it has forgotten is complete."""
     answer = ask("squeue", "--noheader", "--states=all", f"--jobs={job_id}", "--format=%T|%r|%V|%S")
     if "Invalid job id" in answer.err:
         return Job("COMPLETED", "", None)
@@ -207,7 +207,7 @@ def ask_job(job_id: str) -> Job | None:
 
 
 def read_job(text: str) -> Job:
-    """The job in the output of `squeue --format=%T|%r|%V|%S`: state, reason, submission, start."""
+    """Return the job in the output of `squeue --format=%T|%r|%V|%S`: state, reason, submission, start."""
     state, reason, submitted, started = text.splitlines()[0].split("|")
     if state == "PENDING" or started in {"N/A", "Unknown"}:  # of a waiting job %S is a guess
         return Job(state, reason, None)
@@ -216,13 +216,13 @@ def read_job(text: str) -> Job:
 
 
 def read_settings(text: str) -> dict[str, str]:
-    """The settings in the output of `scontrol show config`."""
+    """Return the settings in the output of `scontrol show config`."""
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def read_nodes(text: str) -> dict[str, list[Node]]:
-    """The nodes of each partition in the output of `sinfo --Node --format=%P|%N|%T|%G|%m|%c`."""
+    """Return the nodes of each partition in the output of `sinfo --Node --format=%P|%N|%T|%G|%m|%c`."""
     nodes = defaultdict(list)
     for line in text.splitlines():
         partition, name, state, gres, memory, cpus = line.split("|")
@@ -232,7 +232,7 @@ def read_nodes(text: str) -> dict[str, list[Node]]:
 
 
 def read_partitions(text: str, nodes: dict[str, list[Node]]) -> dict[str, Partition]:
-    """The partitions in the output of `scontrol --oneliner show partition`, each with its nodes."""
+    """Return the partitions in the output of `scontrol --oneliner show partition`, each with its nodes."""
     partitions = {}
     for line in text.splitlines():
         settings = dict(re.findall(r"(\w+)=(\S*)", line))
@@ -242,7 +242,7 @@ def read_partitions(text: str, nodes: dict[str, list[Node]]) -> dict[str, Partit
 
 
 def minutes(text: str) -> float:
-    """A time limit (`UNLIMITED`, `2-00:00:00`, `01:30:00`, `30:00`) in minutes."""
+    """Return a time limit (`UNLIMITED`, `2-00:00:00`, `01:30:00`, `30:00`) in minutes."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
     if not found:
         return float("inf")

@@ -53,7 +53,7 @@ def check_everything(study: str | None, jobs: bool, wait: float) -> Iterator[Sec
 
 
 def _check_scheduler(scheduler: Scheduler, profile: Profile, study: str | None) -> tuple[list[Finding], list[Request]]:
-    """What the scheduler says, and the jobs that can try it."""
+    """Return what the scheduler says, and the jobs that can try it."""
     answers = check_nodes(scheduler)
     if answers.grade == "FAIL":
         return [answers], []

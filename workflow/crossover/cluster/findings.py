@@ -21,7 +21,7 @@ class Finding:
     change: str = ""
 
     def show(self) -> str:
-        """The finding in as many lines as the terminal needs; a command is never broken inside a word."""
+        """Return the finding in as many lines as the terminal needs; a command is never broken inside a word."""
         width = min(shutil.get_terminal_size().columns, WIDEST)
         head = f"{self.grade:<{SUBJECT}}{self.subject:<{TEXT - SUBJECT}}"
         lines = _wrapped(self.text, head, width)

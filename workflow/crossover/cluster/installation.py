@@ -38,7 +38,7 @@ def check_python() -> Finding:
 
 
 def check_versions() -> list[Finding]:
-    """The packages that the profile was tested with, compared with the lock."""
+    """Compare the packages that the profile was tested with to those of the lock."""
     pinned = read_lock(LOCK)
     change = f"python -m pip install -r {LOCK}"
     findings = []
@@ -56,7 +56,7 @@ def check_versions() -> list[Finding]:
 
 
 def read_lock(path: Path) -> dict[str, str]:
-    """The version of each package in a lock file.
+    """Return the version of each package in a lock file.
 
     Raises:
         UserError: the file is not there, so this is not the workflow's folder.
@@ -83,14 +83,14 @@ def check_disk(folder: Path) -> Finding:
 
 
 def hub_cache() -> Path:
-    """Where the Hugging Face libraries keep what they fetched."""
+    """Return the folder where the Hugging Face libraries keep what they fetched."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return Path(HF_HUB_CACHE)
 
 
 def check_hub() -> Finding:
-    """The cache of checkpoints from the hub; whether a token is set is said, the token itself never."""
+    """Check the cache of checkpoints from the hub; say whether a token is set, and never the token itself."""
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
     cache = hub_cache()

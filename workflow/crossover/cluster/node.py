@@ -25,17 +25,17 @@ PAUSE = 0.05  # seconds between two looks
 
 
 def ask_name(number: int) -> str:
-    """The file that the submitting side writes in one round."""
+    """Return the name of the file that the submitting side writes in one round."""
     return f"ask-{number}"
 
 
 def answer_name(number: int) -> str:
-    """The file that the node writes in one round."""
+    """Return the name of the file that the node writes in one round."""
     return f"answer-{number}"
 
 
 def arrived(folder: Path, name: str) -> bool:
-    """Whether a file is seen, by a look at the whole folder first: a network file system may remember an old one."""
+    """Return whether a file is seen, by a look at the whole folder first: a network file system may remember an old one."""
     return any(path.name == name for path in folder.iterdir()) and (folder / name).exists()
 
 

@@ -26,14 +26,14 @@ OPTIONS = {"slurm_partition": "partition", "slurm_account": "account", "qos": "q
 
 
 def partition_of(scheduler: Scheduler, profile: Profile, rule: str) -> str | None:
-    """The partition that a rule's jobs go to: the profile's, or the scheduler's default."""
+    """Return the partition that a rule's jobs go to: the profile's, or the scheduler's default."""
     return profile.resource(rule, "slurm_partition") or scheduler.default_partition
 
 
 def check_partition(
     scheduler: Scheduler, profile: Profile, account: str | None, gpu: bool = False
 ) -> tuple[Finding, Partition | None]:
-    """Whether the partition of runs on GPUs, or that of all other jobs, exists and takes jobs of the account.
+    """Check whether the partition of runs on GPUs, or that of all other jobs, exists and takes jobs of the account.
 
     Args:
         scheduler: what the scheduler said.
@@ -63,7 +63,7 @@ def check_partition(
 
 
 def _obstacle(partition: Partition, account: str | None, gpu: bool) -> str | None:
-    """What keeps jobs, with or without a GPU, out of a partition."""
+    """Say what keeps jobs, with or without a GPU, out of a partition."""
     if not partition.is_up:
         return f"is {partition.settings['State']}: it starts no jobs"
     if account and not partition.allows(account):
@@ -76,7 +76,7 @@ def _obstacle(partition: Partition, account: str | None, gpu: bool) -> str | Non
 
 
 def check_account(scheduler: Scheduler, profile: Profile) -> tuple[Finding, str | None]:
-    """Whether the account exists, as far as the accounting can tell.
+    """Check whether the account exists, as far as the accounting can tell.
 
     Returns:
         The finding, and the account that jobs are counted under, if it is known.
@@ -107,7 +107,7 @@ def check_account(scheduler: Scheduler, profile: Profile) -> tuple[Finding, str 
 def check_gpus(
     scheduler: Scheduler, profile: Profile, account: str | None, asked: bool
 ) -> tuple[list[Finding], tuple[Partition, str] | None]:
-    """Where GPUs are, and which form of a request for one is accepted there.
+    """Check where GPUs are, and which form of a request for one is accepted there.
 
     Args:
         scheduler: what the scheduler said.
@@ -157,7 +157,7 @@ def _check_form(partition: Partition, profile: Profile, asked: bool) -> tuple[Fi
 
 
 def job_options(profile: Profile, partition: str) -> list[str]:
-    """What sbatch is told for a probe job in a partition: as for a run, with the time and memory of a probe."""
+    """Return what sbatch is told for a probe job in a partition: as for a run, with the time and memory of a probe."""
     given = {name: profile.resource(RUN, name) for name in OPTIONS} | {"slurm_partition": partition}
     options = [f"--{OPTIONS[name]}={value}" for name, value in given.items() if value]
     extra = shlex.split(profile.resource(RUN, "slurm_extra") or "")
@@ -179,7 +179,7 @@ class Needs:
 
 
 def needs_of_study(study: str | None) -> Needs | Finding:
-    """The needs of a study by its name or path, or of the one in config/config.yaml."""
+    """Return the needs of a study by its name or path, or of the one in config/config.yaml."""
     try:
         plan = make_plan(study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study)
     except UserError as error:
@@ -193,7 +193,7 @@ def needs_of_study(study: str | None) -> Needs | Finding:
 
 
 def check_study(needs: Needs, partition: Partition, retries: int) -> Finding:
-    """Whether the study's runs fit into their partition, at the last attempt too, which asks for more."""
+    """Check whether the study's runs fit into their partition, at the last attempt too, which asks for more."""
     text = f"{needs.study}: a run asks for {needs.threads} CPU, {needs.memory_mb:,} MB, {needs.minutes} min"
     most_cpus = max((node.cpus for node in partition.nodes), default=0)
     if needs.threads > most_cpus:

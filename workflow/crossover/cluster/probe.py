@@ -69,7 +69,7 @@ class Probe:
     _asked: float = 0
 
     def job(self) -> Job:
-        """Its state, at most a few seconds old."""
+        """Return its state, at most a few seconds old."""
         if not self._job.has_ended and time.monotonic() > self._asked + QUERY_PAUSE:
             self._asked = time.monotonic()
             self._job = ask_job(self.job_id) or self._job
@@ -82,7 +82,7 @@ class Probe:
             self._job = Job("CANCELLED", "", None)
 
     def last_words(self) -> str:
-        """The last line of its log that says more than that something went wrong."""
+        """Return the last line of its log that says more than that something went wrong."""
         with contextlib.suppress(OSError):
             lines = (self.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
             telling = [line.strip() for line in lines if line.strip() and "Exited with exit code" not in line]
@@ -208,7 +208,7 @@ def _await(probe: Probe, name: str) -> Generator[None, None, None]:
 
 
 def _round_trips(probe: Probe) -> Generator[None, None, float]:
-    """The longest time in seconds that a file took to the node, with the answer back; no clocks are compared."""
+    """Return the longest time in seconds that a file took to the node, with the answer back; no clocks are compared."""
     longest = 0.0
     for number in range(ROUNDS):
         sent = time.monotonic()
@@ -222,7 +222,7 @@ def _round_trips(probe: Probe) -> Generator[None, None, float]:
 
 
 def judge_end(job_id: str, state: str, last_words: str) -> Finding:
-    """What a probe job that failed means, by the last line of its log."""
+    """Say what a probe job that failed means, by the last line of its log."""
     if NO_LOG in last_words:
         change = f"nodes must see {Path.cwd()}: work in a folder on a file system that all nodes share"
     elif "No such file or directory" in last_words:
@@ -235,7 +235,7 @@ def judge_end(job_id: str, state: str, last_words: str) -> Finding:
 
 
 def judge(report: NodeReport, trip: float, latency_wait: int, on_gpu: bool) -> list[Finding]:
-    """What a node's report means for a study.
+    """Say what a node's report means for a study.
 
     Args:
         report: what `crossover.cluster.node` wrote.

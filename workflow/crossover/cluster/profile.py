@@ -21,7 +21,7 @@ class Profile:
     options: dict[str, Any]
 
     def resource(self, rule: str, name: str) -> str | None:
-        """A resource that the profile gives to a rule, such as the partition of `finetune_run`."""
+        """Return a resource that the profile gives to a rule, such as the partition of `finetune_run`."""
         for given in ((self.options["set_resources"] or {}).get(rule, {}), self.options["default_resources"] or {}):
             if name in given:  # `get` makes an empty resource where there is none
                 raw = given[name].raw
@@ -83,13 +83,13 @@ def check_profile() -> tuple[list[Finding], Profile | None]:
 
 
 def _as_seen_from_here(path: Path) -> Path:
-    """The file itself, which may be reached through a link, by the path that people know it by."""
+    """Return the file itself, which may be reached through a link, by the path that people know it by."""
     real = path.resolve()
     return real.relative_to(Path.cwd().resolve()) if real.is_relative_to(Path.cwd().resolve()) else real
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The profile's keys and values, and what Snakemake makes of them."""
+    """Return the profile's keys and values, and what Snakemake makes of them."""
     import yte
     from snakemake.profiles import ProfileConfigFileParser
 

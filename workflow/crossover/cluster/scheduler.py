@@ -28,7 +28,7 @@ def check_commands() -> Finding | None:
 
 
 def check_nodes(scheduler: Scheduler) -> Finding:
-    """Whether the scheduler answers, and how many of its nodes run jobs."""
+    """Check whether the scheduler answers, and how many of its nodes run jobs."""
     if not scheduler.nodes:
         text = f"the scheduler does not answer: {scheduler.ping.words}"
         return Finding("FAIL", "scheduler", text, f"scontrol ping; if it stays down, {ASK}")
@@ -52,7 +52,7 @@ def check_configuration() -> Finding | None:
 
 
 def check_status_command(scheduler: Scheduler, profile: Profile, sacct_answers: bool) -> Finding:
-    """Whether Snakemake will learn how its jobs end: a job that it hears nothing of is waited for without end."""
+    """Check whether Snakemake will learn how its jobs end: a job that it hears nothing of is waited for without end."""
     age = scheduler.seconds("MinJobAge") or 0
     forgets = f"squeue forgets jobs {age} s after their end (MinJobAge)"
     # The plugin turns from squeue to sacct by this rule, and crossover keeps it from that where there is no accounting.
@@ -72,7 +72,7 @@ def check_status_command(scheduler: Scheduler, profile: Profile, sacct_answers: 
 
 
 def check_ends(scheduler: Scheduler, profile: Profile, partitions: Iterable[Partition]) -> list[Finding]:
-    """What a time limit, the failure of a node and preemption do to a run."""
+    """Check what a time limit, the failure of a node and preemption do to a run."""
     return [_time_limit(scheduler), _node_failure(scheduler, profile), *_preemption(scheduler, partitions)]
 
 

@@ -161,7 +161,7 @@ def _lines_of_encoding(encoding: EncodingDescription) -> list[str]:
 
 
 def _show_items(spec: TokensSpec, card: Card, task: Path, tokens: Path) -> Iterable[str]:
-    """The first training items as they were read, and as they come back from the encoding."""
+    """Show the first training items as they were read, and as they come back from the encoding."""
     table = pq.read_table(task / "train.parquet")
     encoder = encoder_of(spec, card, table)
     encoded = Tokens.open(tokens, "train")

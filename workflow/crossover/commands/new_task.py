@@ -75,14 +75,14 @@ def guess(source: str, name: str) -> Draft:
 
 
 def _has_objects(path: Path) -> bool:
-    """Whether a JSON file has an object on each line, rather than a list of them."""
+    """Return whether a JSON file has an object on each line, rather than a list of them."""
     with open_text(path) as stream:
         first, second = next(stream, "").strip(), next(stream, "").strip()
     return first.startswith("{") and first.endswith("}") and second.startswith("{")
 
 
 def _guess_splits(path: Path, files: dict[str, str], name: str) -> Draft:
-    """A task from a folder with one file for each split: what the one for training says, of all of them."""
+    """Guess a task from a folder with one file for each split: what the one for training says, of all of them."""
     found = guess(str(path / files["train"]), name)
     found.settings["dataset"]["path"] = str(path)
     reader = found.settings["reader"]
@@ -92,7 +92,7 @@ def _guess_splits(path: Path, files: dict[str, str], name: str) -> Draft:
 
 
 def as_yaml(found: Draft) -> str:
-    """The text of the task's file: each key with the reason for its value above it."""
+    """Return the text of the task's file: each key with the reason for its value above it."""
     parts = [
         "# Written by `crossover new-task`: read it, correct it, then run `crossover check-task`.\n"
         "# Every key is explained in config/reference.md.\n"
@@ -104,5 +104,5 @@ def as_yaml(found: Draft) -> str:
 
 
 def _printable(line: str) -> str:
-    """A line that YAML allows, whatever the data hold."""
+    """Return a line that YAML allows, whatever the data hold."""
     return "".join(letter if letter.isprintable() else "?" for letter in line)

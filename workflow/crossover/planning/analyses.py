@@ -106,7 +106,7 @@ def _plan_kind(
 def _models(
     task: PlannedTask, tokens: PlannedTokens, checkpoint: PlannedCheckpoint, conditions: dict[str, Condition]
 ) -> list[PlannedModel]:
-    """A checkpoint with each body and input of the conditions, as runs on a task start from it."""
+    """Return a checkpoint with each body and input of the conditions, as runs on a task start from it."""
     check_fit(task, tokens.spec, checkpoint, conditions)
     models: list[PlannedModel] = []
     for condition in conditions.values():

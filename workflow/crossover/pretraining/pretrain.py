@@ -138,7 +138,7 @@ class EncoderReader(nn.Module):
         nn.init.normal_(self.output.weight, std=0.02)
 
     def forward(self, input_ids: Tensor) -> SimpleNamespace:
-        """The scores of each token at each position, [batch, length, tokens], as `logits`."""
+        """Compute the scores of each token at each position, [batch, length, tokens], as `logits`."""
         return SimpleNamespace(logits=self.output(self.encoder(input_ids).last_hidden_state))
 
 
@@ -177,7 +177,7 @@ def model_config(spec: PretrainedSpec, adapter: Adapter, tokenizer: Tokenizer) -
 
 
 def language_model(objective: str, config: PretrainedConfig) -> tuple[PreTrainedModel, nn.Module]:
-    """A model with random weights, in the class of transformers that it is saved as, and what of it is trained."""
+    """Return a model with random weights, in the class of transformers that it is saved as, and what of it is trained."""
     if config.is_encoder_decoder:
         whole = AutoModelForSeq2SeqLM.from_config(config)
         return whole, EncoderReader(whole)

@@ -75,7 +75,7 @@ def _sign(stream: IO[str]) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock at `path`."""
+    """Return whether a living process holds the lock at `path`."""
     with path.open("rb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -122,7 +122,7 @@ def runs_command(pid: int, word: bytes) -> bool:
 
 
 def this_host() -> str:
-    """The name by which this node signs."""
+    """Return the name by which this node signs."""
     return socket.gethostname()
 
 

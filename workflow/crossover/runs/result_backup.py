@@ -53,7 +53,7 @@ def forget(out: Path) -> None:
 
 
 def folders_of(runs: Iterable[tuple[str, int]]) -> list[Path]:
-    """The folders of runs, given by name and seed, that have kept results."""
+    """Return the folders of runs, given by name and seed, that have kept results."""
     folders = [run_folder(run, seed) for run, seed in runs]
     return [folder for folder in folders if (folder / FOLDER).is_dir()]
 

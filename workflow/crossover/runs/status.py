@@ -61,12 +61,12 @@ class RunState:
         return self.slurm_log if self.slurm_log and not written else own
 
     def place(self) -> str:
-        """Where its last attempt was, in words."""
+        """Say where its last attempt was."""
         return f"SLURM job {self.slurm_job_id}" if self.slurm_job_id else self.host or ""
 
 
 def state_of(run: str, seed: int) -> RunState:
-    """Where one run with one seed stands, from the files in its folder alone."""
+    """Return where one run with one seed stands, from the files in its folder alone."""
     folder = run_folder(run, seed)
     owner = read_owner(folder / ".lock")
     if owner and _lives(owner, folder):
@@ -91,7 +91,7 @@ def reason_of(run: str, seed: int) -> tuple[str, str]:
 
 
 def _ended(run: str, seed: int, folder: Path, history: list[Event], owner: Owner | None) -> RunState:
-    """A run that was started, has no results, and does not run now."""
+    """Return the state of a run that was started, has no results, and does not run now."""
     retried = history[-1].event == "to be retried"
     last = history[-2 if retried and len(history) > 1 else -1]
     job = last.of_job or last.slurm_job_id
@@ -118,7 +118,7 @@ def _since_start(history: list[Event]) -> list[Event]:
 
 
 def _logged_error(log: str) -> list[str]:
-    """The errors in a run's log, which holds one attempt alone."""
+    """Return the errors in a run's log, which holds one attempt alone."""
     try:
         lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -188,11 +188,11 @@ class Overview:
         self._done = {}
 
     def of(self, state: State) -> list[RunState]:
-        """The runs in one state."""
+        """Return the runs in one state."""
         return [one for one in self.states if one.state == state]
 
     def line(self) -> str:
-        """The progress in one line."""
+        """Return the progress in one line."""
         counts = Counter(one.state for one in self.states)
         parts = [f"{counts['done']} of {len(self.states)} runs done", f"{counts['running']} running"]
         parts += [f"{counts['failed']} failed"] if counts["failed"] else []
@@ -200,7 +200,7 @@ class Overview:
         return ", ".join(parts) + (f"; about {duration(left)} left" if left is not None else "")
 
     def seconds_left(self) -> float | None:
-        """What the remaining runs will take, by what runs of their kind took and at the speed of the last ones.
+        """Estimate what the remaining runs will take, by what runs of their kind took and at the speed of the last ones.
 
         Returns:
             Seconds, or None when nothing runs or too few runs have finished.
@@ -221,7 +221,7 @@ class Overview:
         return work / speed
 
     def _groups(self, one: RunState) -> list[tuple[str, ...]]:
-        """The groups of runs that a run is compared with, the most similar first: task and condition, task, all."""
+        """Return the groups of runs that a run is compared with, the most similar first: task and condition, task, all."""
         cell = self._cells[one.run]
         return [(cell.task, cell.condition), (cell.task,), ()]
 
@@ -234,7 +234,7 @@ class Overview:
 
 
 def by_cause(states: Iterable[RunState]) -> list[tuple[str, list[RunState]]]:
-    """Runs that failed for one reason together, the commonest reason first."""
+    """Group runs that failed for one reason, the commonest reason first."""
     causes: dict[str, list[RunState]] = defaultdict(list)
     for one in states:
         reason = one.reason.replace(f"{run_folder(one.run, one.seed)}/", "").replace(one.run, "the run")
@@ -256,7 +256,7 @@ def describe_failures(overview: Overview) -> list[str]:
 
 
 def describe(overview: Overview) -> str:
-    """All that `crossover status` says of a study."""
+    """Return all that `crossover status` says of a study."""
     lines = [f"Study {overview.study}: {overview.line()}."]
     for one in overview.of("running"):
         step = f"step {one.step[0]} of {one.step[1]}" if one.step else "starting"
@@ -270,7 +270,7 @@ def describe(overview: Overview) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words."""
+    """Return a length of time in words."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:

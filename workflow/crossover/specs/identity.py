@@ -25,7 +25,7 @@ DIGEST_CACHE = Path("resources/downloads/.digests.json")
 
 
 def hash8(value: Any) -> str:
-    """The first 8 hexadecimal digits of the SHA-256 of a value's canonical JSON."""
+    """Return the first 8 hexadecimal digits of the SHA-256 of a value's canonical JSON."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
@@ -34,7 +34,7 @@ def hash8(value: Any) -> str:
 
 
 def code_digests(*modules: str) -> dict[str, str]:
-    """The digest of each module of this package that the given ones import, themselves included.
+    """Return the digest of each module of this package that the given ones import, themselves included.
 
     Imports are followed in the source, without running it, so that neither the order of imports nor what
     happens to be loaded matters.
@@ -112,7 +112,7 @@ def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.Asyn
 
 
 def remembered_tree_digest(folder: Path) -> str:
-    """`files.tree_digest`, with the digests of single files remembered by size and modification time.
+    """Return `files.tree_digest`, with the digests of single files remembered by size and modification time.
 
     Every cluster job plans again, and a user's files may be large.
 
@@ -123,7 +123,7 @@ def remembered_tree_digest(folder: Path) -> str:
 
 
 def remembered_digest(path: Path) -> str:
-    """`files.sha256` of one file, remembered likewise."""
+    """Return `files.sha256` of one file, remembered likewise."""
     return _remembering(lambda digest: digest(path))
 
 

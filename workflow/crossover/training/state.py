@@ -41,7 +41,7 @@ class StateStore:
         self._last_report = -REPORT_EVERY
 
     def due(self) -> bool:
-        """True when the last save is at least `every` seconds ago."""
+        """Return whether the last save is at least `every` seconds ago."""
         return time.monotonic() - self._last_save >= self.every
 
     def save(self, state: TrainingState) -> None:
