@@ -25,7 +25,7 @@ def check_installation() -> tuple[list[Finding], Profile | None]:
 
 
 def check_python() -> Finding:
-    """Python's version, and that `python`, which every rule calls, is this one."""
+    """Check Python's version, and that `python`, which every rule calls, is this one."""
     version = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info < OLDEST:
         change = "make clean, then make PYTHON=python3.11 install"

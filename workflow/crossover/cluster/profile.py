@@ -100,7 +100,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _strangers(path: Path, raw: dict[str, Any], understood: dict[str, Any], known: set[str]) -> list[Finding]:
-    """Keys that Snakemake does not know, and keys whose mapping it drops without a word."""
+    """Return keys that Snakemake does not know, and keys whose mapping it drops without a word."""
     return [
         Finding(
             "FAIL",

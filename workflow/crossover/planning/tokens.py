@@ -86,7 +86,10 @@ def check_fit(
 
 
 def _check_length(task: PlannedTask, checkpoint: PlannedCheckpoint) -> None:
-    """Patches have no declared length, and some configs no positions: for them the run itself checks, before its first step."""
+    """Refuse a task whose sequences are longer than the checkpoint has positions.
+
+    Patches have no declared length, and some configs no positions: for them the run itself checks, before its first step.
+    """
     positions = checkpoint.positions
     if positions and task.longest > positions:
         raise UserError(

@@ -103,7 +103,7 @@ def evaluation_batches(
 
 
 def _consecutive(tokens: np.ndarray, context: int) -> Iterator[np.ndarray]:
-    """Windows [up to 32, context + 1] that overlap by one token, and a shorter last one."""
+    """Return windows [up to 32, context + 1] that overlap by one token, and a shorter last one."""
     whole = (len(tokens) - 1) // context
     windows = tokens[: whole * context + 1]
     starts = np.arange(whole) * context

@@ -226,7 +226,7 @@ class Overview:
         return [(cell.task, cell.condition), (cell.task,), ()]
 
     def _speed(self) -> float | None:
-        """Seconds of runs that are finished per second of the clock: how many run side by side, waiting included."""
+        """Return the seconds of runs that are finished per second of the clock: how many run side by side, waiting included."""
         ends = sorted((one.finished, one.seconds) for one in self.of("done") if one.finished is not None)[-RECENT:]
         if len(ends) < 3 or ends[-1][0] <= ends[0][0]:
             return None
@@ -243,7 +243,7 @@ def by_cause(states: Iterable[RunState]) -> list[tuple[str, list[RunState]]]:
 
 
 def describe_failures(overview: Overview) -> list[str]:
-    """Lines that name what failed, grouped by cause."""
+    """Return lines that name what failed, grouped by cause."""
     lines = []
     for cause, members in by_cause(overview.of("failed")):
         lines.append(f"{len(members)} failed: {cause}")
