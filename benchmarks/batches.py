@@ -24,30 +24,27 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / part) for part in ("workflow", "tests", "tests/slurm")]
 
 from cluster import Cluster  # noqa: E402
+from configuration import PARTITIONS, QUICK  # noqa: E402
 from processes import processes  # noqa: E402
-from small_study import SEEDS, prepared_copy  # noqa: E402
+from small_study import RUNS, SEEDS, prepared_copy  # noqa: E402
 
 from workflow_copy import TIMEOUT, WorkflowCopy, fresh_environment, wait_for  # noqa: E402
-
-RUNS_ALONE = ("--until", "finetune_run")
-QUICK = {"PYTHONPATH": str(ROOT / "tests/slurm/quick"), "SNAKEMAKE_POLL": "1"}
-PARTITIONS = {"CROSSOVER_PARTITION": "cpu", "CROSSOVER_GPU_PARTITION": "gpu"}
 
 
 def job_for_each_run(copy: WorkflowCopy) -> None:
     """Submit each run by itself."""
-    copy.finish("--profile", "slurm", "--jobs", "2", *RUNS_ALONE)
+    copy.finish("--profile", "slurm", "--jobs", "2", *RUNS)
 
 
 def batches_of_eight(copy: WorkflowCopy) -> None:
     """Submit eight runs at a time; they run one after the other."""
     groups = ("--groups", "finetune_run=runs", "--group-components", "runs=8")
-    copy.finish("--profile", "slurm", "--jobs", "1", *groups, *RUNS_ALONE)
+    copy.finish("--profile", "slurm", "--jobs", "1", *groups, *RUNS)
 
 
 def study_in_one_job(copy: WorkflowCopy) -> None:
     """Submit one Snakemake that computes everything with the local executor."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *RUNS_ALONE, "--config", "study=tiny.yaml"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *RUNS, "--config", "study=tiny.yaml"]
     options = ["--cpus-per-task=2", "--mem=8000", f"--chdir={copy.root}", "--output=one-job.log"]
     environment = fresh_environment(copy.environment)
     subprocess.run(

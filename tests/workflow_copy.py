@@ -17,7 +17,7 @@ import mido
 
 ROOT = Path(__file__).parents[1]
 PLANNING = Path(__file__).parent / "planning"
-PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm", "resources/published")
+PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
 TIMEOUT = 900  # seconds; a run of the tiny study takes half a minute, on a cluster a few minutes
 
 Job = tuple[str, str]  # rule, and what it makes in words that do not depend on hashes

@@ -1,6 +1,5 @@
 """One synthetic study for all tests of the report, and a browser to open it with."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,14 +119,10 @@ def _reason(run: str, seed: int) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> tuple[str, str]:
-    """Chromium and its driver; without them the test is skipped, or fails when everything is required."""
+def chromium(require) -> tuple[str, str]:
+    """Chromium and its driver."""
     found = [shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")]
-    if not all(found):
-        message = "no Chromium: apt-get install -y chromium chromium-driver"
-        if os.environ.get("CROSSOVER_REQUIRE_ALL") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+    require(all(found), "no Chromium: apt-get install -y chromium chromium-driver")
     return str(found[0]), str(found[1])
 
 

@@ -90,11 +90,9 @@ def planned_specs(copy: WorkflowCopy) -> dict[str, Any]:
 
 
 def commands(copy: WorkflowCopy) -> Counter[str]:
-    """The commands of the last plan, without hashes and without the text of specs, where that text is one word."""
-    texts = {json.dumps(spec, indent=2, sort_keys=True, ensure_ascii=False) for spec in planned_specs(copy).values()}
+    """The commands of the last plan, without hashes."""
     jobs = [json.loads(line) for line in (copy.root / ".planned.jsonl").read_text().splitlines()]
-    lines = [shlex.split(job["command"]) for job in jobs if job["command"]]
-    words = [["TEXT" if word in texts else word for word in line] for line in lines]
+    words = [shlex.split(job["command"]) for job in jobs if job["command"]]
     return Counter(re.sub(r"-[0-9a-f]{8}\b", "-HASH", shlex.join(line)) for line in words)
 
 

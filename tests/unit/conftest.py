@@ -1,14 +1,16 @@
 """Fixtures for tests of models and training: a tiny working directory, and a fork server to start runs from."""
 
 import os
+import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tiny_runs import ROOT, Tiny, environment, make_tiny, serve_forks, start
+
+from workflow_copy import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -39,20 +41,21 @@ def forked(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
+def config(tmp_path, monkeypatch) -> Path:
+    """A copy of config/, in the working directory."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "config"
+
+
+@pytest.fixture
 def eventually() -> Callable[..., None]:
     """Wait until a condition holds, or fail."""
-    return wait_until
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
+    return wait_for
 
 
 @pytest.fixture(scope="session")
-def mirrored() -> Callable[[str], Path]:
+def mirrored(require) -> Callable[[str], Path]:
     """A path below the mirror of downloads.
 
     Without a mirror the test is skipped. A mirror that lacks the path is a gap: it fails where all is required.
@@ -62,9 +65,7 @@ def mirrored() -> Callable[[str], Path]:
     def find(path: str) -> Path:
         if not mirror.is_dir():
             pytest.skip(f"{path} needs a mirror of the downloads: set CROSSOVER_MIRROR to its folder")
-        if not (mirror / path).exists():
-            message = f"the mirror {mirror} lacks {path}: copy it there"
-            (pytest.fail if os.environ.get("CROSSOVER_REQUIRE_ALL") == "1" else pytest.skip)(message)
+        require((mirror / path).exists(), f"the mirror {mirror} lacks {path}: copy it there")
         return mirror / path
 
     return find

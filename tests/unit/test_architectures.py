@@ -49,14 +49,6 @@ def test_adapters_are_read_without_torch():
 # --- pretraining ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def config(tmp_path, monkeypatch) -> Path:
-    """A copy of config/, in the working directory."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "config"
-
-
 def pretrain_with(config: Path, **settings: object) -> None:
     """Change the settings of the demo's checkpoint."""
     path = config / "checkpoints/topics-gpt2.yaml"

@@ -21,14 +21,6 @@ FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("
 FREE = {("dataset", "classes"), ("reader", "labels"), ("training_by_task",)}
 
 
-@pytest.fixture
-def config(tmp_path, monkeypatch) -> Path:
-    """A copy of config/, in the working directory."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "config"
-
-
 def edit(path: Path, *where: str | int, value: object) -> None:
     """Set one place of a YAML file."""
     content = yaml.safe_load(path.read_text())

@@ -1,7 +1,6 @@
 import ast
 import io
 import json
-import shutil
 import subprocess
 import sys
 import tokenize
@@ -235,14 +234,6 @@ def test_what_a_stage_loads_is_what_its_digests_cover():
 
 
 # --- what enters the names of runs ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def config(tmp_path, monkeypatch) -> Path:
-    """A copy of config/, in the working directory."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "config"
 
 
 def edit(path: Path, *where: str, value: object) -> None:
