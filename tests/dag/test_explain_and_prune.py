@@ -35,7 +35,10 @@ def test_a_setting_is_named_with_its_old_and_new_value(finished):
     assert {
         ("finetune_run x 16", "training.max_steps: 4 -> 6"),
         ("select_rate x 4", "training.max_steps: 4 -> 6"),
-        ("aggregate_study x 1", "what it reads is made anew; its settings have changed"),
+        (
+            "aggregate_study x 1",
+            "what it reads is made anew; it reads other files than before; its settings have changed",
+        ),
     } <= explained(finished)
 
 
