@@ -35,7 +35,7 @@ from crossover.files import sha256
 from crossover.planning import resources
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import read_snapshot
-from crossover.runs.files import RESULTS, VALUES, run_folder
+from crossover.runs.files import RESULTS, VALUES, checked_provenance, run_folder
 from crossover.specs.identity import PACKAGE, code_digests, hash8
 from crossover.specs.load import read_spec
 from crossover.specs.runs import SelectedRate
@@ -245,18 +245,28 @@ def times_of_run(run, seed):
 def results_of_study(wildcards):
     """Every run of the study, and the rates that were selected for them.
 
-    A result that was changed after its provenance was written is planned with: the job that reads it compares digests and names it.
+    A result that is not as its provenance has it is planned with: the job that reads it compares digests and names it.
     """
     if IN_JOB:
         files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in RUN_FILES]
         return files + [cell.rate for cell in STUDY.cells if cell.rate]
     files = []
     for run, seed in STUDY.runs:
-        times = times_of_run(run, seed)
-        written = times.get(RUN_FILES[0], 0)
-        changed = [name for name, time in times.items() if written and time > written]
-        files += [f"{run_folder(run, seed)}/{name}" for name in (RUN_FILES[0], *changed)]
+        files += [f"{run_folder(run, seed)}/{name}" for name in (RUN_FILES[0], *changed_results(run, seed))]
     return files
+
+
+def changed_results(run, seed):
+    """The results of a run that were written after its provenance, unless the digests in it are still theirs (`cp -r`)."""
+    times = times_of_run(run, seed)
+    changed = [name for name, time in times.items() if time > times.get(RUN_FILES[0], time)]
+    if not changed:
+        return []
+    try:
+        checked_provenance(run_folder(run, seed))
+    except UserError:
+        return changed
+    return []
 
 
 def lost_results_of_study(wildcards):
