@@ -335,11 +335,14 @@ REPORT: set[Job] = {("aggregate_study", "tiny"), ("render_report", "tiny")}
 
 
 def wait_for(condition: Any, seconds: float = 60) -> None:
-    """Wait until `condition()` is true."""
+    """Wait until `condition()` is true; what takes long to find out is asked less often."""
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return
+        assert asked < end, "waited in vain"
+        time.sleep(max(0.02, 5 * (time.monotonic() - asked)))
 
 
 def _label(spec: dict[str, Any]) -> str:
