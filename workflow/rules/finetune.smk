@@ -4,8 +4,8 @@ rule finetune_run:
     input:
         inputs_of_run,
         in_job("results/specs/{run}.json"),
-    output:
-        [f"results/runs/{{run}}/seed-{{seed}}/{name}" for name in RUN_FILES],
+    output:  # the provenance last: Snakemake touches them in this order when the job is done
+        [f"results/runs/{{run}}/seed-{{seed}}/{name}" for name in reversed(RUN_FILES)],
     log:
         "logs/finetune_run/{run}/seed-{seed}.log",
     conda:
