@@ -43,12 +43,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if TRAINING & set(item.fixturenames):
             item.add_marker(pytest.mark.training)
     if hasattr(config, "workerinput"):
-        items.sort(
-            key=lambda item: (
-                (*LONGEST, scope_of(item.path)).index(scope_of(item.path)),
-                item.path.parent.name == "unit",
-            )
-        )
+        items.sort(key=lambda item: turn_of(item.path))
+
+
+def turn_of(path: Path) -> tuple[int, bool]:
+    """Return the place of a file's tests in the order of a parallel run."""
+    scope = scope_of(path)
+    return (*LONGEST, scope).index(scope), path.parent.name == "unit"
 
 
 def scope_of(path: Path) -> str:

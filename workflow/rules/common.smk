@@ -15,8 +15,10 @@ from snakemake.exceptions import WorkflowError
 if set("{}") & set(str(workflow.basedir)):  # Snakemake takes them for patterns, in the paths of environments too
     raise WorkflowError(f"the folder {workflow.basedir} has a brace in its path; move the repository elsewhere.")
 
-# Planning only adds objects, millions of them, and the garbage collector would go through all of them again and again.
-gc.disable()
+# Planning only adds objects, millions of them, and the garbage collector would go through all of them again and again,
+# so it rests until `onstart`; a job plans little, and has no hooks.
+if workflow.is_main_process:
+    gc.disable()
 
 # Jobs use the plan and the code of the Snakemake that submitted them, whatever is edited meanwhile.
 SNAPSHOT = None if workflow.is_main_process else os.getenv("CROSSOVER_PLAN")
@@ -35,7 +37,7 @@ from crossover.files import sha256
 from crossover.planning import resources
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import read_snapshot
-from crossover.runs.files import RESULTS, VALUES, checked_provenance, run_folder
+from crossover.runs.files import FILES, VALUES, analysis_folder, checked_provenance, run_folder
 from crossover.specs.identity import PACKAGE, code_digests, hash8
 from crossover.specs.load import read_spec
 from crossover.specs.runs import SelectedRate
@@ -50,9 +52,7 @@ except UserError as error:
 HARDWARE = PLAN.settings.hardware
 STUDY = PLAN.study
 REPORT = f"results/studies/{PLAN.name}/report.html"
-# Of files that are written together, the first one here is written last, and has the digests of the others.
-RUN_FILES = ("provenance.json", *RESULTS)
-ANALYSIS_FILES = ("provenance.json", *VALUES)
+ANALYSIS_FILES = (*VALUES, "provenance.json")
 
 
 # A hash ends each name; the separators "." and "-" cannot be confused, since names hold no dots.
@@ -80,7 +80,6 @@ def spec_of(name):
         raise WorkflowError(f"study {PLAN.name} has nothing called {name}") from None
 
 
-@cache
 def digest_of_study(wildcards):
     """For `params`: what the text of the study's spec is, whose name has no hash; a new label makes tables and report anew."""
     return hash8(STUDY.text)
@@ -186,7 +185,7 @@ def inputs_of_run(wildcards):
     spec = spec_of(wildcards.run)
     sources = [files_of_tokens(spec.tokens), files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder)]
     selected = [spec.rate_file] if isinstance(spec.learning_rate, SelectedRate) else []
-    return read_by(run_folder(wildcards.run, wildcards.seed), RUN_FILES, sources) + selected
+    return read_by(run_folder(wildcards.run, wildcards.seed), FILES, sources) + selected
 
 
 def name_of_analysis(wildcards):
@@ -203,7 +202,7 @@ def inputs_of_analysis(wildcards):
             files_of_checkpoint(model.checkpoint.name, model.checkpoint.folder),
         )
     ]
-    folder = f"results/analyses/{name_of_analysis(wildcards)}/seed-{wildcards.seed}"
+    folder = analysis_folder(name_of_analysis(wildcards), wildcards.seed)
     return read_by(folder, ANALYSIS_FILES, list(dict.fromkeys(sources)))
 
 
@@ -228,10 +227,7 @@ def files_of_checkpoint(name, folder):
 
 def sweep_of_run(wildcards):
     """The metrics of the runs that a run's learning rate is selected from."""
-    return [
-        f"results/runs/{one.run}/seed-{one.seed}/metrics.json"
-        for one in spec_of(wildcards.run).learning_rate.selected_from
-    ]
+    return [f"{one.folder}/metrics.json" for one in spec_of(wildcards.run).learning_rate.selected_from]
 
 
 @cache
@@ -239,7 +235,7 @@ def times_of_run(run, seed):
     """When the files of a run were written that are there, by their names."""
     folder = run_folder(run, seed)
     with os.scandir(folder) if folder.is_dir() else nullcontext(()) as entries:
-        return {entry.name: entry.stat().st_mtime_ns for entry in entries if entry.name in RUN_FILES}
+        return {entry.name: entry.stat().st_mtime_ns for entry in entries if entry.name in FILES}
 
 
 def results_of_study(wildcards):
@@ -248,18 +244,18 @@ def results_of_study(wildcards):
     A result that is not as its provenance has it is planned with: the job that reads it compares digests and names it.
     """
     if IN_JOB:
-        files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in RUN_FILES]
+        files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in FILES]
         return files + [cell.rate for cell in STUDY.cells if cell.rate]
     files = []
     for run, seed in STUDY.runs:
-        files += [f"{run_folder(run, seed)}/{name}" for name in (RUN_FILES[0], *changed_results(run, seed))]
+        files += [f"{run_folder(run, seed)}/{name}" for name in ("provenance.json", *changed_results(run, seed))]
     return files
 
 
 def changed_results(run, seed):
     """The results of a run that were written after its provenance, unless the digests in it are still theirs (`cp -r`)."""
     times = times_of_run(run, seed)
-    changed = [name for name, time in times.items() if time > times.get(RUN_FILES[0], time)]
+    changed = [name for name, time in times.items() if time > times.get("provenance.json", time)]
     if not changed:
         return []
     try:
@@ -276,10 +272,10 @@ def lost_results_of_study(wildcards):
     reported = Path(REPORT).exists()
     for run, seed in STUDY.runs:
         there = times_of_run(run, seed)
-        if RUN_FILES[0] in there:
-            lost += [f"{run_folder(run, seed)}/{name}" for name in RUN_FILES if name not in there]
+        if "provenance.json" in there:
+            lost += [f"{run_folder(run, seed)}/{name}" for name in FILES if name not in there]
         elif reported:
-            lost.append(f"{run_folder(run, seed)}/{RUN_FILES[0]}")
+            lost.append(f"{run_folder(run, seed)}/provenance.json")
     return lost
 
 
@@ -291,7 +287,7 @@ def provenance_of_checkpoints(wildcards):
 def analyses_of_kind(wildcards):
     """Every file of the study's analyses of one kind."""
     return [
-        f"results/analyses/{entry.name}/seed-{seed}/{file}"
+        f"{analysis_folder(entry.name, seed)}/{file}"
         for entry in STUDY.analyses
         if entry.kind == wildcards.kind
         for seed in entry.seeds

@@ -5,7 +5,7 @@ rule finetune_run:
         inputs_of_run,
         in_job("results/specs/{run}.json"),
     output:  # the provenance last: Snakemake touches them in this order when the job is done
-        [f"results/runs/{{run}}/seed-{{seed}}/{name}" for name in reversed(RUN_FILES)],
+        [f"results/runs/{{run}}/seed-{{seed}}/{name}" for name in FILES],
     log:
         "logs/finetune_run/{run}/seed-{seed}.log",
     conda:

@@ -98,9 +98,8 @@ def _gather(part: Part, folder: Path) -> Content:
     pretraining = facts.read_pretraining(part.spec)
     cards, encodings = facts.read_cards(part.spec), facts.read_encodings(part.spec)
     computation = facts.summarise_computation(tables.costs)
-    charts = draw_charts(
-        part.spec, tables, pretraining, series
-    )  # it takes seconds: what is damaged has been named before
+    # Drawing takes seconds: a damaged card, checkpoint or provenance is named before.
+    charts = draw_charts(part.spec, tables, pretraining, series)
     analyses = _analyses(part.spec, folder) if part.spec.analyses and not part.missing else None
     if analyses:
         charts = replace(charts, analyses=[chart for kind in analyses.drawn for chart in kind.charts])
