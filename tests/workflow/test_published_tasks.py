@@ -10,7 +10,7 @@ import pytest
 STUDY = """\
 title: Published tasks
 question: Does every kind of task reach the report?
-tasks: [splice, fluorescence, scop-class, sst2, cola, cifar10, composer-maestro]
+tasks: [splice, fluorescence, sst2, cola, cifar10, composer-maestro]
 checkpoints: [books]
 conditions: [random-all]
 seeds: [0]
@@ -22,7 +22,6 @@ CHECKPOINT = "title: Books\nkind: folder\nlicence: public domain\npath: models/b
 KINDS = {
     "splice": ("class", "accuracy"),
     "fluorescence": ("number", "spearman"),
-    "scop-class": ("class", "accuracy"),
     "sst2": ("class", "accuracy"),
     "cola": ("class", "mcc"),
     "cifar10": ("class", "accuracy"),

@@ -21,6 +21,7 @@ from crossover.runs.lock import is_held
 from workflow_copy import CELLS, REPORT, fresh_environment, plan_server, results, runs, wait_for
 
 RUN = "tiny-xor.tiny.random-all"
+TABLES = ("--cores", "2", "--until", "aggregate_study")
 INPUTS = {
     ("acquire_dataset", "python-topics"),
     ("acquire_dataset", "tunes"),
@@ -173,8 +174,8 @@ def modules_after_parsing(copy) -> set[str]:
 
 def slower(copy) -> None:
     """Two runs that last seconds: they learn too little to stop early."""
-    copy.edit("tiny.yaml", "max_steps: 4", "max_steps: 600")
-    copy.edit("tiny.yaml", "evaluate_every: 2", "evaluate_every: 50\n  patience: 100")
+    copy.edit("tiny.yaml", "max_steps: 4", "max_steps: 300")
+    copy.edit("tiny.yaml", "evaluate_every: 2", "evaluate_every: 25\n  patience: 100")
     copy.edit("tiny.yaml", "[tiny-xor, tunes]", "[tiny-xor]")
     copy.edit("tiny.yaml", "[pretrained-frozen, random-all]", "[random-all]")
     copy.edit("tiny.yaml", "[1e-3, 1e-2]", "[3e-5]")
@@ -185,7 +186,7 @@ def undisturbed(_finished, tmp_path_factory):
     """The slower study, run through."""
     copy = _finished.copy(tmp_path_factory.mktemp("undisturbed") / "workflow")
     slower(copy)
-    copy.finish("--cores", "2")
+    copy.finish(*TABLES)
     return results(copy)
 
 
@@ -204,7 +205,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_completes(finished, undisturbe
     assert "Traceback" not in output, output
     wait_for(lambda: not _group(process.pid), seconds=10)
     assert not running(finished), "runs go on after Ctrl-C"
-    finished.finish("--cores", "2")
+    finished.finish(*TABLES)
     assert {name: found for name, found in results(finished).items() if name in undisturbed} == undisturbed
 
 
@@ -220,7 +221,7 @@ def test_a_killed_workflow_goes_on_with_unlock(finished, undisturbed):
     assert refused.returncode != 0
     assert "--unlock" in refused.stdout
     finished.finish("--unlock")
-    finished.finish("--cores", "2")
+    finished.finish(*TABLES)
     assert {name: found for name, found in results(finished).items() if name in undisturbed} == undisturbed
 
 
