@@ -33,8 +33,8 @@ seeds: [0, 1]
 learning_rates: [1e-3, 1e-2]
 training:
   batch_size: 8
-  max_steps: 4
-  evaluate_every: 2
+  length: 4 steps
+  evaluate_every: 2 steps
   dropout: 0.0
 hardware:
   gpu: 0
@@ -301,7 +301,7 @@ def results(copy: WorkflowCopy) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def write_tune(path: Path, lowest: int, piece: int, notes: int = 16) -> None:
+def write_tune(path: Path, lowest: int, piece: int, notes: int = 48) -> None:
     """A tune that differs from every other piece."""
     track = mido.MidiTrack()
     for step in range(notes):

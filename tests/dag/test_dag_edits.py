@@ -119,7 +119,7 @@ def test_a_removed_seed_plans_the_report_alone(finished):
 
 
 def test_training_of_one_task_plans_its_cells(finished):
-    finished.append("tiny.yaml", "training_by_task:\n  tunes: {max_steps: 6}\n")
+    finished.append("tiny.yaml", "training_by_task:\n  tunes: {length: 6 steps}\n")
     assert finished.plan() == runs(TUNES) | REPORT
 
 
@@ -347,7 +347,7 @@ def test_a_waiting_job_runs_as_it_was_planned(finished):
     for file in folder.glob("*.*"):
         file.unlink()
     finished.edit("tiny.yaml", "[1e-3, 1e-2]", "[5e-1]")
-    finished.edit("tiny.yaml", "max_steps: 4", "max_steps: 2")
+    finished.edit("tiny.yaml", "length: 4 steps", "length: 2 steps")
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [7]")
     done = as_cluster_job(finished, "finetune_run", run=folder.parent.name, seed="1")
     assert done.returncode == 0, done.stdout

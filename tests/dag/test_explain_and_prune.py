@@ -31,10 +31,10 @@ def test_nothing_would_run(finished):
 
 
 def test_a_setting_is_named_with_its_old_and_new_value(finished):
-    finished.edit("tiny.yaml", "max_steps: 4", "max_steps: 6")
+    finished.edit("tiny.yaml", "length: 4 steps", "length: 6 steps")
     assert {
-        ("finetune_run x 16", "training.max_steps: 4 -> 6"),
-        ("select_rate x 4", "training.max_steps: 4 -> 6"),
+        ("finetune_run x 16", "training.length: 4 steps -> 6 steps"),
+        ("select_rate x 4", "training.length: 4 steps -> 6 steps"),
         (
             "aggregate_study x 1",
             "what it reads is made anew; it reads other files than before; its settings have changed",

@@ -190,8 +190,8 @@ def prepare(folder: Path, runs: int) -> WorkflowCopy:
     copy.edit("tiny.yaml", "[pretrained-frozen, random-all]", "[random-all]")
     copy.edit("tiny.yaml", "[1e-3, 1e-2]", "[3e-5]")
     copy.edit("tiny.yaml", "seeds: [0, 1]", f"seeds: {list(range(runs))}")
-    copy.edit("tiny.yaml", "max_steps: 4", "max_steps: 300")
-    copy.edit("tiny.yaml", "evaluate_every: 2", "evaluate_every: 50\n  patience: 100")
+    copy.edit("tiny.yaml", "length: 4 steps", "length: 300 steps")
+    copy.edit("tiny.yaml", "evaluate_every: 2 steps", "evaluate_every: 50 steps\n  patience: 100")
     copy.finish("--cores", "2", "--until", "tokenize_task", "pretrain_checkpoint")
     return copy
 

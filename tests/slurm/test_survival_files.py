@@ -51,7 +51,7 @@ def test_edits_reach_no_waiting_job_unless_snakemakes_own_copy_is_lost(small, cl
     with held(cluster), snakemake(small, *ON_CLUSTER, "--retries", "0") as process:
         first, *_ = wait_for_jobs(small, cluster, "PENDING")
         small.edit("tiny.yaml", "[3e-5]", "[1e-1]")
-        small.edit("tiny.yaml", "max_steps: 300", "max_steps: 6")
+        small.edit("tiny.yaml", "length: 300 steps", "length: 6 steps")
         small.edit(loop, "part.backward()", "(-part).backward()")
         for file in (*config[1:], rules, planner):
             small.append(file, "\n]{ neither YAML nor Python\n")

@@ -22,7 +22,7 @@ def spec(tiny, tmp_path) -> Path:
 @pytest.fixture
 def endless(tiny, tmp_path) -> Path:
     """The spec of a run that takes longer than any test waits."""
-    tiny.write(tiny.spec(training={"max_steps": 20_000, "patience": 20_000}), tmp_path / "endless.json")
+    tiny.write(tiny.spec(training={"length": "20000 steps", "patience": 20_000}), tmp_path / "endless.json")
     return tmp_path / "endless.json"
 
 

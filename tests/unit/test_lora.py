@@ -85,7 +85,7 @@ def test_a_model_without_linear_layers_is_refused(tiny):
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tiny, tmp_path, monkeypatch):
-    spec = renamed(tiny.spec(model="bert", training={"dropout": 0.2, "evaluate_every": 4}), trained=tuple(LORA))
+    spec = renamed(tiny.spec(model="bert", training={"dropout": 0.2, "evaluate_every": "4 steps"}), trained=tuple(LORA))
 
     def run(out):
         finetune_run(spec, 0, out, torch.device("cpu"), 1e9, "test")

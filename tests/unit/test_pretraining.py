@@ -164,7 +164,7 @@ def test_the_held_out_loss_is_that_of_the_hidden_tokens(model, corpus, pretraine
 @EACH
 def test_what_was_pretrained_is_a_checkpoint_of_a_run(model, pretrained, tiny, tmp_path):
     folder = pretrained / model
-    spec = tiny.spec(checkpoint={"name": "made", "folder": str(folder)}, training={"max_steps": 2})
+    spec = tiny.spec(checkpoint={"name": "made", "folder": str(folder)}, training={"length": "2 steps"})
     finetune_run(spec, 0, tmp_path, CPU, NEVER, "test")
     assert read_json(tmp_path / "metrics.json")["steps"] == 2
     body = build_model(spec, tiny.encoding("listops"), 0).body

@@ -53,7 +53,7 @@ def tokens(root, target_of, **target):
 
 
 def finetuned(tiny, root, monkeypatch, **changes):
-    spec = tiny.spec("dna", training={"max_steps": 60, "evaluate_every": 20, "batch_size": 16}, **changes)
+    spec = tiny.spec("dna", training={"length": "60 steps", "evaluate_every": "20 steps", "batch_size": 16}, **changes)
     monkeypatch.chdir(root)
     finetune_run(spec, 0, root / "run", torch.device("cpu"), 1e9, "test")
     return read_json(root / "run/metrics.json"), pd.read_parquet(root / "run/predictions.parquet")

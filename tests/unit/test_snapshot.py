@@ -38,13 +38,13 @@ def test_the_same_plan_is_written_once_and_an_edit_gives_another(planned):
     copy, plan = planned
     first = write_snapshot(plan)
     assert write_snapshot(plan) == first
-    copy.edit("tiny.yaml", "max_steps: 4", "max_steps: 6")
+    copy.edit("tiny.yaml", "length: 4 steps", "length: 6 steps")
     second = write_snapshot(make_plan("tiny.yaml"))
     assert second != first
     assert [folder.name for folder in superseded_plans()] == [first.name]
-    assert plan_of("tiny.yaml").settings.training.max_steps == 6
+    assert plan_of("tiny.yaml").settings.training.length == "6 steps"
     os.utime(first, (2e9, 2e9))
-    assert plan_of("tiny").settings.training.max_steps == 4, "the one that was started last"
+    assert plan_of("tiny").settings.training.length == "4 steps", "the one that was started last"
 
 
 def test_a_plan_that_was_left_half_written_is_written_anew(planned):

@@ -69,13 +69,13 @@ CONFIG = {
         "tiny.yaml: unknown key learning_rate; did you mean learning_rates?",
     ),
     "an unknown key further in": (
-        lambda copy: copy.edit("tiny.yaml", "max_steps: 4", "max_stepps: 4"),
-        "tiny.yaml: unknown key max_stepps in training; did you mean max_steps?",
+        lambda copy: copy.edit("tiny.yaml", "length: 4 steps", "lenght: 4 steps"),
+        "tiny.yaml: unknown key lenght in training; did you mean length?",
     ),
     "a key twice": (lambda copy: copy.append("tiny.yaml", "title: again\n"), "the key 'title' appears twice"),
     "a word for a number": (
-        lambda copy: copy.edit("tiny.yaml", "max_steps: 4", "max_steps: four"),
-        "tiny.yaml: training.max_steps: ",
+        lambda copy: copy.edit("tiny.yaml", "length: 4 steps", "length: four"),
+        "tiny.yaml: training.length: write a number and its unit, such as 2000 steps or 20 epochs",
     ),
     "a sweep with a seed of the final runs": (
         lambda copy: copy.append("tiny.yaml", "sweep_seed: 1\n"),
@@ -230,7 +230,7 @@ def test_a_damaged_spec_is_refused(finished, by_hand):
 def test_a_spec_edited_by_hand_is_refused_until_it_is_deleted(finished, by_hand):
     """A spec's name holds the hash of its content."""
     spec = f"results/specs/{finished.named(XOR)}.json"
-    finished.edit(spec, '"max_steps": 4', '"max_steps": 6')
+    finished.edit(spec, '"length": "4 steps"', '"length": "6 steps"')
     sentence(by_hand(), f"{spec}: its content no longer matches the hash in its name")
     (finished.root / spec).unlink()
     assert ("finetune_run", f"{XOR}/seed-1") in finished.plan()

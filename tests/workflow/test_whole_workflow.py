@@ -174,8 +174,8 @@ def modules_after_parsing(copy) -> set[str]:
 
 def slower(copy) -> None:
     """Two runs that last seconds: they learn too little to stop early."""
-    copy.edit("tiny.yaml", "max_steps: 4", "max_steps: 300")
-    copy.edit("tiny.yaml", "evaluate_every: 2", "evaluate_every: 25\n  patience: 100")
+    copy.edit("tiny.yaml", "length: 4 steps", "length: 300 steps")
+    copy.edit("tiny.yaml", "evaluate_every: 2 steps", "evaluate_every: 25 steps\n  patience: 100")
     copy.edit("tiny.yaml", "[tiny-xor, tunes]", "[tiny-xor]")
     copy.edit("tiny.yaml", "[pretrained-frozen, random-all]", "[random-all]")
     copy.edit("tiny.yaml", "[1e-3, 1e-2]", "[3e-5]")

@@ -2,46 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, create_model, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
 
 from crossover.config.base import ConfigModel, Name, TitledModel
-
-
-class Training(ConfigModel):
-    """How runs are trained."""
-
-    batch_size: PositiveInt = 32
-    """Examples per optimizer step."""
-    micro_batch: PositiveInt | None = None
-    """Micro-batch size for gradient accumulation; the gradient is the same. By default the whole batch."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Compute dtype. bf16 is autocast: weights and updates stay fp32."""
-    max_steps: PositiveInt = 2000
-    """Maximum number of optimizer steps."""
-    evaluate_every: PositiveInt = 50
-    """Optimizer steps between evaluations on the whole validation split."""
-    patience: PositiveInt = 10
-    """Early stopping: number of evaluations without a better validation score."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Weight decay of AdamW."""
-    gradient_clip: PositiveFloat = 1.0
-    """Maximum gradient norm."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Dropout probability in the body; by default the checkpoint's own."""
-
-
-# Every field of Training, each optional: missing ones are taken from the study's `training`. The merged settings are
-# validated as a Training again, so limits need not be repeated here.
-_OPTIONAL: dict[str, Any] = {
-    name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
-    for name, field in Training.model_fields.items()
-}
-TrainingOverride = create_model(
-    "TrainingOverride",
-    __base__=ConfigModel,
-    __doc__="Training settings of one task. Missing keys are taken from the study's `training`.",
-    **_OPTIONAL,
-)
+from crossover.config.training import Training, TrainingOverride
 
 
 class Hardware(ConfigModel):
@@ -124,7 +88,9 @@ class Study(TitledModel):
                 self.training_of(task)
             except ValidationError as error:
                 problem = error.errors()[0]
-                raise ValueError(f"training_by_task.{task}.{problem['loc'][0]}: {problem['msg'].lower()}") from error
+                where = ".".join(["training_by_task", task, *map(str, problem["loc"])])
+                message = problem["msg"].removeprefix("Value error, ")
+                raise ValueError(f"{where}: {message[0].lower()}{message[1:]}") from error
         return self
 
     @model_validator(mode="after")
@@ -138,7 +104,7 @@ class Study(TitledModel):
     def training_of(self, task: str) -> Training:
         """Return the training settings of one task, with its overrides applied."""
         override = self.training_by_task.get(task)
-        changed: dict[str, Any] = override.model_dump(exclude_none=True) if override else {}
+        changed: dict[str, Any] = override.model_dump(exclude_unset=True) if override else {}
         return Training(**{**self.training.model_dump(), **changed})
 
 

@@ -64,7 +64,8 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, seed: int) -
         input_layer = TokenTable(embedding, ids)
 
     torch.manual_seed(derived_seed(seed, "head"))
-    model = SequenceModel(body, input_layer, encoding.target, adapter, encoding.separator)
+    dropout = spec.input_dropout if spec.input == "new" else 0.0
+    model = SequenceModel(body, input_layer, encoding.target, adapter, encoding.separator, dropout)
     for number, part in enumerate(spec.trained):
         if part.lora:
             add_lora(body, adapter, part, derived_seed(seed, f"lora {number}"))

@@ -30,9 +30,11 @@ class SequenceModel(nn.Module):
         target: EncodedTarget,
         adapter: Adapter,
         separator: int | None = None,
+        input_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.input = input_layer
+        self.input_dropout = nn.Dropout(input_dropout) if input_dropout else nn.Identity()
         self.body = body
         self.separator = separator if adapter.has_segments(body.config) else None
         self.positions = target.positions
@@ -68,7 +70,7 @@ class SequenceModel(nn.Module):
             The body's output; its `last_hidden_state` is float32 [batch, longest, width].
         """
         mask = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
-        arguments = {"inputs_embeds": self.input(values), "attention_mask": mask.long()}
+        arguments = {"inputs_embeds": self.input_dropout(self.input(values)), "attention_mask": mask.long()}
         if self.separator is not None:
             arguments["token_type_ids"] = segment_ids(values, self.separator)
         return self.body(**arguments | options)

@@ -23,6 +23,7 @@ CUDA_CONTEXT_MB = 800  # what a process takes on the GPU before its first tensor
 EVALUATION_ITEMS = 256  # items of a forward pass without gradients
 ANALYSIS_ITEMS, ANALYSIS_STEPS = 32, 200  # items read together, and as many steps as all that is read comes to
 LONGEST = 512  # positions assumed where neither encoding nor checkpoint says
+EPOCH_ITEMS = 10_000  # training items assumed where the length is in epochs: planning looks at no data
 FLOATS_PER_POSITION = 40  # activations kept for the gradient, per position, block and unit of width
 CPU_FLOPS = 5e9  # per thread, a tenth of what was measured
 GPU_FLOPS = 1e12  # small models do not fill a GPU
@@ -90,7 +91,7 @@ def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
         case RunSpec(training=training):
             size = _model(spec, specs)
             at_once = min(training.batch_size, training.micro_batch or training.batch_size)
-            steps = training.max_steps * training.batch_size // at_once
+            steps = training.steps(EPOCH_ITEMS) * training.batch_size // at_once
             return Work(size.parameters, size.blocks, size.width, size.length, at_once, steps)
     raise TypeError(f"{spec.name} trains nothing and measures nothing")
 

@@ -46,6 +46,7 @@ from crossover.specs.checkpoints import PretrainedSpec
 from crossover.specs.descriptions import CorpusSize, LanguageModelReport, PretrainedDescription
 from crossover.training.device import device_use
 from crossover.training.loop import LoopSettings, train
+from crossover.training.schedules import Schedule
 from crossover.training.state import StateStore
 
 log = logging.getLogger(__name__)
@@ -146,13 +147,22 @@ def _loop_settings(training: Pretraining) -> LoopSettings:
     return LoopSettings(
         max_steps=training.steps,
         evaluate_every=max(1, training.steps // 20),
-        patience=None,
-        best_possible=None,
-        learning_rate=training.learning_rate,
+        schedule=pretraining_schedule(training.learning_rate, training.steps),
         weight_decay=training.weight_decay,
-        gradient_clip=1.0,
-        warm_up=max(1, round(WARM_UP * training.steps)),
     )
+
+
+def pretraining_schedule(learning_rate: float, steps: int) -> Schedule:
+    """Return the learning rate of each step: a linear warm-up, then a cosine decay to a tenth of it."""
+    warm_up = max(1, round(WARM_UP * steps))
+
+    def rate(step: int) -> float:
+        if step < warm_up:
+            return learning_rate * (step + 1) / warm_up
+        done = (step - warm_up) / max(1, steps - warm_up)
+        return learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+
+    return rate
 
 
 def _objective(kind: str, tokenizer: Tokenizer) -> Objective:

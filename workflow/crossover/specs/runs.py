@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from crossover.config.bodies import Body
 from crossover.config.conditions import TrainedPart
 from crossover.config.inputs import Input
-from crossover.config.studies import Training
+from crossover.config.training import Training
 from crossover.specs.base import Record, Sealed, Spec
 from crossover.specs.checkpoints import CheckpointFiles
 
@@ -60,6 +60,11 @@ class ModelSettings(Record):
         return None
 
     @property
+    def input_dropout(self) -> float:
+        """Dropout behind a new input layer."""
+        return 0.0
+
+    @property
     def precision(self) -> Literal["fp32", "bf16"]:
         """The compute dtype."""
         return "fp32"
@@ -87,6 +92,11 @@ class RunSpec(Spec, ModelSettings):
     def dropout(self) -> float | None:
         """Dropout in the body; None for the checkpoint's own."""
         return self.training.dropout
+
+    @property
+    def input_dropout(self) -> float:
+        """Dropout behind a new input layer."""
+        return self.training.input_dropout
 
     @property
     def precision(self) -> Literal["fp32", "bf16"]:

@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from crossover.config.studies import Training
+from crossover.config.training import Training
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Tokens, Transform
+from crossover.errors import UserError
 from crossover.files import sha256, write_json, write_parquet
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
@@ -32,12 +33,14 @@ from crossover.specs.runs import RateSelection, RunSpec, SelectedRate
 from crossover.training.collate import collate
 from crossover.training.device import device_use
 from crossover.training.loop import LoopSettings, Progress, batches, slices, train
+from crossover.training.schedules import make_schedule
 from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
 from crossover.training.verification import verify_checkpoint
 
 log = logging.getLogger(__name__)
 EVALUATION_ITEMS = 256  # items of a forward pass without gradients
+SELECTION_ITEMS = 10  # of the validation split, at least, to select weights or a learning rate by their score
 
 
 def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save_every: float, command: str) -> None:
@@ -60,6 +63,7 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     encoding = EncodingDescription.load(tokens_folder / "encoding.json")
     checkpoint_digest = verify_checkpoint(spec.checkpoint)
     splits = {name: Tokens.open(tokens_folder, name) for name in ("train", "validation", "test")}
+    _require_selection(spec, len(splits["validation"]))
     scorers = {name: _scorer(tokens_folder, name, encoding.target, splits[name]) for name in ("validation", "test")}
     model = build_model(spec, encoding, seed).to(device)
     parameters = _count_parameters(model)
@@ -84,10 +88,11 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
         return scorers["validation"].score(answers), loss
 
     store = StateStore(out / "state", save_every)
-    progress = train(model, _loop_settings(spec.training, rate), losses_of_step, validate, store, model.rates)
+    settings = _loop_settings(spec.training, rate, len(splits["train"]))
+    progress = train(model, settings, losses_of_step, validate, store, model.rates)
 
     test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec.score_test)
-    metrics = _metrics(spec, seed, encoding, rate, progress, test, parameters)
+    metrics = _metrics(spec, seed, encoding, rate, progress, progress.step < settings.max_steps, test, parameters)
     curve = pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])
     write_parquet(out / "curve.parquet", curve.astype({"score": "float64"}))
     write_parquet(out / "predictions.parquet", predictions)
@@ -95,6 +100,15 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
     write_provenance(out, recorder.finish(device_use(device), progress.resumed, inputs))
     store.clear()
+
+
+def _require_selection(spec: RunSpec, items: int) -> None:
+    """Raise if validation scores select something, but are those of too few items: the luckiest weights would win."""
+    if items < SELECTION_ITEMS and (spec.training.select == "best" or not spec.score_test):
+        raise UserError(
+            f"the validation split of results/tokens/{spec.tokens} has {items} items, but at least {SELECTION_ITEMS} are needed "
+            "to select weights or a learning rate; enlarge it, or set select: last and give one learning rate."
+        )
 
 
 def _learning_rate(spec: RunSpec) -> float:
@@ -117,6 +131,7 @@ def _metrics(
     encoding: EncodingDescription,
     rate: float,
     progress: Progress,
+    stopped_early: bool,
     test: TestResult | None,
     parameters: ParameterCounts,
 ) -> Metrics:
@@ -131,7 +146,7 @@ def _metrics(
         floor=encoding.floor,
         steps=progress.step,
         best_step=progress.best_step,
-        stopped_early=progress.step < spec.training.max_steps,
+        stopped_early=stopped_early,
         validation=ValidationResult(score=progress.best_score, loss=progress.best_loss),
         test=test,
         parameters=parameters,
@@ -142,15 +157,19 @@ def _scorer(folder: Path, split: str, target: EncodedTarget, tokens: Tokens) -> 
     return Scorer(target, pd.read_parquet(folder / f"{split}.items.parquet"), tokens.targets)
 
 
-def _loop_settings(training: Training, rate: float) -> LoopSettings:
+def _loop_settings(training: Training, rate: float, items: int) -> LoopSettings:
+    steps = training.steps(items)
     return LoopSettings(
-        max_steps=training.max_steps,
-        evaluate_every=training.evaluate_every,
+        max_steps=steps,
+        evaluate_every=training.steps_between_evaluations(items),
+        schedule=make_schedule(training.schedule, rate, training.warm_up_steps(items), steps),
         patience=training.patience,
-        best_possible=1.0,
-        learning_rate=rate,
+        best_possible=None if training.select == "last" else 1.0,
+        optimizer=training.optimizer,
         weight_decay=training.weight_decay,
+        decayed=training.decayed,
         gradient_clip=training.gradient_clip,
+        keep=training.select,
     )
 
 

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from crossover.errors import UserError
 from crossover.runs.events import record
+from crossover.training.schedules import Schedule
 from crossover.training.state import StateStore, TrainingState, interruptible
 
 log = logging.getLogger(__name__)
@@ -29,31 +30,26 @@ class LoopSettings:
     Attributes:
         max_steps: optimizer steps at most.
         evaluate_every: steps between evaluations; there is one before the first step and one at the end too.
+        schedule: the learning rate of each step.
         patience: evaluations without a better score before stopping, or None to go on.
         best_possible: a score that cannot be beaten, which ends the training, or None.
-        learning_rate: rate of AdamW, or its peak with `warm_up`.
-        weight_decay: decay of matrices; vectors (norms, biases) have none.
-        gradient_clip: maximum gradient norm.
-        warm_up: steps of linear warm-up, followed by a cosine decay to a tenth; 0 keeps the rate constant.
+        optimizer: `adamw`, or `adam`, whose weight decay is part of the gradient.
+        weight_decay: of the decayed parameters.
+        decayed: `matrices`, so that vectors (norms, biases) have no decay, or `all`.
+        gradient_clip: maximum gradient norm, or None.
+        keep: the weights that are used in the end: of the `best` score, or the `last` ones.
     """
 
     max_steps: int
     evaluate_every: int
-    patience: int | None
-    best_possible: float | None
-    learning_rate: float
-    weight_decay: float
-    gradient_clip: float
-    warm_up: int = 0
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
-        if not self.warm_up:
-            return self.learning_rate
-        if step < self.warm_up:
-            return self.learning_rate * (step + 1) / self.warm_up
-        done = (step - self.warm_up) / max(1, self.max_steps - self.warm_up)
-        return self.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+    schedule: Schedule
+    patience: int | None = None
+    best_possible: float | None = None
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    weight_decay: float = 0.0
+    decayed: Literal["matrices", "all"] = "matrices"
+    gradient_clip: float | None = 1.0
+    keep: Literal["best", "last"] = "best"
 
 
 @dataclass
@@ -62,9 +58,9 @@ class Progress:
 
     Attributes:
         step: optimizer steps done.
-        best_score: best validation score, -inf before the first evaluation.
-        best_loss: validation loss at the best score.
-        best_step: steps at the best score.
+        best_score: validation score of the weights that are kept.
+        best_loss: validation loss of them.
+        best_step: steps that they are the result of; 0 while there are none but those that the training began with.
         stale: evaluations since the best score.
         curve: rows (step, split, loss, score).
         loss_sum: sum of training losses since the last evaluation.
@@ -100,7 +96,11 @@ def train(
     store: StateStore,
     rates: Mapping[str, float] | None = None,
 ) -> Progress:
-    """Train, keep the weights with the best validation score, and load them into the model at the end.
+    """Train, keep the weights that the settings ask for, and load them into the model at the end.
+
+    The weights before the first step are evaluated, but never kept: a few items of validation can favour them by chance. Of
+    equal scores the earlier one is the best. Only when the loss is not finite at each later evaluation that could keep weights
+    are those of the beginning used; `best_step` is 0 then.
 
     Args:
         model: its parameters with `requires_grad` are trained.
@@ -120,7 +120,7 @@ def train(
     clock = _Clock(progress.step, settings.max_steps, store)
     with interruptible() as interruption:
         if not progress.curve:
-            _evaluate(model, evaluate, progress, trained, best, clock)
+            _evaluate(model, evaluate, settings, progress, trained, best, clock)
             if progress.diverged:
                 raise UserError(
                     "the validation loss is not a finite number before the first step; look for NaN or infinity in the "
@@ -129,19 +129,20 @@ def train(
         while progress.step < settings.max_steps and not _exhausted(progress, settings):
             model.train()
             for group in optimizer.param_groups:
-                group["lr"] = settings.rate(progress.step) * group["multiple"]
+                group["lr"] = settings.schedule(progress.step) * group["multiple"]
             loss: float | Tensor = 0.0
             for part in losses_of(progress.step):
                 part.backward()
                 loss = loss + part.detach()
-            nn.utils.clip_grad_norm_(trained.values(), settings.gradient_clip)
+            if settings.gradient_clip is not None:
+                nn.utils.clip_grad_norm_(trained.values(), settings.gradient_clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             progress.step += 1
             progress.loss_sum = progress.loss_sum + loss
             progress.loss_count += 1
             if progress.step % settings.evaluate_every == 0 or progress.step == settings.max_steps:
-                _evaluate(model, evaluate, progress, trained, best, clock)
+                _evaluate(model, evaluate, settings, progress, trained, best, clock)
             ending = interruption.requested  # looked at once: it may change at any moment
             if ending or store.due():
                 _save(store, _state(progress, trained, best, optimizer))
@@ -153,10 +154,10 @@ def train(
 
 
 def _exhausted(progress: Progress, settings: LoopSettings) -> bool:
-    if settings.best_possible is not None and progress.best_score >= settings.best_possible:
+    if progress.best_step and settings.best_possible is not None and progress.best_score >= settings.best_possible:
         return True
     if progress.diverged:
-        log.warning("the validation loss is not finite any more: stopped; the best weights so far are used")
+        log.warning("the validation loss is not finite any more: stopped; the weights that were kept so far are used")
         return True
     return settings.patience is not None and progress.stale >= settings.patience
 
@@ -164,17 +165,18 @@ def _exhausted(progress: Progress, settings: LoopSettings) -> bool:
 def _optimizer(
     trained: Mapping[str, nn.Parameter], settings: LoopSettings, rates: Mapping[str, float]
 ) -> torch.optim.Optimizer:
-    """AdamW with a group of parameters for each pair of a weight decay and a multiple of the rate."""
+    """Return the optimizer, with a group of parameters for each pair of a weight decay and a multiple of the rate."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in trained.items():
-        decay = settings.weight_decay if parameter.dim() >= 2 else 0.0
+        decay = settings.weight_decay if parameter.dim() >= 2 or settings.decayed == "all" else 0.0
         groups.setdefault((decay, rates.get(name, 1.0)), []).append(parameter)
-    return torch.optim.AdamW(
+    make = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return make(
         [
             {"params": members, "weight_decay": decay, "multiple": multiple}
             for (decay, multiple), members in groups.items()
         ],
-        lr=settings.learning_rate,
+        lr=settings.schedule(0),
         fused=True,
     )
 
@@ -182,6 +184,7 @@ def _optimizer(
 def _evaluate(
     model: nn.Module,
     evaluate: Callable[[], tuple[float, float]],
+    settings: LoopSettings,
     progress: Progress,
     trained: dict[str, nn.Parameter],
     best: dict[str, Tensor],
@@ -195,8 +198,10 @@ def _evaluate(
         progress.curve.append((progress.step, "train", float(progress.loss_sum) / progress.loss_count, None))
     progress.curve.append((progress.step, "validation", loss, score))
     progress.diverged = not math.isfinite(loss)
+    better = score > progress.best_score or not progress.best_step  # than none but the weights of the beginning
+    wanted = better if settings.keep == "best" else progress.step in (0, settings.max_steps)
     progress.stale += 1
-    if score > progress.best_score and not progress.diverged:
+    if wanted and not progress.diverged:
         progress.best_score, progress.best_loss, progress.best_step, progress.stale = score, loss, progress.step, 0
         best.update({name: parameter.detach().clone() for name, parameter in trained.items()})
     clock.report(progress, score, loss)
