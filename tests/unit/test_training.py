@@ -546,7 +546,8 @@ def test_the_weights_of_the_best_score_are_kept_and_training_stops_when_it_is_to
 @settings(max_examples=20)
 def test_the_last_weights_are_those_of_any_validation_scores(scores, stopped_at, tmp_path_factory):
     steps, found = len(scores) - 1, []
-    for script in (Scripted(scores), Scripted([0.5] * len(scores), {min(stopped_at, steps - 1)})):
+    for given, interrupt_at in ((scores, None), ([0.5] * len(scores), {min(stopped_at, steps - 1)})):
+        script = Scripted(given, interrupt_at)
         store = StateStore(tmp_path_factory.mktemp("state"), NEVER)
         try:
             progress = script.train(store, max_steps=steps, keep="last")
