@@ -31,8 +31,8 @@ report: install ## bring the report of the study in config/config.yaml up to dat
 	snakemake
 	snakemake --report results/snakemake-report.html
 
-# More workers than cores: those of the cluster wait half of the time.
-PARALLEL := -n 4 --dist loadscope --no-loadscope-reorder
+# One worker more than cores: those of the cluster wait half of the time.
+PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder
 
 test: install ## run the tests in parallel; what this machine cannot run is skipped by name
 	pytest $(PARALLEL)

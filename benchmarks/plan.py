@@ -131,7 +131,7 @@ def make_studies(folder: Path, sizes: Iterable[int]) -> None:
             "checkpoints": [f"tiny-{number}" for number in range(size)],
             "conditions": of_patches[:CONDITION_COUNT],
             "seeds": list(SEEDS),
-            "learning_rates": [float(rate) for rate in RATES],
+            "training": {"learning_rates": [float(rate) for rate in RATES], "sweep_seeds": [1000]},
         }
         (copy.root / f"large-{size}.yaml").write_text(yaml.safe_dump(study))
 

@@ -30,8 +30,9 @@ tasks: [tiny-xor, tunes]
 checkpoints: [tiny]
 conditions: [pretrained-frozen, random-all]
 seeds: [0, 1]
-learning_rates: [1e-3, 1e-2]
 training:
+  learning_rates: [1e-3, 1e-2]
+  sweep_seeds: [1000]
   batch_size: 8
   length: 4 steps
   evaluate_every: 2 steps
@@ -154,7 +155,7 @@ def plan_server() -> PlanServer:
 
 def fresh_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a fresh terminal in which the tests' own Python is active, with more variables or others."""
-    of_tests = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "CROSSOVER_FORKSERVER", "OMP_NUM_THREADS"}
+    of_tests = {"PYTHONPATH", "CROSSOVER_FORKSERVER", "OMP_NUM_THREADS"}
     inherited = {key: value for key, value in os.environ.items() if key not in of_tests}
     variables = inherited | {"TERM": "dumb"} | dict(more or {})
     return variables | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])}

@@ -41,8 +41,10 @@ def write_study(copy: WorkflowCopy, study: str, name: str) -> Path:
     sources = {"licence": name, "citation": name}
     task: dict[str, Any] = yaml.safe_load(TASKS["tunes"]) | words | sources
     task["dataset"]["path"] = data
-    few = {"tasks": ["tunes"], "checkpoints": ["tiny", "own"], "seeds": [0], "learning_rates": [1e-3]}
-    write_yaml(copy.root / study, yaml.safe_load(STUDY) | words | {"question": name} | few)
+    whole = yaml.safe_load(STUDY)
+    few = {"tasks": ["tunes"], "checkpoints": ["tiny", "own"], "seeds": [0]}
+    one_rate = {"training": whole["training"] | {"learning_rates": [1e-3]}}
+    write_yaml(copy.root / study, whole | words | {"question": name} | few | one_rate)
     write_yaml(copy.root / "config/tasks/tunes.yaml", task)
     write_yaml(copy.root / "config/checkpoints/tiny.yaml", yaml.safe_load(CHECKPOINT) | words | {"licence": name})
     own = {"kind": "folder", "path": model, "licence": name}

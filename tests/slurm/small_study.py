@@ -37,8 +37,8 @@ EDITS = {
     "tasks: [tiny-xor, tunes]": "tasks: [tiny-xor]",
     "conditions: [pretrained-frozen, random-all]": "conditions: [random-all]",
     "learning_rates: [1e-3, 1e-2]": "learning_rates: [3e-5]",
-    "length: 4 steps": "length: 300 steps",
-    "evaluate_every: 2 steps": "evaluate_every: 10 steps\n  patience: 100",
+    "length: 4 steps": "length: 600 steps",
+    "evaluate_every: 2 steps": "evaluate_every: 20 steps\n  patience: 100",
 }
 
 

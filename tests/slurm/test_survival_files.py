@@ -37,24 +37,41 @@ from crossover.files import read_json
 # --- edits ------------------------------------------------------------------------------------------------
 
 
-def test_edits_reach_no_waiting_job_unless_snakemakes_own_copy_is_lost(small, cluster, undisturbed, tmp_path):
-    """Jobs do what was planned, from the plan's copies; without Snakemake's copy of the rules they say what is wrong."""
-    cache = tmp_path / "cache"
-    small = replace(small, environment={**small.environment, "XDG_CACHE_HOME": str(cache)})
+def test_waiting_jobs_do_what_was_planned_whatever_becomes_of_config_and_code(small, cluster, undisturbed):
     config = ("tiny.yaml", "config/config.yaml", "config/conditions.yaml", "config/tasks/tiny-xor.yaml")
-    rules, loop, planner = (
-        f"workflow/{file}"
-        for file in ("rules/finetune.smk", "crossover/training/loop.py", "crossover/planning/plan.py")
-    )
-    before = {file: (small.root / file).read_text() for file in (*config, rules, loop, planner)}
+    loop, planner = "workflow/crossover/training/loop.py", "workflow/crossover/planning/plan.py"
+    before = {file: (small.root / file).read_text() for file in (*config, loop, planner)}
     folders = run_folders(small)
-    with held(cluster), snakemake(small, *ON_CLUSTER, "--retries", "0") as process:
+    with held(cluster), snakemake(small, *ON_CLUSTER) as process:
         first, *_ = wait_for_jobs(small, cluster, "PENDING")
         small.edit("tiny.yaml", "[3e-5]", "[1e-1]")
-        small.edit("tiny.yaml", "length: 300 steps", "length: 6 steps")
+        small.edit("tiny.yaml", "length: 600 steps", "length: 6 steps")
         small.edit(loop, "part.backward()", "(-part).backward()")
-        for file in (*config[1:], rules, planner):
-            small.append(file, "\n]{ neither YAML nor Python\n")
+        small.append(planner, "\nsyntax error\n")
+        release(cluster, first)
+        wait_for_jobs(small, cluster, "COMPLETED", 1)
+        for file in config:
+            small.append(file, "\n]{ not YAML\n")
+        release(cluster)
+        status, output = ended(process)
+    assert status == 0, output
+    assert is_undisturbed(small, undisturbed)
+    assert [len(events(folder, "started")) for folder in folders] == [1, 1]
+    for file, text in before.items():
+        (small.root / file).write_text(text)
+    assert small.plan(*RUNS) == set()
+
+
+def test_edited_rules_reach_no_job_unless_snakemakes_own_copy_is_lost(small, cluster, undisturbed, tmp_path):
+    """Snakemake keeps a copy of Snakefile and rules for its jobs; without it they say what they cannot read."""
+    cache = tmp_path / "cache"
+    small = replace(small, environment={**small.environment, "XDG_CACHE_HOME": str(cache)})
+    rules = small.root / "workflow/rules/finetune.smk"
+    folders = run_folders(small)
+    whole = rules.read_text()
+    with held(cluster), snakemake(small, *ON_CLUSTER, "--retries", "0") as process:
+        first, *_ = wait_for_jobs(small, cluster, "PENDING")
+        rules.write_text(whole + "\n]\n")
         release(cluster, first)
         wait_for_jobs(small, cluster, "COMPLETED", 1)
         shutil.rmtree(cache)
@@ -63,12 +80,10 @@ def test_edits_reach_no_waiting_job_unless_snakemakes_own_copy_is_lost(small, cl
     assert status == 1
     assert "1 of 2 runs done" in output
     assert re.search('1 failed: the job could not read the workflow, [A-Za-z]+Error in file "Snakefile", line', output)
-    for file, text in before.items():
-        (small.root / file).write_text(text)
+    rules.write_text(whole)
     small.finish("--profile", "slurm", *RUNS)
     assert is_undisturbed(small, undisturbed)
     assert [len(events(folder, "started")) for folder in folders] == [1, 1]
-    assert small.plan(*RUNS) == set()
 
 
 # --- file systems -----------------------------------------------------------------------------------------

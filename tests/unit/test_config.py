@@ -3,6 +3,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from tiny_runs import ROOT
 
 from crossover.config import load
-from crossover.config.conditions import TRAINED_PRESETS
+from crossover.config.conditions import TRAINED_PRESETS, Condition
+from crossover.config.recipes import RateRange
 from crossover.errors import UserError
 from crossover.planning.plan import make_plan
 from crossover.specs.analyses import AnalysisSpec
@@ -18,7 +20,11 @@ from crossover.specs.checkpoints import CheckpointFiles
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*.yaml"))
 # Mappings whose keys are the user's own names.
-FREE = {("dataset", "classes"), ("reader", "labels"), ("training_by_task",)}
+FREE = {
+    ("dataset", "classes"),
+    ("reader", "labels"),
+    *((f"training_by_{kind}",) for kind in ("task", "checkpoint", "condition")),
+}
 
 
 def edit(path: Path, *where: str | int, value: object) -> None:
@@ -36,6 +42,8 @@ def read(path: Path):
     match path.parent.name, path.stem:
         case "studies", name:
             return load.load_study(name)[1]
+        case "recipes", name:
+            return load.load_recipe(name, "s")
         case "tasks", name:
             return load.load_task(name, "s")
         case "checkpoints", name:
@@ -233,9 +241,19 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
         ("studies/demo.yaml", ["seeds"], "0", "seeds: input should be a valid list, not '0'."),
         ("studies/demo.yaml", ["seeds", 1], -1, "seeds.1: input should be greater than or equal to 0, not -1."),
         ("studies/demo.yaml", ["seeds"], [], "seeds: list should have at least 1 item"),
-        ("studies/demo.yaml", ["learning_rates", 0], "fast", "learning_rates.0: input should be a valid number"),
-        ("studies/demo.yaml", ["learning_rates", 0], 0, "learning_rates.0: input should be greater than 0, not 0."),
-        ("studies/demo.yaml", ["learning_rates", 0], float("nan"), "learning_rates.0: input should be "),
+        (
+            "studies/demo.yaml",
+            ["training", "learning_rates", 0],
+            "fast",
+            "learning_rates.0: input should be a valid number",
+        ),
+        (
+            "studies/demo.yaml",
+            ["training", "learning_rates", 0],
+            0,
+            "learning_rates.0: input should be greater than 0, not 0.",
+        ),
+        ("studies/demo.yaml", ["training", "learning_rates", 0], float("nan"), "learning_rates.0: input should be "),
         ("studies/demo.yaml", ["training", "dropout"], 1, "training.dropout: input should be less than 1, not 1."),
         ("studies/demo.yaml", ["training_by_task", "digits", "batch_size"], 0, "batch_size: input should be greater"),
         ("studies/demo.yaml", ["hardware"], 2, "hardware: input should be a valid dictionary"),
@@ -243,9 +261,27 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
         ("studies/demo.yaml", ["tasks", 0], "A b", "tasks.0: string should match pattern"),
         ("studies/demo.yaml", ["tasks"], ["digits", "digits"], "tasks: listed twice: digits."),
         ("studies/demo.yaml", ["seeds"], [3, 1, 3], "seeds: listed twice: 3."),
-        ("studies/demo.yaml", ["learning_rates"], [0.1, 1e-1], "learning_rates: listed twice: 0.1."),
+        ("studies/demo.yaml", ["training", "learning_rates"], [0.1, 1e-1], "learning_rates: listed twice: 0.1."),
         ("studies/demo.yaml", ["training_by_task", "chess"], {}, "training_by_task names chess, which is not one of"),
-        ("studies/demo.yaml", ["sweep_seed"], 2, "sweep_seed 2 must not be one of seeds."),
+        (
+            "studies/demo.yaml",
+            ["training_by_checkpoint", "x"],
+            {},
+            "training_by_checkpoint names x, which is not one of",
+        ),
+        ("studies/demo.yaml", ["training_by_condition", "x"], {}, "training_by_condition names x, which is not one of"),
+        ("studies/demo.yaml", ["training", "sweep_seeds"], [7, 7], "sweep_seeds: listed twice: 7."),
+        (
+            "studies/demo.yaml",
+            ["training", "length"],
+            300,
+            "length: write a number and its unit, such as 2000 steps or",
+        ),
+        ("studies/demo.yaml", ["training", "length"], "0 steps", "length: write a number and its unit, such as 2000"),
+        ("recipes/fair.yaml", ["warm_up"], "120 %", "warm_up: write a share of all steps or a number and its unit"),
+        ("recipes/fair.yaml", ["select"], "last", "with select: last, set patience: null, since early stopping"),
+        ("recipes/fair.yaml", ["learning_rates", "all", "high"], 2e-3, "high must be low times a power of 10^(1/2)"),
+        ("recipes/fair.yaml", ["learning_rates", "all", "high"], 1e-6, "high must be low times a power of 10^(1/2)"),
         ("tasks/listops.yaml", ["reader", "kind"], "lstops", "unknown kind lstops in reader; did you mean listops?"),
         ("tasks/listops.yaml", ["reader"], {"seed": 0}, "the key kind is missing in reader;"),
         ("tasks/listops.yaml", ["reader", "sizes", "test"], 1.5, "sizes.test: input should be a valid integer"),
@@ -297,20 +333,97 @@ def test_a_wrong_value_is_one_sentence_with_file_and_key(path, where, value, exp
     assert expected in text
 
 
-def test_one_learning_rate_needs_no_seed_of_its_own(config):
-    edit(config / "studies/demo.yaml", "seeds", value=[1, 2])
-    edit(config / "studies/demo.yaml", "sweep_seed", value=2)
-    edit(config / "studies/demo.yaml", "learning_rates", value=[0.1])
-    assert load.load_study("demo")[1].sweep_seed == 2
+def test_the_seeds_of_a_sweep_are_none_of_the_final_runs(config):
+    edit(config / "studies/demo.yaml", "training", "sweep_seeds", value=[7, 2])
+    text = sentence(make_plan, "demo")
+    assert text == "study demo: training: sweep_seeds: 2 is one of seeds; take another seed for the sweep."
+    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[0.1])
+    assert make_plan("demo"), "without a sweep there is no seed of one"
 
 
-def test_a_task_takes_from_the_study_what_it_does_not_change(config):
-    edit(config / "studies/demo.yaml", "training_by_task", value={"digits": {"batch_size": 7, "dropout": 0.5}})
-    study = load.load_study("demo")[1]
-    assert study.training_of("listops") == study.training
-    changed = study.training_of("digits")
-    assert (changed.batch_size, changed.dropout) == (7, 0.5)
-    assert changed.model_copy(update=study.training.model_dump(include={"batch_size", "dropout"})) == study.training
+def test_settings_that_cannot_work_together_are_named_where_they_meet(config):
+    edit(config / "studies/demo.yaml", "training_by_condition", "random-all", "select", value="last")
+    assert sentence(make_plan, "demo") == (
+        "study demo: training with training_by_condition.random-all: with select: last, set patience: null, since early "
+        "stopping selects by validation scores."
+    )
+    edit(config / "studies/demo.yaml", "training_by_condition", "random-all", "batch_size", value=None)
+    edit(config / "studies/demo.yaml", "training_by_condition", "random-all", "patience", value=None)
+    assert "training_by_condition.random-all: batch_size: input should be a valid integer" in sentence(
+        make_plan, "demo"
+    )
+
+
+def test_a_cell_takes_from_the_recipe_what_the_study_does_not_change(config):
+    """Changes for all runs, over them those by task, by checkpoint and by condition."""
+    study = {
+        "recipe": "kao2021",
+        "training": {"batch_size": 1, "dropout": 0.1, "length": "9 steps", "gradient_clip": 3.0},
+        "training_by_task": {"digits": {"batch_size": 2, "dropout": 0.2, "learning_rates": [0.5]}},
+        "training_by_checkpoint": {"topics-gpt2": {"dropout": 0.3, "length": "7 epochs"}},
+        "training_by_condition": {"random-all": {"length": "1 step", "gradient_clip": None}},
+    }
+    for key, value in study.items():
+        edit(config / "studies/demo.yaml", key, value=value)
+    specs = make_plan("demo").specs.values()
+    runs = {(one.cell.task, one.cell.condition): one for one in specs if one.kind == "run"}
+    given = ("batch_size", "dropout", "length", "gradient_clip")
+    for task, condition, expected in (
+        ("digits", "random-all", (2, 0.3, "1 step", None)),
+        ("digits", "random-frozen", (2, 0.3, "7 epochs", 3.0)),
+        ("listops", "random-all", (1, 0.3, "1 step", None)),
+    ):
+        training = runs[task, condition].training
+        assert tuple(getattr(training, name) for name in given) == expected
+        assert (training.optimizer, training.schedule, training.select) == ("adam", "linear", "last")
+    assert {runs["digits", "random-all"].learning_rate, runs["listops", "random-all"].learning_rate} == {0.5, 1e-5}
+
+
+def test_each_kind_of_training_has_rates_and_each_rate_every_seed_of_the_sweep(config):
+    edit(config / "studies/demo.yaml", "conditions", value=["random-frozen", "random-lora", "random-all"])
+    edit(config / "studies/demo.yaml", "tasks", value=["digits"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    edit(config / "studies/demo.yaml", "training", "sweep_seeds", value=[8, 9])
+    rates = {"frozen": {"low": 0.01, "high": 1.0, "per_decade": 2}, "lora": [0.3, 0.2], "all": [0.7]}
+    edit(config / "studies/demo.yaml", "training", "learning_rates", value=rates)
+    frozen, lora, everything = make_plan("demo").study.cells
+    tried = [(rate, seed) for rate in (0.01, 0.0316, 0.1, 0.316, 1.0) for seed in (8, 9)]
+    assert [(one.learning_rate, one.seed) for one in frozen.sweep] == tried
+    assert len({one.run for one in frozen.sweep}) == 5, "a rate is one run with several seeds"
+    assert [(one.learning_rate, one.seed) for one in lora.sweep] == [(0.2, 8), (0.2, 9), (0.3, 8), (0.3, 9)]
+    assert (everything.sweep, everything.rate) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("trained", "kind"),
+    [
+        ("frozen", "frozen"),
+        ("head", "frozen"),
+        ("all", "all"),
+        (["head", {"groups": ["attention"], "lora": {}}], "lora"),
+        (
+            [
+                "head",
+                {"groups": ["attention"], "lora": {}},
+                {"groups": ["feedforward"], "blocks": {"which": "last", "count": 1}},
+            ],
+            "all",
+        ),
+    ],
+)
+def test_the_kind_of_a_training_is_what_it_does_to_the_body(trained, kind):
+    assert Condition(title="a", body="random", trained=trained).training_kind == kind
+
+
+@given(decades=st.integers(1, 6), per_decade=st.integers(1, 5), low=st.integers(-9, -1))
+def test_a_range_of_rates_has_both_ends_and_equal_steps(decades, per_decade, low):
+    rates = RateRange(low=10.0**low, high=10.0 ** (low + decades), per_decade=per_decade).rates
+    assert (rates[0], rates[-1], len(rates)) == (
+        10.0**low,
+        pytest.approx(10.0 ** (low + decades)),
+        decades * per_decade + 1,
+    )
+    assert np.diff(np.log10(rates)) == pytest.approx(1 / per_decade, abs=0.004)
 
 
 def test_frozen_is_the_set_of_lu_et_al(config):
@@ -330,11 +443,12 @@ def test_frozen_is_the_set_of_lu_et_al(config):
         ("tasks", "digit", "study demo: unknown task digit; did you mean digits?"),
         ("checkpoints", "topic-gpt", "study demo: unknown checkpoint topic-gpt; did you mean topics-gpt2?"),
         ("conditions", "random-al", "study demo: unknown condition random-al; did you mean random-all?"),
+        ("recipe", "fiar", "study demo: unknown recipe fiar; did you mean fair?"),
         ("conditions", "zzz", "study demo: unknown condition zzz; known: permuted-1, permuted-10,"),
     ],
 )
 def test_an_unknown_name_in_a_study_names_the_nearest(key, name, expected, config):
-    edit(config / "studies/demo.yaml", key, value=[name])
+    edit(config / "studies/demo.yaml", key, value=name if key == "recipe" else [name])
     edit(config / "studies/demo.yaml", "training_by_task", value={})
     assert sentence(make_plan, "demo").startswith(expected)
 

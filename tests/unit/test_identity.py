@@ -277,6 +277,9 @@ def test_words_and_hardware_enter_no_name(config):
         ("studies/demo.yaml", ["training", "patience"], 77, {"run": ""}),
         ("studies/demo.yaml", ["training", "gradient_clip"], 77.0, {"run": ""}),
         ("studies/demo.yaml", ["training_by_task", "digits", "dropout"], 0.77, {"run": "digits."}),
+        ("recipes/fair.yaml", ["gradient_clip"], 77.0, {"run": ""}),
+        ("recipes/fair.yaml", ["decayed"], "all", {"run": ""}),
+        ("studies/demo.yaml", ["training_by_condition", "random-all", "dropout"], 0.77, {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "trained"], ["head"], {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "body"], "pretrained", {"run": ".random-all-"}),
         ("tasks/listops.yaml", ["encoding", "max_length"], 23, {"tokens": "listops-", "run": "listops."}),
@@ -314,10 +317,10 @@ def test_a_mirror_with_a_part_of_the_data_renames_the_task_and_the_study_says_so
 
 
 def test_a_number_written_otherwise_is_the_same_setting(config):
-    edit(config / "studies/demo.yaml", "learning_rates", value=[1, 0.01, 1e-3])
+    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[1, 0.01, 1e-3])
     edit(config / "studies/demo.yaml", "training", "dropout", value=0)
     before = names()
-    edit(config / "studies/demo.yaml", "learning_rates", value=[0.001, 1.0, 1e-2])
+    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[0.001, 1.0, 1e-2])
     edit(config / "studies/demo.yaml", "training", "dropout", value=0.0)
     assert names() == before
 
@@ -339,9 +342,9 @@ def test_one_more_seed_adds_runs_and_renames_none(config):
 
 
 def test_one_more_rate_keeps_the_runs_that_tried_the_others(config):
-    edit(config / "studies/demo.yaml", "learning_rates", value=[1e-3, 3e-3, 1e-2])
+    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[1e-3, 3e-3, 1e-2])
     before = make_plan("demo")
-    edit(config / "studies/demo.yaml", "learning_rates", value=[1e-3, 3e-3, 1e-2, 3e-2])
+    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[1e-3, 3e-3, 1e-2, 3e-2])
     after = make_plan("demo")
     for old, new in zip(before.study.cells, after.study.cells, strict=True):
         assert tuple(entry for entry in new.sweep if entry.learning_rate != 3e-2) == old.sweep
@@ -365,7 +368,7 @@ def test_a_rate_that_is_tried_and_one_that_is_given_are_two_runs(config):
     """The run with a given rate scores the test split, and one that tries a rate must not."""
     tried, given_runs = {}, {}
     for runs, rates in ((tried, [1e-3, 3e-3]), (given_runs, [1e-3])):
-        edit(config / "studies/demo.yaml", "learning_rates", value=rates)
+        edit(config / "studies/demo.yaml", "training", "learning_rates", value=rates)
         runs |= {spec.name: spec for spec in make_plan("demo").specs.values() if spec.kind == "run"}
     assert not set(tried) & set(given_runs)
     assert all(spec.score_test for spec in given_runs.values())

@@ -333,13 +333,27 @@ def write_run(folder: Path, metrics: dict) -> None:
 def test_the_rate_with_the_best_validation_score_is_selected(found, expected, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, (score, loss, rate) in found.items():
-        metrics = METRICS | {"learning_rate": rate, "validation": {"score": score, "loss": loss}}
+        metrics = METRICS | {"run": name, "learning_rate": rate, "validation": {"score": score, "loss": loss}}
         write_run(tmp_path / f"results/runs/{name}/seed-9", metrics)
     candidates = [{"run": name, "seed": 9} for name in found]
     select_rate(tiny.spec(learning_rate={"selected_from": candidates}), tmp_path / "rate.json")
     chosen = read_json(tmp_path / "rate.json")
     assert chosen["learning_rate"] == expected
     assert [entry["run"] for entry in chosen["candidates"]] == list(found)
+
+
+def test_the_rate_with_the_best_mean_over_the_seeds_is_selected(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scores = {("a", 9): 0.9, ("a", 10): 0.1, ("b", 9): 0.5, ("b", 10): 0.6, ("c", 9): 0.55, ("c", 10): 0.55}
+    for (name, seed), score in scores.items():
+        rate, loss = {"a": 0.1, "b": 0.2, "c": 0.3}[name], {"a": 0.1, "b": 1.0, "c": 2.0}[name]
+        about = {"run": name, "seed": seed, "learning_rate": rate, "validation": {"score": score, "loss": loss}}
+        write_run(tmp_path / f"results/runs/{name}/seed-{seed}", METRICS | about)
+    candidates = [{"run": name, "seed": seed} for name, seed in scores]
+    select_rate(tiny.spec(learning_rate={"selected_from": candidates}), tmp_path / "rate.json")
+    chosen = read_json(tmp_path / "rate.json")
+    assert chosen["learning_rate"] == 0.2
+    assert [(one["run"], one["seed"]) for one in chosen["candidates"]] == list(scores)
 
 
 def test_a_rate_whose_run_diverged_is_selected_over_no_other(tiny, tmp_path, monkeypatch):
@@ -546,8 +560,8 @@ def test_the_weights_of_the_best_score_are_kept_and_training_stops_when_it_is_to
 @settings(max_examples=20)
 def test_the_last_weights_are_those_of_any_validation_scores(scores, stopped_at, tmp_path_factory):
     steps, found = len(scores) - 1, []
-    for given, interrupt_at in ((scores, None), ([0.5] * len(scores), {min(stopped_at, steps - 1)})):
-        script = Scripted(given, interrupt_at)
+    for given_scores, interrupt_at in ((scores, None), ([0.5] * len(scores), {min(stopped_at, steps - 1)})):
+        script = Scripted(given_scores, interrupt_at)
         store = StateStore(tmp_path_factory.mktemp("state"), NEVER)
         try:
             progress = script.train(store, max_steps=steps, keep="last")

@@ -14,8 +14,7 @@ tasks: [splice, fluorescence, sst2, cola, cifar10, composer-maestro]
 checkpoints: [books]
 conditions: [random-all]
 seeds: [0]
-learning_rates: [1e-3]
-training: {batch_size: 8, length: 2 steps, evaluate_every: 2 steps}
+training: {learning_rates: [1e-3], batch_size: 8, length: 2 steps, evaluate_every: 2 steps}
 hardware: {gpu: 0, threads: 1}
 """
 CHECKPOINT = "title: Books\nkind: folder\nlicence: public domain\npath: models/books\n"

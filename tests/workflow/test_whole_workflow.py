@@ -21,7 +21,6 @@ from crossover.runs.lock import is_held
 from workflow_copy import CELLS, REPORT, fresh_environment, plan_server, results, runs, wait_for
 
 RUN = "tiny-xor.tiny.random-all"
-TABLES = ("--cores", "2", "--until", "aggregate_study")
 INPUTS = {
     ("acquire_dataset", "python-topics"),
     ("acquire_dataset", "tunes"),
@@ -132,7 +131,7 @@ def test_the_demo_is_planned_on_a_fresh_copy(fresh):
         "prepare_task": len(demo["tasks"]),
         "tokenize_task": len(demo["tasks"]),
         "pretrain_checkpoint": 1,
-        "finetune_run": cells * (len(demo["learning_rates"]) + len(demo["seeds"])),
+        "finetune_run": cells * (len(demo["training"]["learning_rates"]) + len(demo["seeds"])),
         "select_rate": cells,
         "aggregate_study": 1,
         "render_report": 1,
@@ -174,8 +173,8 @@ def modules_after_parsing(copy) -> set[str]:
 
 def slower(copy) -> None:
     """Two runs that last seconds: they learn too little to stop early."""
-    copy.edit("tiny.yaml", "length: 4 steps", "length: 300 steps")
-    copy.edit("tiny.yaml", "evaluate_every: 2 steps", "evaluate_every: 25 steps\n  patience: 100")
+    copy.edit("tiny.yaml", "length: 4 steps", "length: 600 steps")
+    copy.edit("tiny.yaml", "evaluate_every: 2 steps", "evaluate_every: 50 steps\n  patience: 100")
     copy.edit("tiny.yaml", "[tiny-xor, tunes]", "[tiny-xor]")
     copy.edit("tiny.yaml", "[pretrained-frozen, random-all]", "[random-all]")
     copy.edit("tiny.yaml", "[1e-3, 1e-2]", "[3e-5]")
@@ -186,7 +185,7 @@ def undisturbed(_finished, tmp_path_factory):
     """The slower study, run through."""
     copy = _finished.copy(tmp_path_factory.mktemp("undisturbed") / "workflow")
     slower(copy)
-    copy.finish(*TABLES)
+    copy.finish("--cores", "2")
     return results(copy)
 
 
@@ -205,7 +204,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_completes(finished, undisturbe
     assert "Traceback" not in output, output
     wait_for(lambda: not _group(process.pid), seconds=10)
     assert not running(finished), "runs go on after Ctrl-C"
-    finished.finish(*TABLES)
+    finished.finish("--cores", "2")
     assert {name: found for name, found in results(finished).items() if name in undisturbed} == undisturbed
 
 
@@ -221,7 +220,7 @@ def test_a_killed_workflow_goes_on_with_unlock(finished, undisturbed):
     assert refused.returncode != 0
     assert "--unlock" in refused.stdout
     finished.finish("--unlock")
-    finished.finish(*TABLES)
+    finished.finish("--cores", "2")
     assert {name: found for name, found in results(finished).items() if name in undisturbed} == undisturbed
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from crossover.config.base import ConfigModel, TitledModel
 from crossover.config.bodies import BlockSelection, Body
 from crossover.config.inputs import Input
+from crossover.config.recipes import TrainingKind
 
 Group = Literal["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]
 Preset = Literal["all", "frozen", "head"]
@@ -78,3 +79,11 @@ class Condition(TitledModel):
         whole = [group for group in TRAINED_PRESETS["all"] if group in named]
         parts = [entry for entry in entries if isinstance(entry, TrainedPart)]
         return tuple(([TrainedPart(groups=whole)] if whole else []) + parts)
+
+    @property
+    def training_kind(self) -> TrainingKind:
+        """Return what of the body's attention and feed-forward weights is trained: none, LoRA adapters, or weights."""
+        parts = [part for part in self.trained_parts if set(part.groups) & {"attention", "feedforward"}]
+        if any(part.lora is None for part in parts):
+            return "all"
+        return "lora" if parts else "frozen"

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from crossover.config.base import NAME, Name
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.conditions import Condition
+from crossover.config.recipes import RecipeFile
 from crossover.config.studies import Config, Study
 from crossover.config.tasks import Task
 from crossover.errors import UserError, nearest
@@ -118,6 +119,8 @@ def _first_problem(error: ValidationError, model: Any, where: str) -> str:
         if problem["type"] == "missing" or isinstance(problem["input"], dict | list)
         else f", not {problem['input']!r}"
     )
+    if not location and problem["type"] == "value_error":  # the message names the keys that do not go together
+        return f"{where}: {message}."
     key = ".".join(location) or "the file"
     return f"{where}: {key}: {message}{given}."
 
@@ -202,6 +205,12 @@ def load_study(name: str) -> tuple[str, Study]:
             f"{name}: the file name of a study also names a folder; use at most 60 lower-case letters, digits and dashes."
         )
     return stem, parse(Study, read_yaml(path), name) if by_path else _load("studies", name, Study, "unknown study")
+
+
+def load_recipe(name: str, where: str) -> RecipeFile:
+    """Load config/recipes/<name>.yaml. Error messages begin with `where`, such as `study demo`, which refers to the recipe."""
+    recipe: RecipeFile = _load("recipes", name, RecipeFile, f"{where}: unknown recipe")
+    return recipe
 
 
 def load_task(name: str, where: str | None = None) -> Task:

@@ -10,6 +10,7 @@ from crossover.config.base import Name
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.conditions import Condition
 from crossover.config.load import CONFIG, JsonSchema
+from crossover.config.recipes import RecipeFile
 from crossover.config.studies import Config, Study
 from crossover.config.tasks import Task
 from crossover.errors import UserError
@@ -18,6 +19,7 @@ from crossover.files import write_text
 FILES: dict[str, tuple[str, Any]] = {
     "config": ("config/config.yaml", Config),
     "study": ("config/studies/NAME.yaml", Study),
+    "recipe": ("config/recipes/NAME.yaml", RecipeFile),
     "task": ("config/tasks/NAME.yaml", Task),
     "checkpoint": ("config/checkpoints/NAME.yaml", Checkpoint),
     "conditions": ("config/conditions.yaml", dict[Name, Condition]),

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from crossover.config.base import ConfigModel, Name, TitledModel
-from crossover.config.training import Training, TrainingOverride
+from crossover.config.recipes import Override, RecipeOverride, entries_are_unique
 
 
 class Hardware(ConfigModel):
@@ -50,62 +50,45 @@ class Study(TitledModel):
     """Names of entries in config/conditions.yaml."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     """Random seeds of the final runs."""
-    learning_rates: list[PositiveFloat] = Field(min_length=1)
-    """Candidate learning rates. With more than one, the rate of each cell is selected on the validation split."""
-    sweep_seed: Annotated[int, Field(ge=0)] = 1000
-    """Random seed of the sweep that selects learning rates. It must not be one of `seeds`, so that the final scores are
-    independent of the selection."""
-    training: Training = Training()
-    """Training settings of all runs."""
-    training_by_task: dict[Name, TrainingOverride] = Field({})  # type: ignore[valid-type]
-    """Training settings that override `training` for some tasks."""
+    recipe: Name = "fair"
+    """Name of a file in config/recipes/: how runs are trained."""
+    training: RecipeOverride = Field(RecipeOverride())  # type: ignore[valid-type]
+    """Settings of the recipe that are changed for all runs."""
+    training_by_task: dict[Name, RecipeOverride] = Field({})  # type: ignore[valid-type]
+    """Settings that are changed for some tasks, over `training`."""
+    training_by_checkpoint: dict[Name, RecipeOverride] = Field({})  # type: ignore[valid-type]
+    """Settings that are changed for some checkpoints, over those by task."""
+    training_by_condition: dict[Name, RecipeOverride] = Field({})  # type: ignore[valid-type]
+    """Settings that are changed for some conditions, over those by checkpoint."""
     hardware: Hardware = Hardware()
     """Resources of each run."""
     analyses: list[AnalysisKind | Analysis] = Field([])
     """Analyses of the models before fine-tuning: each checkpoint with each body and input of `conditions`."""
 
-    @field_validator("tasks", "checkpoints", "conditions", "seeds", "learning_rates", "analyses")
+    @field_validator("tasks", "checkpoints", "conditions", "seeds", "analyses")
     @classmethod
     def entries_are_unique(cls, values: list[object]) -> list[object]:
         """Raise if a name or number is listed twice."""
-        repeated = {str(value) for value in values if values.count(value) > 1}
-        if repeated:
-            raise ValueError(f"listed twice: {', '.join(sorted(repeated))}")
-        return values
+        return entries_are_unique(values)
 
     @model_validator(mode="after")
-    def sweep_seed_is_not_final(self) -> "Study":
-        """Raise if learning rates are selected with the seed of a final run."""
-        if len(self.learning_rates) > 1 and self.sweep_seed in self.seeds:
-            raise ValueError(f"sweep_seed {self.sweep_seed} must not be one of seeds")
+    def changes_name_parts_of_the_study(self) -> "Study":
+        """Raise if settings are changed for a task, checkpoint or condition that the study does not have."""
+        for kind in ("task", "checkpoint", "condition"):
+            others = sorted(set(getattr(self, f"training_by_{kind}")) - set(getattr(self, f"{kind}s")))
+            if others:
+                raise ValueError(f"training_by_{kind} names {others[0]}, which is not one of {kind}s")
         return self
 
-    @model_validator(mode="after")
-    def overrides_are_valid(self) -> "Study":
-        """Raise unless the training settings of each task are within their limits."""
-        for task in self.training_by_task:
-            try:
-                self.training_of(task)
-            except ValidationError as error:
-                problem = error.errors()[0]
-                where = ".".join(["training_by_task", task, *map(str, problem["loc"])])
-                message = problem["msg"].removeprefix("Value error, ")
-                raise ValueError(f"{where}: {message[0].lower()}{message[1:]}") from error
-        return self
-
-    @model_validator(mode="after")
-    def overrides_name_tasks(self) -> "Study":
-        """Raise if training settings are given for a task that the study does not have."""
-        others = sorted(set(self.training_by_task) - set(self.tasks))
-        if others:
-            raise ValueError(f"training_by_task names {others[0]}, which is not one of tasks")
-        return self
-
-    def training_of(self, task: str) -> Training:
-        """Return the training settings of one task, with its overrides applied."""
-        override = self.training_by_task.get(task)
-        changed: dict[str, Any] = override.model_dump(exclude_unset=True) if override else {}
-        return Training(**{**self.training.model_dump(), **changed})
+    def changes_of(self, task: str = "", checkpoint: str = "", condition: str = "") -> dict[str, Any]:
+        """Return the settings of the recipe that are changed for all runs, and for these parts of the study, by name."""
+        overrides: list[Override | None] = [
+            self.training,
+            self.training_by_task.get(task),
+            self.training_by_checkpoint.get(checkpoint),
+            self.training_by_condition.get(condition),
+        ]
+        return {name: value for one in overrides if one for name, value in one.model_dump().items()}
 
 
 class Config(ConfigModel):

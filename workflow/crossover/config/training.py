@@ -1,9 +1,9 @@
 """How runs are trained: optimizer, schedule and length, and which weights are kept."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, WithJsonSchema, create_model, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, WithJsonSchema, model_validator
 
 from crossover.config.base import ConfigModel
 
@@ -103,17 +103,3 @@ class Training(ConfigModel):
         amount, unit = duration.split(" ")
         per_epoch = -(-items // self.batch_size)  # the last batch of an epoch may be smaller
         return int(amount) * (per_epoch if unit.startswith("epoch") else 1)
-
-
-# Every field of Training, each optional: missing ones are taken from the study's `training`. The merged settings are
-# validated as a Training again, so limits need not be repeated here.
-_OPTIONAL: dict[str, Any] = {
-    name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
-    for name, field in Training.model_fields.items()
-}
-TrainingOverride = create_model(
-    "TrainingOverride",
-    __base__=ConfigModel,
-    __doc__="Training settings of one task. Missing keys are taken from the study's `training`.",
-    **_OPTIONAL,
-)

@@ -12,6 +12,7 @@ from crossover.config.load import load_conditions, load_study
 from crossover.config.studies import Study
 from crossover.planning.analyses import plan_analyses
 from crossover.planning.checkpoints import plan_checkpoint
+from crossover.planning.recipes import Recipes
 from crossover.planning.runs import plan_cell
 from crossover.planning.study import PlannedStudy
 from crossover.planning.tasks import PlannedTask, plan_task
@@ -51,11 +52,17 @@ def make_plan(requested: str) -> Plan:
     tasks = [plan_task(task, where) for task in settings.tasks]
     checkpoints = [plan_checkpoint(checkpoint, where) for checkpoint in settings.checkpoints]
     conditions = load_conditions(settings.conditions, name)
+    recipes = Recipes.load(settings, where)
     tokens, cells = {}, []
     for task, checkpoint in product(tasks, checkpoints):
         own = tokens[task.name, checkpoint.name] = plan_tokens(task, checkpoint)
         check_fit(task, own.spec, checkpoint, conditions)
-        cells += [plan_cell(settings, task, own.spec, checkpoint, *condition) for condition in conditions.items()]
+        cells += [
+            plan_cell(
+                settings, task, own.spec, checkpoint, *condition, recipes.of(task.name, checkpoint.name, condition[0])
+            )
+            for condition in conditions.items()
+        ]
     analyses = list(plan_analyses(where, settings, tasks, checkpoints, conditions, tokens))
     study = PlannedStudy(name, requested, settings, tasks, checkpoints, conditions, tokens, cells, analyses)
     return Plan(settings, study.spec, study.specs)

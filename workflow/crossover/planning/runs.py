@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from crossover.config.conditions import Condition
+from crossover.config.recipes import Recipe
 from crossover.config.studies import Study
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.planning.checkpoints import PlannedCheckpoint
@@ -29,12 +30,13 @@ def plan_cell(
     checkpoint: PlannedCheckpoint,
     name: str,
     condition: Condition,
+    recipe: Recipe,
 ) -> PlannedCell:
     """Plan the runs of one task, checkpoint and condition, whose name in config/conditions.yaml is given."""
     key = CellKey(task=task.name, checkpoint=checkpoint.name, condition=name)
     augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
     code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
-    trained, training = condition.trained_parts, study.training_of(task.name)
+    trained, training = condition.trained_parts, recipe.training
 
     def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
         return RunSpec.named(
@@ -51,18 +53,19 @@ def plan_cell(
             code=code,
         )
 
-    seeds = tuple(study.seeds)
-    if len(study.learning_rates) == 1:
-        final = run(study.learning_rates[0], score_test=True)
+    seeds, rates = tuple(study.seeds), recipe.rates_of(condition.training_kind)
+    if len(rates) == 1:
+        final = run(rates[0], score_test=True)
         return PlannedCell(Cell(**dict(key), run=final.name, seeds=seeds, rate=None, sweep=()), [final])
-    tried = [run(rate, score_test=False) for rate in sorted(study.learning_rates)]
-    selected_from = tuple(SeededRun(run=one.name, seed=study.sweep_seed) for one in tried)
+    tried = [run(rate, score_test=False) for rate in rates]
+    sweep = tuple(
+        Candidate(run=one.name, seed=seed, learning_rate=rate)
+        for one, rate in zip(tried, rates, strict=True)
+        for seed in recipe.sweep_seeds
+    )
+    selected_from = tuple(SeededRun(run=one.run, seed=one.seed) for one in sweep)
     selection = code_of("crossover.training.rates")
     final = run(SelectedRate(selected_from=selected_from), score_test=True, code=code | selection)
-    sweep = tuple(
-        Candidate(run=one.name, seed=study.sweep_seed, learning_rate=rate)
-        for one, rate in zip(tried, sorted(study.learning_rates), strict=True)
-    )
     return PlannedCell(
         Cell(**dict(key), run=final.name, seeds=seeds, rate=final.rate_file, sweep=sweep), [*tried, final]
     )

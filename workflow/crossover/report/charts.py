@@ -325,7 +325,7 @@ def draw_convergence(convergence: pd.DataFrame, cells: pd.DataFrame, series: lis
 
 
 def draw_rates(task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, series: list[Series]) -> Chart:
-    """Draw the validation score that each learning rate reached, and the rate that was selected."""
+    """Draw the validation scores that each learning rate reached, their means, and the rate that was selected."""
     own = runs[(runs["task"] == task) & (runs["role"] == "sweep")]
     selected = cells[cells["task"] == task].set_index("series")["learning_rate"]
     shown = own[["series", "learning_rate", "validation_score"]].assign(
@@ -338,18 +338,20 @@ def draw_rates(task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, s
     names = {tick: numbers.rate(10**tick) for tick in ticks}
     label_of = " : ".join(f"abs(datum.value - {tick}) < 1e-3 ? '{names[tick]}'" for tick in ticks) + " : ''"
     axis = alt.Axis(title="learning rate", grid=False, values=ticks, labelExpr=label_of)
+    score = {
+        "scale": alt.Scale(zero=False, nice=True),
+        "axis": alt.Axis(title="best validation score", format=".1~%", tickCount=5),
+    }
     base = alt.Chart(data_of(shown)).encode(
         x=alt.X("learning_rate:Q", scale=alt.Scale(zero=False, padding=16, nice=False), axis=axis),
-        y=alt.Y(
-            "validation_score:Q",
-            scale=alt.Scale(zero=False, nice=True),
-            axis=alt.Axis(title="best validation score", format=".1~%", tickCount=5),
-        ),
+        y=alt.Y("validation_score:Q", **score),
         color=colour_of(series),
     )
     tooltip = tooltips(condition="series", rate="rate", validation="said")
     chart = alt.layer(
-        base.mark_line(strokeWidth=1.5).encode(strokeDash=dash_of(series), opacity=focused(0.7)),
+        base.mark_line(strokeWidth=1.5).encode(
+            y=alt.Y("mean(validation_score):Q", **score), strokeDash=dash_of(series), opacity=focused(0.7)
+        ),
         base.mark_point(filled=True, size=25).encode(opacity=focused(0.9), tooltip=tooltip),
         base.transform_filter("datum.selected")
         .mark_point(filled=True, size=110)

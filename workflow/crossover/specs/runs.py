@@ -113,6 +113,7 @@ class Candidate(Record):
     """A learning rate that was tried, and what its run reached on validation data."""
 
     run: str
+    seed: int
     learning_rate: float
     validation_score: float
     validation_loss: float

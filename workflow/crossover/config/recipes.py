@@ -1,0 +1,135 @@
+"""Recipes: config/recipes/NAME.yaml, how runs are trained and how their learning rates are found."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    Tag,
+    create_model,
+    model_serializer,
+    model_validator,
+)
+
+from crossover.config.base import ConfigModel, TitledModel
+from crossover.config.training import Training
+
+TrainingKind = Literal["frozen", "lora", "all"]
+
+
+def entries_are_unique(values: list[Any]) -> list[Any]:
+    """Raise if a name or number is listed twice."""
+    repeated = {str(value) for value in values if values.count(value) > 1}
+    if repeated:
+        raise ValueError(f"listed twice: {', '.join(sorted(repeated))}")
+    return values
+
+
+class RateRange(ConfigModel):
+    """Learning rates at equal distances on a logarithmic scale, with both ends."""
+
+    low: PositiveFloat
+    """Lowest learning rate."""
+    high: PositiveFloat
+    """Highest learning rate."""
+    per_decade: PositiveInt = 2
+    """Number of learning rates in a factor of ten."""
+
+    @model_validator(mode="after")
+    def ends_are_whole_steps_apart(self) -> "RateRange":
+        """Raise unless the range is a whole number of steps wide."""
+        if self.high <= self.low or abs(self._steps - round(self._steps)) > 1e-6:
+            raise ValueError(
+                f"high must be low times a power of 10^(1/{self.per_decade}), such as {1000 * self.low:g}, not {self.high:g}"
+            )
+        return self
+
+    @property
+    def _steps(self) -> float:
+        return math.log10(self.high / self.low) * self.per_decade
+
+    @property
+    def rates(self) -> list[float]:
+        """Return the learning rates, rounded to three digits, so that every machine has the same."""
+        return [float(f"{self.low * 10 ** (step / self.per_decade):.3g}") for step in range(round(self._steps) + 1)]
+
+
+def _form(value: object) -> str:
+    """Return in which form learning rates are given, so that an error is one of that form."""
+    if isinstance(value, Mapping | RateRange):
+        keys = value if isinstance(value, Mapping) else RateRange.model_fields
+        return "RateRange" if set(keys) & set(RateRange.model_fields) else "RatesByKind"
+    return "RatesByKind" if isinstance(value, ConfigModel) else "list[float]"
+
+
+RateList = Annotated[list[PositiveFloat], Field(min_length=1), AfterValidator(entries_are_unique), Tag("list[float]")]
+Rates = Annotated[RateList | Annotated[RateRange, Tag("RateRange")], Discriminator(_form)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(entries_are_unique)]
+
+
+class RatesByKind(ConfigModel):
+    """Learning rates by what is trained of the body: they differ by orders of magnitude."""
+
+    frozen: Rates
+    """While no attention or feed-forward weights are trained."""
+    lora: Rates
+    """While LoRA adapters of them are trained."""
+    all: Rates
+    """While some of these weights themselves are trained."""
+
+
+class Recipe(Training):
+    """How runs are trained, and how their learning rates are found."""
+
+    learning_rates: Annotated[
+        RateList | Annotated[RateRange, Tag("RateRange")] | Annotated[RatesByKind, Tag("RatesByKind")],
+        Discriminator(_form),
+    ]
+    """Candidate learning rates: a list, or a range, for all conditions or by what they train. With more than one, the rate of
+    each cell is selected on the validation split."""
+    sweep_seeds: Seeds = Field([1000])
+    """Random seeds of the sweep: the rate with the best mean validation score over them is selected. None of them may be one of
+    the study's `seeds`, so that the final scores are independent of the selection."""
+
+    @property
+    def training(self) -> Training:
+        """Return the settings of each run, which are the same for all learning rates."""
+        return Training(**{name: getattr(self, name) for name in Training.model_fields})
+
+    def rates_of(self, kind: TrainingKind) -> list[float]:
+        """Return the candidate learning rates of one kind of training, in ascending order."""
+        rates = (
+            getattr(self.learning_rates, kind) if isinstance(self.learning_rates, RatesByKind) else self.learning_rates
+        )
+        return sorted(rates.rates if isinstance(rates, RateRange) else rates)
+
+
+class RecipeFile(TitledModel, Recipe):
+    """config/recipes/NAME.yaml: how runs are trained, and how their learning rates are found."""
+
+
+class Override(ConfigModel):
+    """Settings of a recipe that are changed; those that are not given stay."""
+
+    @model_serializer(mode="wrap")
+    def only_given(self, serialise: SerializerFunctionWrapHandler) -> Mapping[str, Any]:
+        """Return the given settings alone: null may be one of them."""
+        return {name: value for name, value in serialise(self).items() if name in self.model_fields_set}
+
+
+_OPTIONAL: dict[str, Any] = {
+    name: (field.rebuild_annotation() | None, Field(None, description=field.description))
+    for name, field in Recipe.model_fields.items()
+}
+RecipeOverride = create_model(
+    "RecipeOverride",
+    __base__=Override,
+    __doc__="Settings of the recipe that a study changes. Missing keys are taken from the recipe.",
+    **_OPTIONAL,
+)
