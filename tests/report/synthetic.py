@@ -257,7 +257,9 @@ def _write_cell(
         score = float(floor + (share - floor) * (0.6, 0.85, 1.0)[index] + rng.normal(0, 0.005))
         score = min(max(score, 0.0), 1.0)
         _write_run(root, run, SWEEP_SEED, task, condition, rate, score, None, floor, rng)
-        candidates.append(TriedRate(run=run, learning_rate=rate, validation_score=score, validation_loss=1.5 - score))
+        candidates.append(
+            TriedRate(run=run, seed=SWEEP_SEED, learning_rate=rate, validation_score=score, validation_loss=1.5 - score)
+        )
         sweep.append(Candidate(run=run, learning_rate=rate, seed=SWEEP_SEED))
     best = max(candidates, key=lambda candidate: candidate.validation_score).learning_rate
     run = f"{stem}-{number:07x}f"
