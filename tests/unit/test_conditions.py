@@ -65,7 +65,7 @@ def build(tiny, model: str, condition: str, dropout: float = 0.0) -> SequenceMod
     if entry == "pretrained":  # as a seeded map does, which needs no tokenizer
         entry = {"kind": "shift", "by": VOCABULARY}
     spec = tiny.spec(model=model, body=body, input=entry, trained=trained, training={"dropout": dropout})
-    return build_model(spec, tiny.encoding("listops").model_copy(update=facts), 0)
+    return build_model(spec, tiny.encoding("listops").model_copy(update=facts), tiny.items("listops"), 0)
 
 
 def learn(sequence: SequenceModel, store: StateStore, steps: int) -> list[float]:
@@ -234,8 +234,13 @@ def test_every_family_of_committed_conditions_can_be_built(committed, tiny, tmp_
     families = {re.sub(r"\d+", "k", name): name for name in committed}  # the last of each has most blocks
     for name in families.values():
         condition = committed[name]
-        choices = {"body": condition.body, "input": condition.input, "trained": condition.trained_parts}
-        sequence = build_model(renamed(tiny.spec(checkpoint=checkpoint), **choices), encoding, 0)
+        choices = {
+            "body": condition.body,
+            "input": condition.input,
+            "input_scale": None,
+            "trained": condition.trained_parts,
+        }
+        sequence = build_model(renamed(tiny.spec(checkpoint=checkpoint), **choices), encoding, tiny.items("listops"), 0)
         assert "head.weight" in sequence.rates, name
         assert sequence(SYMBOLS, LENGTHS).isfinite().all(), name
 

@@ -70,7 +70,7 @@ def test_an_architecture_that_no_file_describes_can_be_trained(model, checkpoint
     assert adapter.max_length(config) == NEW[model][1]
     checkpoint = {"name": model, "folder": str(checkpoints / model)}
     encoding = tiny.encoding("listops")
-    sequence = build_model(tiny.spec(checkpoint=checkpoint), encoding, 0).eval()
+    sequence = build_model(tiny.spec(checkpoint=checkpoint), encoding, tiny.items("listops"), 0).eval()
 
     plain = load_body(checkpoints / model, config)
     found = {name: adapter.group_of(name) for name, _ in plain.named_parameters()}

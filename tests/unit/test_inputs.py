@@ -44,7 +44,7 @@ def on_subwords(tiny, tmp_path):
             "separator": separator,
         }
         spec = tiny.spec(model=model, input=entry, checkpoint={"name": "mine", "folder": str(folder)}, **changes)
-        return build_model(spec, tiny.encoding("listops").model_copy(update=facts), 0).eval()
+        return build_model(spec, tiny.encoding("listops").model_copy(update=facts), tiny.items("listops"), 0).eval()
 
     return make
 

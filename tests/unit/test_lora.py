@@ -24,7 +24,7 @@ SYMBOLS, LENGTHS = torch.arange(20).reshape(2, 10) % 8, torch.tensor([10, 6])
 
 def build(tiny, model, trained=LORA, seed=0):
     spec = renamed(tiny.spec(model=model), trained=tuple(trained))
-    return build_model(spec, tiny.encoding("listops"), seed).eval()
+    return build_model(spec, tiny.encoding("listops"), tiny.items("listops"), seed).eval()
 
 
 def logits(sequence):

@@ -54,7 +54,7 @@ def test_pretrained_body_and_input_give_the_states_of_the_plain_model(minilm, ti
     """On DNA, whose letters are tokens of MiniLM."""
     encoding = tiny.encoding("listops").model_copy(update={"vocabulary": tuple(DNA)})
     spec = tiny.spec(checkpoint={"name": "minilm", "folder": str(minilm)}, input="pretrained")
-    model = build_model(spec, encoding, 0).eval()
+    model = build_model(spec, encoding, tiny.items("listops"), 0).eval()
     letters = torch.randint(0, 5, (3, 60), generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([60, 31, 2])
     tokenizer = Tokenizer.from_file(str(minilm / "tokenizer.json"))

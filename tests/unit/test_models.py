@@ -36,7 +36,7 @@ ALL = list(TRAINED_PRESETS["all"])
 
 
 def build(tiny, model="gpt2", task="listops", seed=0, **changes):
-    return build_model(tiny.spec(task, model, **changes), tiny.encoding(task), seed).eval()
+    return build_model(tiny.spec(task, model, **changes), tiny.encoding(task), tiny.items(task), seed).eval()
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -234,8 +234,8 @@ def test_seeds_for_different_purposes_are_different():
     assert len(set(seeds)) == len(seeds)
 
 
-def test_a_new_layer_for_patches_is_orthogonal_with_the_published_gain(tiny):
-    layer = build(tiny, task="bits").input
+def test_lus_layer_for_patches_is_orthogonal_with_the_published_gain(tiny):
+    layer = build(tiny, task="bits", input_scale="lu2021").input
     torch.testing.assert_close(layer.weight.T @ layer.weight, ORTHOGONAL_GAIN**2 * torch.eye(2), atol=1e-5, rtol=0)
     assert (layer.bias == 0).all()
 
@@ -401,9 +401,13 @@ def test_a_missing_checkpoint_is_refused(tiny, tmp_path):
 @pytest.mark.parametrize("model", [model for model in SIZES if ADAPTERS[model].positions])  # else there is no maximum
 def test_sequences_longer_than_the_positions_are_refused(model, tiny):
     encoding = tiny.encoding("listops")
-    assert build_model(tiny.spec(model=model), encoding.model_copy(update={"longest": POSITIONS}), 0)
+    assert build_model(
+        tiny.spec(model=model), encoding.model_copy(update={"longest": POSITIONS}), tiny.items("listops"), 0
+    )
     with pytest.raises(UserError) as caught:
-        build_model(tiny.spec(model=model), encoding.model_copy(update={"longest": POSITIONS + 1}), 0)
+        build_model(
+            tiny.spec(model=model), encoding.model_copy(update={"longest": POSITIONS + 1}), tiny.items("listops"), 0
+        )
     assert str(caught.value) == (
         f"results/tokens/listops-tokens has sequences of {POSITIONS + 1} positions, but checkpoint tiny-{model} has only "
         f"{POSITIONS}; shorten the task's encoding or take another checkpoint."

@@ -170,8 +170,8 @@ def test_a_random_body_keeps_the_groups_that_it_is_told_to(model, folders):
 
     def body(settings):
         pretrained = load(folders, model)
-        detach_token_embedding(pretrained, ADAPTERS[model])
-        return tensors(pretrained), tensors(build_body(settings, pretrained, config, 0))
+        table = detach_token_embedding(pretrained, ADAPTERS[model])
+        return tensors(pretrained), tensors(build_body(settings, pretrained, table, config, 0)[0])
 
     pretrained, found = body(RandomBody(kind="random", kept=kept))
     _, random = body("random")
@@ -184,10 +184,9 @@ def test_a_random_body_keeps_the_groups_that_it_is_told_to(model, folders):
 @SEPARATE
 def test_a_short_random_body_is_the_first_blocks_of_the_whole_one(model, folders):
     config = load_config(folders / model)
-    whole = tensors(build_body("random", None, config, 0))
-    short = tensors(
-        build_body(TruncatedBody(kind="truncated", blocks=2, of="random"), None, load_config(folders / model), 0)
-    )
+    whole = tensors(build_body("random", None, None, config, 0)[0])
+    settings = TruncatedBody(kind="truncated", blocks=2, of="random")
+    short = tensors(build_body(settings, None, None, load_config(folders / model), 0)[0])
     assert {name for name in whole if (block_of(model, name) or 0) < 2} == set(short)
     assert all(torch.equal(tensor, whole[name]) for name, tensor in short.items())
 

@@ -168,7 +168,7 @@ def test_training_is_that_of_the_plain_model(model, task, trained, training, war
     spec = tiny.spec(task, model, trained=trained, learning_rate=rate, training=training)
     metrics = run(spec, tmp_path, seed=3)
 
-    start_of_run = build_model(spec, tiny.encoding(task), 3)
+    start_of_run = build_model(spec, tiny.encoding(task), tiny.items(task), 3)
     chosen = {name for name, one in start_of_run.named_parameters() if one.requires_grad}
     plain = Plain(tiny, task, model).copy(start_of_run).eval()  # without dropout, as in the spec
     parameters = [one for name, one in plain.named_parameters() if name in chosen]
@@ -384,7 +384,9 @@ def test_too_few_items_of_validation_select_nothing(tiny, tmp_path, monkeypatch)
 
 def test_dropout_behind_a_new_input_changes_training_and_nothing_else(tiny, tmp_path):
     found = {
-        probability: build_model(tiny.spec(training={"input_dropout": probability}), tiny.encoding("listops"), 0)
+        probability: build_model(
+            tiny.spec(training={"input_dropout": probability}), tiny.encoding("listops"), tiny.items("listops"), 0
+        )
         for probability in (0.0, 0.5)
     }
     symbols, lengths = torch.arange(8).reshape(1, 8), torch.tensor([8])
@@ -401,7 +403,9 @@ def test_dropout_behind_a_new_input_changes_training_and_nothing_else(tiny, tmp_
     assert torch.equal(hidden[1], plain)
     assert torch.equal(found[0.0].eval()(symbols, lengths), found[0.5](symbols, lengths))
     pretrained = tiny.spec(model="bert", input="re-embedded", training={"input_dropout": 0.5})
-    assert isinstance(build_model(pretrained, tiny.encoding("listops"), 0).input_dropout, nn.Identity)
+    assert isinstance(
+        build_model(pretrained, tiny.encoding("listops"), tiny.items("listops"), 0).input_dropout, nn.Identity
+    )
 
 
 # --- inputs that are not those planned --------------------------------------------------------------------------
@@ -672,7 +676,7 @@ def test_evaluation_is_that_of_one_item_after_another(task, size, tiny, monkeypa
     monkeypatch.setattr(stage, "EVALUATION_ITEMS", size)
     folder = tiny.tokens[task]
     encoding, tokens = tiny.encoding(task), Tokens.open(folder, "test")
-    sequence = build_model(tiny.spec(task), encoding, 0).eval()
+    sequence = build_model(tiny.spec(task), encoding, tiny.items(task), 0).eval()
     plain = Plain(tiny, task, "gpt2").copy(sequence).eval()
     with torch.inference_mode():
         answers, loss = evaluate(sequence, tokens, encoding.target, CPU)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crossover.encodings.tokenize import tokenize_task
+from crossover.encodings.tokens import Tokens
 from crossover.files import tree_digest
 from crossover.models.discovery import ADAPTERS, adapter_modules
 from crossover.specs.base import Spec
@@ -144,11 +145,16 @@ class Tiny:
             **changes | ({"trained": parts(changes["trained"])} if "trained" in changes else {}),
             "training": training | changes.get("training", {}),
         }
-        return RunSpec.named(f"{task}.tiny-{model}.tried", **fields)
+        scale = "checkpoint" if fields["input"] == "new" else None
+        return RunSpec.named(f"{task}.tiny-{model}.tried", **{"input_scale": scale} | fields)
 
     def encoding(self, task: str) -> EncodingDescription:
         """What is known of the tokens of a task."""
         return EncodingDescription.load(self.tokens[task] / "encoding.json")
+
+    def items(self, task: str) -> Tokens:
+        """The training split of a task."""
+        return Tokens.open(self.tokens[task], "train")
 
     def write(self, spec: Spec, path: Path) -> Path:
         """Write a spec to a file."""

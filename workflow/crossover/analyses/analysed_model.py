@@ -48,7 +48,7 @@ class AnalysedModel:
         """
         folder = Path("results/tokens") / spec.tokens
         encoding = EncodingDescription.load(folder / "encoding.json")
-        network = build_model(spec, encoding, seed).eval().to(device)
+        network = build_model(spec, encoding, Tokens.open(folder, "train"), seed).eval().to(device)
         return cls(spec.checkpoint.name, network, folder, encoding, device)
 
     def tokens(self, split: str) -> Tokens:

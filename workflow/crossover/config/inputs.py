@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from crossover.config.base import ConfigModel
 
@@ -39,3 +39,5 @@ Input = (
     Literal["new", "pretrained", "re-embedded"]
     | Annotated[ShiftInput | PermutationInput | TableInput, Field(discriminator="kind")]
 )
+
+InputScale = Literal["checkpoint", "lu2021"] | PositiveFloat

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from crossover.config.base import ConfigModel, TitledModel
+from crossover.config.inputs import InputScale
 from crossover.config.training import Training
 
 TrainingKind = Literal["frozen", "lora", "all"]
@@ -87,6 +88,10 @@ class RatesByKind(ConfigModel):
 class Recipe(Training):
     """How runs are trained, and how their learning rates are found."""
 
+    input_scale: InputScale = "checkpoint"
+    """Root mean square of what a new input layer gives on training items before it is trained: that of the checkpoint's own token
+    embeddings (`checkpoint`; of a random body, of its initialisation), that of Lu et al.'s code (`lu2021`: embeddings of
+    deviation 1, orthogonal patches of gain 1.41), or a number."""
     learning_rates: Annotated[
         RateList | Annotated[RateRange, Tag("RateRange")] | Annotated[RatesByKind, Tag("RatesByKind")],
         Discriminator(_form),

@@ -1,5 +1,6 @@
 """Input layers: a new one, or token embeddings of the checkpoint's size."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from torch import Tensor, nn
 from crossover.alphabets import UNKNOWN
 from crossover.config.inputs import Input, PermutationInput, ShiftInput, TableInput
 from crossover.encodings.tokenizer import read_tokenizer, unknown_id
+from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.files import sha256
 from crossover.specs.descriptions import EncoderFacts
 
 # Gain of the orthogonal initialisation of linear input layers in Lu et al.'s code (fpt.py, `orth_gain`).
 ORTHOGONAL_GAIN = 1.41
+MEASURED_ITEMS = 256  # of the training split, that the scale of a new input is measured on
 OFFSET = 1000  # of the tokens of Kao & Lee's table: the first ones are special or unused
 
 
@@ -41,10 +44,10 @@ class TokenTable(nn.Module):
         return embedded
 
 
-def new_input(encoding: EncoderFacts, width: int) -> nn.Module:
-    """Return a new input layer: for symbols embeddings, N(0, 1) as in PyTorch; for patches a linear layer.
+def new_input(encoding: EncoderFacts, width: int) -> nn.Embedding | nn.Linear:
+    """Return a new input layer at the scale of Lu et al.'s code: for symbols embeddings N(0, 1), for patches a linear layer.
 
-    The linear layer is orthogonal with Lu et al.'s gain, and has a bias of 0, as in their code.
+    The linear layer is orthogonal with their gain, and has a bias of 0.
     """
     if encoding.vocabulary is not None:
         return nn.Embedding(len(encoding.vocabulary), width)
@@ -53,6 +56,49 @@ def new_input(encoding: EncoderFacts, width: int) -> nn.Module:
     nn.init.orthogonal_(layer.weight, gain=ORTHOGONAL_GAIN)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+@torch.no_grad()
+def scale_input(layer: nn.Embedding | nn.Linear, items: Tokens, scale: float) -> None:
+    """Scale the weights of a new input layer without bias, so that what it gives on items has a root mean square.
+
+    A body is built for embeddings of one scale: larger ones drown the positions that are added to them, and smaller ones
+    drown in them.
+
+    Args:
+        layer: changed in place.
+        items: a split; some of its items, evenly spread, are measured.
+        scale: the root mean square over items, positions and dimensions.
+    """
+    given = _root_mean_square(layer, items)
+    if given:  # else every item is zeros
+        layer.weight.mul_(scale / given)
+
+
+def _root_mean_square(layer: nn.Module, items: Tokens) -> float:
+    """Return the root mean square of what an input layer gives at the real positions of some items."""
+    chosen = np.unique(np.linspace(0, len(items) - 1, MEASURED_ITEMS).round().astype(np.int64))
+    total, count = 0.0, 0
+    for index in chosen:
+        values, _, _ = items.gather(np.array([index]))  # alone, so that there is no padding
+        given = layer(torch.from_numpy(values if values.dtype.kind == "f" else values.astype(np.int64))).double()
+        total, count = total + given.square().sum().item(), count + given.numel()
+    return math.sqrt(total / count)
+
+
+@torch.no_grad()
+def scale_of(table: nn.Module) -> float:
+    """Return the root mean square of token embeddings, or of the patch embeddings of a ViT for white noise of variance 1.
+
+    Args:
+        table: token embeddings, whose rows of zeros (of a token of padding) do not count; or a module with a projection.
+    """
+    if isinstance(table, nn.Embedding):
+        rows = table.weight[table.weight.any(dim=1)].double()
+        return math.sqrt(rows.square().mean().item())
+    projection = table.get_submodule("projection")
+    weight, bias = projection.get_parameter("weight").double(), projection.get_parameter("bias").double()
+    return math.sqrt((weight.flatten(1).square().sum(1) + bias.square()).mean().item())
 
 
 def symbol_to_token_ids(settings: Input, encoding: EncoderFacts, tokens: int, tokenizer: Path) -> np.ndarray:

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from crossover.config.bodies import Body, RandomBody, TruncatedBody
+from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
 from crossover.models.derive import adapter_for, check_forward_contract
-from crossover.models.embeddings import TokenTable, new_input, symbol_to_token_ids
+from crossover.models.embeddings import TokenTable, new_input, scale_input, scale_of, symbol_to_token_ids
 from crossover.models.load import load_body, load_config
 from crossover.models.lora import add_lora
 from crossover.models.module import SequenceModel
@@ -22,7 +23,7 @@ from crossover.specs.descriptions import EncodingDescription
 from crossover.specs.runs import ModelSettings
 
 
-def build_model(spec: ModelSettings, encoding: EncodingDescription, seed: int) -> SequenceModel:
+def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Tokens, seed: int) -> SequenceModel:
     """Build the model of a run, with the parameters that are trained set.
 
     Body, input layer and head draw from generators of their own, so that two conditions with one seed share what they have
@@ -31,6 +32,7 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, seed: int) -
     Args:
         spec: of the run, or one of an analysis' models.
         encoding: of the run's tokens.
+        items: the training split, which the scale of a new input layer is measured on.
         seed: the run's seed.
 
     Raises:
@@ -53,11 +55,16 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, seed: int) -
     own_tokens = spec.input not in ("new", "re-embedded")
     pretrained = load_body(folder, config) if own_tokens or spec.body != "random" else None
     table = detach_token_embedding(pretrained, adapter) if pretrained else None
-    body = build_body(spec.body, pretrained, config, seed)
+    body, replaced = build_body(spec.body, pretrained, table, config, seed)
 
     torch.manual_seed(derived_seed(seed, "input"))
+    input_layer: nn.Module
     if spec.input == "new":
-        input_layer = new_input(encoding, adapter.widths(config)[0])
+        input_layer = fresh = new_input(encoding, adapter.widths(config)[0])
+        if spec.input_scale == "checkpoint":
+            scale_input(fresh, items, scale_of(replaced))
+        elif isinstance(spec.input_scale, float):
+            scale_input(fresh, items, spec.input_scale)
     else:
         embedding = _require_embedding(table if own_tokens else random_token_embedding(config), config)
         ids = symbol_to_token_ids(spec.input, encoding, embedding.num_embeddings, folder / "tokenizer.json")
@@ -77,32 +84,39 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, seed: int) -
 
 
 def build_body(
-    settings: Body, pretrained: PreTrainedModel | None, config: PretrainedConfig, seed: int
-) -> PreTrainedModel:
+    settings: Body, pretrained: PreTrainedModel | None, table: nn.Module | None, config: PretrainedConfig, seed: int
+) -> tuple[PreTrainedModel, nn.Module]:
     """Build the body of a condition, without token embeddings: sequences enter through the input layer.
 
     Args:
         settings: the condition's body.
         pretrained: the checkpoint's body without its token embeddings, which may be changed; None for a random body.
+        table: the token embeddings of the checkpoint; None for a random body.
         config: the checkpoint's.
         seed: the run's seed.
+
+    Returns:
+        The body, and token embeddings of the scale that it expects: the checkpoint's, or those of a random body.
 
     Raises:
         UserError: the settings name blocks that the body does not have.
     """
     adapter = adapter_for(config)
-    body = pretrained
+    body, replaced = pretrained, table
     if _starts_random(settings):
         torch.manual_seed(derived_seed(seed, "body"))
         body = random_body(config)
-        detach_token_embedding(body, adapter)
+        drawn = detach_token_embedding(body, adapter)
+        positions_are_kept = isinstance(settings, RandomBody) and "positions" in settings.kept
+        replaced = table if positions_are_kept else drawn
     assert body is not None
+    assert replaced is not None
     if isinstance(settings, RandomBody):
         assert pretrained is not None
         copy_groups(body, pretrained, settings.kept, adapter)
     elif not isinstance(settings, str):
         change_body(body, adapter, settings, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
-    return body
+    return body, replaced
 
 
 def _starts_random(settings: Body) -> bool:

@@ -11,6 +11,7 @@ from crossover.errors import UserError
 from crossover.labels import body_kind, body_name, input_name
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
 from crossover.planning.code import code_of
+from crossover.planning.recipes import Recipes, input_scale_of
 from crossover.planning.tasks import PlannedTask, plan_task
 from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
 from crossover.specs.analyses import AnalysisSpec
@@ -43,6 +44,7 @@ def plan_analyses(
     checkpoints: Sequence[PlannedCheckpoint],
     conditions: dict[str, Condition],
     tokens: Mapping[tuple[str, str], PlannedTokens],
+    recipes: Recipes,
 ) -> Iterator[PlannedAnalysis]:
     """Plan the analyses of a study.
 
@@ -53,6 +55,7 @@ def plan_analyses(
         checkpoints: of the study.
         conditions: of the study, by name.
         tokens: of each task of the study with each of its checkpoints.
+        recipes: of the study's cells.
 
     Raises:
         UserError: an analysis has too few models, or models that do not fit the task or each other.
@@ -65,7 +68,7 @@ def plan_analyses(
             task = known_tasks.get(name) or plan_task(name, where)
             names = analysis.checkpoints or study.checkpoints
             own = [known_checkpoints.get(one) or plan_checkpoint(one, where) for one in names]
-            yield from _plan_kind(where, analysis.kind, study, task, own, conditions, tokens)
+            yield from _plan_kind(where, analysis.kind, study, task, own, conditions, tokens, recipes)
 
 
 def _plan_kind(
@@ -76,10 +79,11 @@ def _plan_kind(
     checkpoints: list[PlannedCheckpoint],
     conditions: dict[str, Condition],
     known: Mapping[tuple[str, str], PlannedTokens],
+    recipes: Recipes,
 ) -> Iterator[PlannedAnalysis]:
     """Plan the analyses of one kind on one task: one for each model, or for each pair of models."""
     tokens = {one.name: known.get((task.name, one.name)) or plan_tokens(task, one) for one in checkpoints}
-    models = [model for one in checkpoints for model in _models(task, tokens[one.name], one, conditions)]
+    models = [model for one in checkpoints for model in _models(task, tokens[one.name], one, conditions, recipes)]
     groups = list(combinations(models, 2 if text_of(kind).paired else 1))
     if not groups:
         raise UserError(
@@ -104,17 +108,22 @@ def _plan_kind(
 
 
 def _models(
-    task: PlannedTask, tokens: PlannedTokens, checkpoint: PlannedCheckpoint, conditions: dict[str, Condition]
+    task: PlannedTask,
+    tokens: PlannedTokens,
+    checkpoint: PlannedCheckpoint,
+    conditions: dict[str, Condition],
+    recipes: Recipes,
 ) -> list[PlannedModel]:
     """Return a checkpoint with each body and input of the conditions, as runs on a task start from it."""
     check_fit(task, tokens.spec, checkpoint, conditions)
     models: list[PlannedModel] = []
-    for condition in conditions.values():
+    for name, condition in conditions.items():
         settings = ModelSettings(
             tokens=tokens.spec.name,
             checkpoint=checkpoint.files,
             body=condition.body,
             input=condition.input,
+            input_scale=input_scale_of(condition, recipes.of(task.name, checkpoint.name, name)),
             trained=condition.model_copy(update={"trained": "all"}).trained_parts,
         )
         labels = ModelLabels(

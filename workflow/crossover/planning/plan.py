@@ -63,7 +63,7 @@ def make_plan(requested: str) -> Plan:
             )
             for condition in conditions.items()
         ]
-    analyses = list(plan_analyses(where, settings, tasks, checkpoints, conditions, tokens))
+    analyses = list(plan_analyses(where, settings, tasks, checkpoints, conditions, tokens, recipes))
     study = PlannedStudy(name, requested, settings, tasks, checkpoints, conditions, tokens, cells, analyses)
     return Plan(settings, study.spec, study.specs)
 

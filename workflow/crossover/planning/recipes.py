@@ -3,10 +3,17 @@
 from dataclasses import dataclass, field
 from typing import get_args
 
+from crossover.config.conditions import Condition
+from crossover.config.inputs import InputScale
 from crossover.config.load import load_recipe, parse
 from crossover.config.recipes import Recipe, TrainingKind
 from crossover.config.studies import Study
 from crossover.errors import UserError
+
+
+def input_scale_of(condition: Condition, recipe: Recipe) -> InputScale | None:
+    """Return the scale of a condition's input layer; None where it is not a new one."""
+    return recipe.input_scale if condition.input == "new" else None
 
 
 @dataclass(frozen=True)

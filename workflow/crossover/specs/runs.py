@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from crossover.config.bodies import Body
 from crossover.config.conditions import TrainedPart
-from crossover.config.inputs import Input
+from crossover.config.inputs import Input, InputScale
 from crossover.config.training import Training
 from crossover.specs.base import Record, Sealed, Spec
 from crossover.specs.checkpoints import CheckpointFiles
@@ -45,6 +45,7 @@ class ModelSettings(Record):
         checkpoint: the weights that it starts from.
         body: which weights the body has.
         input: how sequences enter.
+        input_scale: of a new input layer; None where the input is another.
         trained: the parts that receive gradients.
     """
 
@@ -52,6 +53,7 @@ class ModelSettings(Record):
     checkpoint: CheckpointFiles
     body: Body
     input: Input
+    input_scale: InputScale | None
     trained: tuple[TrainedPart, ...]
 
     @property

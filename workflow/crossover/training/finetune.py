@@ -65,7 +65,7 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     splits = {name: Tokens.open(tokens_folder, name) for name in ("train", "validation", "test")}
     _require_selection(spec, len(splits["validation"]))
     scorers = {name: _scorer(tokens_folder, name, encoding.target, splits[name]) for name in ("validation", "test")}
-    model = build_model(spec, encoding, seed).to(device)
+    model = build_model(spec, encoding, splits["train"], seed).to(device)
     parameters = _count_parameters(model)
     rate = _learning_rate(spec)
     log.info(
