@@ -64,7 +64,9 @@ def build(tiny, model: str, condition: str, dropout: float = 0.0) -> SequenceMod
     facts = {"vocabulary": tuple(f"t{index}" for index in range(VOCABULARY)), "target": TARGET}
     if entry == "pretrained":  # as a seeded map does, which needs no tokenizer
         entry = {"kind": "shift", "by": VOCABULARY}
-    spec = tiny.spec(model=model, body=body, input=entry, trained=trained, training={"dropout": dropout})
+    # At the scale of the tiny checkpoint, the states of a reservoir are so small that its head would learn slowly.
+    choices = {"body": body, "input": entry, "input_scale": "lu2021" if entry == "new" else None, "trained": trained}
+    spec = tiny.spec(model=model, training={"dropout": dropout}, **choices)
     return build_model(spec, tiny.encoding("listops").model_copy(update=facts), tiny.items("listops"), 0)
 
 

@@ -205,14 +205,15 @@ def test_a_pretrained_body_computes_what_the_plain_model_computes(model, tiny):
 
 @EACH
 def test_equal_seeds_give_equal_inputs_and_heads_under_all_bodies(model, tiny):
-    pretrained, random = weights(build(tiny, model)), weights(build(tiny, model, body="random"))
-    other = weights(build(tiny, model, body="random", seed=1))
+    at = {"input_scale": "lu2021"}  # by default each body's input has its scale
+    pretrained, random = weights(build(tiny, model, **at)), weights(build(tiny, model, body="random", **at))
+    other = weights(build(tiny, model, body="random", seed=1, **at))
     for part in ("input.", "head."):
         assert same(pretrained, random, part)
         assert not same(random, other, part)
     assert not same(pretrained, random, "body.")
     assert not same(random, other, "body.")
-    assert same(random, weights(build(tiny, model, body="random", trained=["head"])))
+    assert same(random, weights(build(tiny, model, body="random", trained=["head"], **at)))
 
 
 @EACH
