@@ -279,6 +279,8 @@ def test_words_and_hardware_enter_no_name(config):
         ("studies/demo.yaml", ["training_by_task", "digits", "dropout"], 0.77, {"run": "digits."}),
         ("recipes/fair.yaml", ["gradient_clip"], 77.0, {"run": ""}),
         ("recipes/fair.yaml", ["decayed"], "all", {"run": ""}),
+        ("recipes/fair.yaml", ["input_scale"], 0.77, {"run": ""}),
+        ("recipes/fair.yaml", ["random_init"], "gpt2-2020", {"run": ".random-"}),
         ("studies/demo.yaml", ["training_by_condition", "random-all", "dropout"], 0.77, {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "trained"], ["head"], {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "body"], "pretrained", {"run": ".random-all-"}),
@@ -301,6 +303,15 @@ def test_a_setting_changes_the_names_of_what_it_changes_and_of_nothing_else(path
     gone = before.keys() - names()
     assert gone
     assert gone == {name for name, kind in before.items() if kind in changed and changed[kind] in name}
+
+
+def test_the_scale_of_a_new_input_is_nothing_to_a_condition_with_another(config):
+    edit(config / "conditions.yaml", "random-all", "input", value="re-embedded")
+    edit(config / "studies/demo.yaml", "tasks", value=["listops"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    before = names("run")
+    edit(config / "studies/demo.yaml", "training", "input_scale", value=0.77)
+    assert names("run") & before == {name for name in before if ".random-all-" in name}
 
 
 def test_a_mirror_with_a_part_of_the_data_renames_the_task_and_the_study_says_so(config, tmp_path, monkeypatch):

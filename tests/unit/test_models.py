@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_models import plain_model
 from safetensors.torch import load_file, save_file
-from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline
+from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline, write_checkpoint
 from torch import nn
 from torch.nn import functional
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Model
@@ -228,6 +228,21 @@ def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
                 assert (tensor == ("norm" in type(module).__name__.lower() and name == "weight")).all(), (module, name)
             elif tensor.dim() == 2 and std:  # GPT-2 divides that of residual projections by sqrt(2 * blocks)
                 assert 0.4 * std < tensor.std() < 1.2 * std, (module, name)
+
+
+@EACH
+def test_gpt2_can_be_drawn_as_in_2020_with_one_deviation_for_all_matrices(model, tiny):
+    sizes = {"n_embd": 64, "n_layer": 9} if model == "gpt2" else {}
+    checkpoint = write_checkpoint(tiny.root / "checkpoints-of-2020" / model, model, **sizes)
+    today, then = (
+        build(tiny, model, checkpoint=checkpoint, body="random", random_init=init).body.state_dict()
+        for init in ("library", "gpt2-2020")
+    )
+    changed = {name for name in today if not torch.equal(today[name], then[name])}
+    assert changed == {name for name in today if model == "gpt2" and name.endswith("c_proj.weight")}
+    for name in changed:
+        assert then[name].std() == pytest.approx(0.02, rel=0.05)
+        assert today[name].std() == pytest.approx(0.02 / 18**0.5, rel=0.05)
 
 
 def test_seeds_for_different_purposes_are_different():

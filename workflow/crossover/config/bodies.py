@@ -77,3 +77,13 @@ Body = (
     Literal["pretrained", "random"]
     | Annotated[RandomBody | StatisticsBody | ReinitBody | PermutedBody | TruncatedBody, Field(discriminator="kind")]
 )
+
+RandomInit = Literal["library", "gpt2-2020"]
+
+
+def starts_random(body: Body) -> bool:
+    """Return whether a body starts from the architecture's own initialisation."""
+    match body:
+        case "random" | RandomBody() | TruncatedBody(of="random"):
+            return True
+    return False

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from crossover.config.base import ConfigModel, TitledModel
+from crossover.config.bodies import RandomInit
 from crossover.config.inputs import InputScale
 from crossover.config.training import Training
 
@@ -92,6 +93,9 @@ class Recipe(Training):
     """Root mean square of what a new input layer gives on training items before it is trained: that of the checkpoint's own token
     embeddings (`checkpoint`; of a random body, of its initialisation), that of Lu et al.'s code (`lu2021`: embeddings of
     deviation 1, orthogonal patches of gain 1.41), or a number."""
+    random_init: RandomInit = "library"
+    """How random bodies are drawn: as the library does today, or GPT-2 as it did in 2020 (`gpt2-2020`), when projections into the
+    residual stream were not yet divided by the root of their number."""
     learning_rates: Annotated[
         RateList | Annotated[RateRange, Tag("RateRange")] | Annotated[RatesByKind, Tag("RatesByKind")],
         Discriminator(_form),

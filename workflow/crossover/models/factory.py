@@ -1,5 +1,6 @@
 """Build the model of a run: body, input layer and head as its condition says."""
 
+import math
 from copy import deepcopy
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from crossover.config.bodies import Body, RandomBody, TruncatedBody
+from crossover.config.bodies import Body, RandomBody, RandomInit, starts_random
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
@@ -55,7 +56,7 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
     own_tokens = spec.input not in ("new", "re-embedded")
     pretrained = load_body(folder, config) if own_tokens or spec.body != "random" else None
     table = detach_token_embedding(pretrained, adapter) if pretrained else None
-    body, replaced = build_body(spec.body, pretrained, table, config, seed)
+    body, replaced = build_body(spec.body, pretrained, table, config, seed, spec.random_init)
 
     torch.manual_seed(derived_seed(seed, "input"))
     input_layer: nn.Module
@@ -84,7 +85,12 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
 
 
 def build_body(
-    settings: Body, pretrained: PreTrainedModel | None, table: nn.Module | None, config: PretrainedConfig, seed: int
+    settings: Body,
+    pretrained: PreTrainedModel | None,
+    table: nn.Module | None,
+    config: PretrainedConfig,
+    seed: int,
+    random_init: RandomInit | None = None,
 ) -> tuple[PreTrainedModel, nn.Module]:
     """Build the body of a condition, without token embeddings: sequences enter through the input layer.
 
@@ -94,6 +100,7 @@ def build_body(
         table: the token embeddings of the checkpoint; None for a random body.
         config: the checkpoint's.
         seed: the run's seed.
+        random_init: how a random body is drawn.
 
     Returns:
         The body, and token embeddings of the scale that it expects: the checkpoint's, or those of a random body.
@@ -103,9 +110,9 @@ def build_body(
     """
     adapter = adapter_for(config)
     body, replaced = pretrained, table
-    if _starts_random(settings):
+    if starts_random(settings):
         torch.manual_seed(derived_seed(seed, "body"))
-        body = random_body(config)
+        body = random_body(config, random_init)
         drawn = detach_token_embedding(body, adapter)
         positions_are_kept = isinstance(settings, RandomBody) and "positions" in settings.kept
         replaced = table if positions_are_kept else drawn
@@ -119,20 +126,28 @@ def build_body(
     return body, replaced
 
 
-def _starts_random(settings: Body) -> bool:
-    """Return whether a body starts from the architecture's own initialisation."""
-    match settings:
-        case "random" | RandomBody() | TruncatedBody(of="random"):
-            return True
-    return False
+def random_body(config: PretrainedConfig, init: RandomInit | None = None) -> PreTrainedModel:
+    """Return a body with the architecture's own initialisation, drawn from torch's global generator.
 
-
-def random_body(config: PretrainedConfig) -> PreTrainedModel:
-    """Return a body with the architecture's own initialisation, drawn from torch's global generator."""
+    Args:
+        config: the checkpoint's.
+        init: `gpt2-2020` draws all matrices of GPT-2 with one deviation, as transformers 4.1.1 did, with which
+            Lu et al. (2021) drew their random bodies; other architectures are drawn as they are now.
+    """
     adapter = adapter_for(config)
     body = adapter.body_of(AutoModel.from_config(config, **adapter.load_options))
     check_forward_contract(body, adapter)
+    if init == "gpt2-2020" and config.model_type == "gpt2":
+        _undo_residual_scaling(body)
     return body
+
+
+@torch.no_grad()
+def _undo_residual_scaling(body: PreTrainedModel) -> None:
+    """Draw the projections into GPT-2's residual stream, which are divided by the root of their number, undivided."""
+    for name, parameter in body.named_parameters():
+        if name.endswith("c_proj.weight"):
+            parameter.mul_(math.sqrt(2 * body.config.n_layer))
 
 
 def random_token_embedding(config: PretrainedConfig) -> nn.Module:

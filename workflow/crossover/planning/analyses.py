@@ -11,7 +11,7 @@ from crossover.errors import UserError
 from crossover.labels import body_kind, body_name, input_name
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
 from crossover.planning.code import code_of
-from crossover.planning.recipes import Recipes, input_scale_of
+from crossover.planning.recipes import Recipes, initial_weights
 from crossover.planning.tasks import PlannedTask, plan_task
 from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
 from crossover.specs.analyses import AnalysisSpec
@@ -123,8 +123,8 @@ def _models(
             checkpoint=checkpoint.files,
             body=condition.body,
             input=condition.input,
-            input_scale=input_scale_of(condition, recipes.of(task.name, checkpoint.name, name)),
             trained=condition.model_copy(update={"trained": "all"}).trained_parts,
+            **initial_weights(condition, recipes.of(task.name, checkpoint.name, name)),
         )
         labels = ModelLabels(
             checkpoint=checkpoint.name,

@@ -1,8 +1,9 @@
 """The recipe of each cell of a study: the named one, with what the study changes."""
 
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import TypedDict, get_args
 
+from crossover.config.bodies import RandomInit, starts_random
 from crossover.config.conditions import Condition
 from crossover.config.inputs import InputScale
 from crossover.config.load import load_recipe, parse
@@ -11,9 +12,19 @@ from crossover.config.studies import Study
 from crossover.errors import UserError
 
 
-def input_scale_of(condition: Condition, recipe: Recipe) -> InputScale | None:
-    """Return the scale of a condition's input layer; None where it is not a new one."""
-    return recipe.input_scale if condition.input == "new" else None
+class InitialWeights(TypedDict):
+    """How a recipe has the weights of a condition drawn that the checkpoint does not have; None for those that it has."""
+
+    random_init: RandomInit | None
+    input_scale: InputScale | None
+
+
+def initial_weights(condition: Condition, recipe: Recipe) -> InitialWeights:
+    """Return what of a recipe a condition's initial weights depend on, and nothing else."""
+    return {
+        "random_init": recipe.random_init if starts_random(condition.body) else None,
+        "input_scale": recipe.input_scale if condition.input == "new" else None,
+    }
 
 
 @dataclass(frozen=True)

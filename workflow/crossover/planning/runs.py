@@ -8,7 +8,7 @@ from crossover.config.studies import Study
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.planning.checkpoints import PlannedCheckpoint
 from crossover.planning.code import code_of
-from crossover.planning.recipes import input_scale_of
+from crossover.planning.recipes import initial_weights
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import CellKey, RunSpec, SeededRun, SelectedRate
@@ -47,8 +47,8 @@ def plan_cell(
             checkpoint=checkpoint.files,
             body=condition.body,
             input=condition.input,
-            input_scale=input_scale_of(condition, recipe),
             trained=trained,
+            **initial_weights(condition, recipe),
             training=training,
             learning_rate=rate,
             score_test=score_test,

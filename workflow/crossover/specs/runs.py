@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from crossover.config.bodies import Body
+from crossover.config.bodies import Body, RandomInit
 from crossover.config.conditions import TrainedPart
 from crossover.config.inputs import Input, InputScale
 from crossover.config.training import Training
@@ -44,6 +44,7 @@ class ModelSettings(Record):
         tokens: name of the spec of the tokens.
         checkpoint: the weights that it starts from.
         body: which weights the body has.
+        random_init: how it is drawn; None where it does not start random.
         input: how sequences enter.
         input_scale: of a new input layer; None where the input is another.
         trained: the parts that receive gradients.
@@ -52,6 +53,7 @@ class ModelSettings(Record):
     tokens: str
     checkpoint: CheckpointFiles
     body: Body
+    random_init: RandomInit | None
     input: Input
     input_scale: InputScale | None
     trained: tuple[TrainedPart, ...]
