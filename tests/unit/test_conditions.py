@@ -43,7 +43,10 @@ CONDITIONS = {  # every kind of body and of input, and every way to say what is 
         "pretrained",
         ["head", {"groups": ["norms", "attention"], "blocks": FIRST, "rate": 2.0}],
     ),
+    "biases": ("pretrained", "new", ["head", {"groups": ["norms", "attention", "feedforward"], "only": "biases"}]),
+    "except": ("pretrained", "new", [*ALL, {"groups": ["attention", "feedforward"], "blocks": FIRST, "rate": 0.0}]),
 }
+WITHOUT_BIASES = {"llama", "t5"}
 EVERY = pytest.mark.parametrize("condition", CONDITIONS)
 SYMBOLS = torch.tensor(
     [[1, 2, 3, 4, 5], [2, 2, 9, 9, 1], [7, 8, 1, 0, 0], [5, 4, 3, 2, 1], [6, 1, 0, 0, 0], [9, 9, 8, 1, 2]]
@@ -117,11 +120,13 @@ def expected_rates(sequence: SequenceModel, model: str, condition: str) -> dict[
     rates = {name: 1.0 for name, group in groups.items() if group in trained}
     for part in trained:
         if isinstance(part, dict):
-            block = f"body.{ADAPTERS[model].blocks}.0."
+            block = f"body.{ADAPTERS[model].blocks}.0." if "blocks" in part else "body."
             chosen = [name for name, group in groups.items() if group in part["groups"] and name.startswith(block)]
-            assert chosen
-            rates |= dict.fromkeys(chosen, part["rate"])
-    return rates
+            if "only" in part:
+                chosen = [name for name in chosen if "bias" in name.split(".")[-1]]
+            assert chosen or model in WITHOUT_BIASES
+            rates |= dict.fromkeys(chosen, part.get("rate", 1.0))
+    return {name: rate for name, rate in rates.items() if rate}
 
 
 @pytest.mark.parametrize(

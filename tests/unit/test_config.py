@@ -409,6 +409,10 @@ def test_each_kind_of_training_has_rates_and_each_rate_every_seed_of_the_sweep(c
             ],
             "all",
         ),
+        (["head", {"groups": ["norms", "attention", "feedforward"], "only": "biases"}], "frozen"),
+        (["all", {"groups": ["attention", "feedforward"], "rate": 0}], "frozen"),
+        (["all", {"groups": ["attention"], "rate": 0}], "all"),
+        (["all", {"groups": ["attention", "feedforward"], "blocks": {"which": "last", "count": 1}, "rate": 0}], "all"),
     ],
 )
 def test_the_kind_of_a_training_is_what_it_does_to_the_body(trained, kind):
@@ -610,14 +614,20 @@ def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):
     add_conditions(config, a={"trained": ["norms", "head", *parts]}, b={"trained": ["head", "norms"]})
     plan = make_plan("demo")
     found = {cell.condition: plan.specs[cell.run].content()["trained"] for cell in plan.study.cells}
-    whole = {"groups": ["head", "norms"], "blocks": None, "rate": 1.0, "lora": None}
+    whole = {"groups": ["head", "norms"], "blocks": None, "only": None, "rate": 1.0, "lora": None}
     last = {"which": "last", "count": 1, "start": 0}
     assert found["b"] == [whole]
     assert found["a"] == [
         whole,
-        {"groups": ["attention"], "blocks": last, "rate": 1.0, "lora": None},
-        {"groups": ["head"], "blocks": None, "rate": 5.0, "lora": None},
+        {"groups": ["attention"], "blocks": last, "only": None, "rate": 1.0, "lora": None},
+        {"groups": ["head"], "blocks": None, "only": None, "rate": 5.0, "lora": None},
     ]
+
+
+@pytest.mark.parametrize("changes", [{"only": "biases"}, {"rate": 0}])
+def test_adapters_have_no_biases_and_are_always_trained(changes, config):
+    add_conditions(config, a={"trained": ["head", {"groups": ["attention"], "lora": {}, **changes}]})
+    assert "lora adds adapters, which have no biases and are always trained" in sentence(make_plan, "demo")
 
 
 def test_only_what_blocks_have_is_limited_to_some(config):

@@ -108,8 +108,12 @@ def write_checkpoint(folder: Path, model_type: str, **changes: Any) -> Checkpoin
 def parts(trained: list) -> list[dict[str, Any]]:
     """What is trained as a spec says it, from names of groups and parts of them."""
     whole = [group for group in trained if isinstance(group, str)]
-    more = [{"blocks": None, "rate": 1.0, "lora": None} | part for part in trained if not isinstance(part, str)]
-    return ([{"groups": whole, "blocks": None, "rate": 1.0, "lora": None}] if whole else []) + more
+    more = [
+        {"blocks": None, "only": None, "rate": 1.0, "lora": None} | part
+        for part in trained
+        if not isinstance(part, str)
+    ]
+    return ([{"groups": whole, "blocks": None, "only": None, "rate": 1.0, "lora": None}] if whole else []) + more
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,11 @@ def _part_name(part: Group | Preset | TrainedPart) -> str:
     if isinstance(part, str):
         return part
     blocks = f" of {blocks_name(part.blocks)}" if part.blocks else ""
-    rate = f" at {part.rate:g} times the rate" if part.rate != 1 else ""
+    multiple = f" at {part.rate:g} times the rate" if part.rate != 1 else ""
+    rate = multiple if part.rate else " frozen"
     adapters = f"changes of rank {part.lora.rank} (alpha {part.lora.alpha:g}) of " if part.lora else ""
-    return f"{adapters}{' and '.join(part.groups)}{blocks}{rate}"
+    biases = "biases of " if part.only else ""
+    return f"{adapters}{biases}{' and '.join(part.groups)}{blocks}{rate}"
 
 
 def blocks_name(blocks: BlockSelection) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import ConfigModel, TitledModel
 from crossover.config.bodies import BlockSelection, Body
@@ -38,8 +38,10 @@ class TrainedPart(ConfigModel):
     """Parameter groups."""
     blocks: BlockSelection | None = None
     """Restrict the groups to these blocks; by default all their parameters, inside and outside of blocks."""
-    rate: PositiveFloat = 1.0
-    """Multiplier of the run's learning rate."""
+    only: Literal["biases"] | None = None
+    """Train the `biases` of these parameters alone (BitFit: Ben Zaken et al. 2022), instead of all of them."""
+    rate: NonNegativeFloat = 1.0
+    """Multiplier of the run's learning rate; 0 freezes what earlier entries train."""
     lora: LoRA | None = None
     """Train LoRA adapters of the groups' linear layers; the layers' own weights stay frozen."""
 
@@ -48,6 +50,10 @@ class TrainedPart(ConfigModel):
         """Raise if LoRA is set for groups without linear layers."""
         if self.lora and not set(self.groups) <= {"attention", "feedforward"}:
             raise ValueError("lora is only for the groups attention and feedforward; put other groups in another entry")
+        if self.lora and (self.only or not self.rate):
+            raise ValueError(
+                "lora adds adapters, which have no biases and are always trained; remove `only` and `rate: 0`"
+            )
         return self
 
     @model_validator(mode="after")
@@ -83,7 +89,15 @@ class Condition(TitledModel):
     @property
     def training_kind(self) -> TrainingKind:
         """Return what of the body's attention and feed-forward weights is trained: none, LoRA adapters, or weights."""
-        parts = [part for part in self.trained_parts if set(part.groups) & {"attention", "feedforward"}]
-        if any(part.lora is None for part in parts):
+        weights: set[Group] = set()
+        adapters = False
+        for part in self.trained_parts:
+            groups = {group for group in part.groups if group in ("attention", "feedforward")}
+            if part.rate and not part.only:
+                weights |= set() if part.lora else groups
+                adapters |= bool(part.lora)
+            elif not part.rate and not part.only and not part.blocks:
+                weights -= groups
+        if weights:
             return "all"
-        return "lora" if parts else "frozen"
+        return "lora" if adapters else "frozen"

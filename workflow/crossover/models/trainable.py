@@ -37,11 +37,18 @@ def trained_rates(
     for part in trained:
         blocks = select_blocks(part.blocks, depth, "trained") if part.blocks else None
         for name, (group, block, is_lora) in places.items():
-            if group in part.groups and (blocks is None or block in blocks) and is_lora == bool(part.lora):
+            chosen = group in part.groups and (blocks is None or block in blocks) and is_lora == bool(part.lora)
+            if chosen and (part.only is None or is_bias(name)):
                 rates[name] = part.rate
+    rates = {name: rate for name, rate in rates.items() if rate}
     if not rates:
         names = ", ".join(group for part in trained for group in part.groups)
         raise UserError(
             f"the model has no parameters of the groups that are to be trained ({names}); add head to them."
         )
     return rates
+
+
+def is_bias(name: str) -> bool:
+    """Return whether a parameter is a bias, by its name: `bias`, or `bias_ih_l0` of an LSTM."""
+    return name.rsplit(".", 1)[-1].startswith("bias")
