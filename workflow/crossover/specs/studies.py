@@ -35,12 +35,14 @@ class Cell(CellKey):
         seeds: its seeds.
         rate: the file that holds its selected rate; None where only one rate is tried.
         sweep: the runs that try the rates.
+        further: the runs of the decades by which the range of rates may grow, of which those are trained that are needed.
     """
 
     run: str
     seeds: tuple[int, ...]
     rate: str | None
     sweep: tuple[Candidate, ...]
+    further: tuple[Candidate, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
