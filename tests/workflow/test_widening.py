@@ -152,3 +152,19 @@ def test_a_fresh_plan_asks_for_no_further_rate(fresh):
         ("widen_range", cell) for cell in CELLS
     }
     assert fresh.plan("--profile", "slurm") == planned
+
+
+def test_a_job_on_a_cluster_trains_what_is_missing_whatever_the_config_is_now(widened):
+    before, found = results(widened), selections(widened)[CELLS[0]]
+    name, further = widened.named(CELLS[0]), widened.run_folder(f"{CELLS[0]}@1e-09", 1000)
+    shutil.rmtree(further)
+    (widened.root / f"results/widened/{name}.json").unlink()
+    study = widened.study.read_bytes()
+    widened.edit("tiny.yaml", RANGE, "[5e-1]")
+    done = widened.as_cluster_job("widen_range", run=name)
+    assert done.returncode == 0, done.stdout
+    assert read(widened.root / f"results/widened/{name}.json") == found
+    widened.study.write_bytes(study)
+    done = widened.as_cluster_job("aggregate_study", study="tiny")
+    assert done.returncode == 0, done.stdout
+    assert results(widened) == before
