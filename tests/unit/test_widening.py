@@ -153,6 +153,15 @@ def test_a_changed_result_of_a_further_rate_is_named_and_not_overwritten(sweep):
     assert path.read_bytes() == b"x"
 
 
+def test_a_range_that_has_to_widen_is_refused_where_nothing_is_trained(sweep):
+    ours = sweep({1e-4: 0.5})
+    ours.select()
+    select_rate(ours.spec, Path("again.json"))
+    (SeededRun(**of_rate(1e-5)[0]).folder / "metrics.json").unlink()
+    with pytest.raises(UserError, match="call crossover widen-range"):
+        select_rate(ours.spec, Path("again.json"))
+
+
 # --- in a process of its own ------------------------------------------------------------------------------
 
 

@@ -1,9 +1,11 @@
 """The learning rate of a cell, selected on validation data alone."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from crossover.errors import UserError
 from crossover.runs.files import checked_provenance, is_complete, read_metrics
 from crossover.specs.descriptions import Metrics
 from crossover.specs.runs import Candidate, RateSelection, RunSpec, SeededRun, SelectedRate
@@ -28,6 +30,7 @@ def select_rate(spec: RunSpec, output: Path, train: Train | None = None) -> None
         UserError: a file of one of the runs that tried the rates is missing, or is not the one that the run wrote.
     """
     assert isinstance(spec.learning_rate, SelectedRate)
+    train = train or partial(_refuse, spec.name)
     tried = _results(spec.learning_rate.selected_from)
     read = checked_provenance(spec.learning_rate.selected_from[0].folder).digests
     lower, higher = iter(spec.learning_rate.lower), iter(spec.learning_rate.higher)
@@ -44,13 +47,18 @@ def select_rate(spec: RunSpec, output: Path, train: Train | None = None) -> None
     RateSelection(run=spec.name, learning_rate=best, candidates=candidates).write(output)
 
 
-def _trained(decade: Iterable[SeededRun], read: dict[str, str], train: Train | None) -> Tried:
+def _trained(decade: Iterable[SeededRun], read: dict[str, str], train: Train) -> Tried:
     """Return the results of a further decade; those that are there are used if they are of the same tokens and checkpoint."""
     for run in decade:
         if not is_complete(run.folder) or checked_provenance(run.folder).digests != read:
-            assert train, "further decades are tried only where runs can be trained"
             train(run)
     return _results(decade)
+
+
+def _refuse(name: str, run: SeededRun) -> None:
+    raise UserError(
+        f"the range of rates of {name} has to widen, but {run.run} is not there; call crossover widen-range."
+    )
 
 
 def _results(runs: Iterable[SeededRun]) -> Tried:
