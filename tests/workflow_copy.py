@@ -225,6 +225,12 @@ class WorkflowCopy:
         """Exit status and output of a dry run that may be refused."""
         return plan_server().run(self.root, arguments)
 
+    def as_cluster_job(self, rule: str, **wildcards: str) -> subprocess.CompletedProcess:
+        """What a cluster executor starts for one job: a Snakemake that reads the config as it is now."""
+        target = f"{rule}:" + ",".join(f"{name}={value}" for name, value in wildcards.items())
+        arguments = ["--cores", "1", "--target-jobs", target, "--allowed-rules", rule, "--mode", "remote", "--force"]
+        return self.run(*arguments, "--nolock", "--no-hooks", "--ignore-incomplete", "--nocolor")
+
     def named(self, label: str, kind: str = "run") -> str:
         """The name, with its hash, of the one spec of that kind in the tiny study that has this readable name."""
         _, specs = plan_server().plan(self.root, "tiny.yaml", ())

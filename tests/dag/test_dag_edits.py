@@ -332,13 +332,6 @@ def test_times_lost_in_a_copy_retrain_nothing(finished):
 # --- the config is edited while jobs wait in the queue ------------------------------------------------------
 
 
-def as_cluster_job(copy: WorkflowCopy, rule: str, **wildcards: str):
-    """What a cluster executor starts for one job: a Snakemake that reads the config as it is now."""
-    target = f"{rule}:" + ",".join(f"{name}={value}" for name, value in wildcards.items())
-    arguments = ["--cores", "1", "--target-jobs", target, "--allowed-rules", rule, "--mode", "remote", "--force"]
-    return copy.run(*arguments, "--nolock", "--no-hooks", "--ignore-incomplete", "--nocolor")
-
-
 @pytest.mark.training
 def test_a_waiting_job_runs_as_it_was_planned(finished):
     """Neither settings, nor the selection, nor the seeds of the edited config may reach it."""
@@ -349,7 +342,7 @@ def test_a_waiting_job_runs_as_it_was_planned(finished):
     finished.edit("tiny.yaml", "[1e-3, 1e-2]", "[5e-1]")
     finished.edit("tiny.yaml", "length: 4 steps", "length: 2 steps")
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [7]")
-    done = as_cluster_job(finished, "finetune_run", run=folder.parent.name, seed="1")
+    done = finished.as_cluster_job("finetune_run", run=folder.parent.name, seed="1")
     assert done.returncode == 0, done.stdout
     assert (folder / "metrics.json").read_bytes() == before
 
@@ -363,7 +356,7 @@ def test_a_waiting_job_of_a_task_that_has_left_the_study_runs(finished):
     shutil.rmtree(encoding.parent)
     finished.edit("tiny.yaml", "tasks: [tiny-xor, tunes]", "tasks: [tiny-xor]")
     (finished.root / "config/tasks/tunes.yaml").unlink()
-    done = as_cluster_job(finished, "tokenize_task", tokens=name)
+    done = finished.as_cluster_job("tokenize_task", tokens=name)
     assert done.returncode == 0, done.stdout
     assert json.loads(encoding.read_text()) == before
 
@@ -374,7 +367,7 @@ def test_a_waiting_job_refuses_code_that_has_changed(finished):
     folder = finished.run_folder("tunes.tiny.random-all", 1)
     (folder / "metrics.json").unlink()
     finished.edit(FINETUNE, "EVALUATION_ITEMS = 256", "EVALUATION_ITEMS = 128")
-    done = as_cluster_job(finished, "finetune_run", run=folder.parent.name, seed="1")
+    done = finished.as_cluster_job("finetune_run", run=folder.parent.name, seed="1")
     assert done.returncode != 0
     assert "the code of crossover.training.finetune has changed since this was planned" in done.stdout
     assert not (folder / "metrics.json").exists()

@@ -15,12 +15,14 @@ from synthetic import provenance, write_study
 
 from crossover.commands.report_incomplete import write_part
 from crossover.files import write_json
+from crossover.report.facts import read_cards
+from crossover.report.findings import caveats
 from crossover.runs.files import read_metrics, run_folder, write_provenance
 from crossover.specs.runs import RateSelection
 from crossover.specs.studies import Cell, StudySpec
 from crossover.statistics.aggregate import make_tables
 from crossover.statistics.contrasts import comparable_pairs
-from crossover.statistics.partial import DAMAGED, OTHER_RATE, MissingRun, Part, computed_part
+from crossover.statistics.partial import DAMAGED, OTHER_RATE, MissingRun, Part, complete_part, computed_part
 
 FOLDER = Path("results/studies/demo/incomplete")
 # Few items; groups; one task that nothing learns, and one on which everything is right.
@@ -122,6 +124,44 @@ def check_contrasts(table, part, cells) -> None:
     found = {(row.kind, row.task, row.a, row.b): row.seeds for row in table.itertuples()}
     assert found == {key: seeds for key, seeds in common.items() if seeds}
     assert table[["difference", "low", "high", "p", "p_holm"]].notna().all().all()
+
+
+def narrowed(spec: StudySpec) -> StudySpec:
+    """The study as if the last of its three rates had been tried because a range of two has widened."""
+    cells = (cell.model_copy(update={"sweep": cell.sweep[:2], "further": cell.sweep[2:]}) for cell in spec.cells)
+    return spec.model_copy(update={"cells": tuple(cells)})
+
+
+def test_runs_by_which_a_range_has_widened_are_runs_of_the_study(small):
+    spec = narrowed(small)
+    part = computed_part(spec)
+    assert planned(part.spec) == planned(part.whole) == planned(small)
+    assert make_tables(part.spec).runs.equals(make_tables(small).runs)
+    [further] = {(one.run, one.seed) for one in spec.cells[0].further}
+    with without([further]):
+        part = computed_part(spec)
+        assert [(one.run, one.seed, one.role) for one in part.missing] == [(*further, "sweep")]
+        assert further not in planned(part.spec)
+    rate = Path(spec.cells[0].rate)
+    content = rate.read_bytes()
+    rate.unlink()  # not selected yet: which rates will be tried cannot be known
+    try:
+        assert further not in planned(computed_part(spec).whole)
+    finally:
+        rate.write_bytes(content)
+
+
+def test_a_rate_at_the_edge_of_a_range_that_has_widened_is_said_to_be(small):
+    tables, cards = make_tables(small), read_cards(small)
+    ends = tables.runs["learning_rate"].agg(["min", "max"])
+    number = int(tables.cells["learning_rate"].isin(ends).sum())
+    assert number
+    said = [text for text in caveats(complete_part(small), tables, cards) if "learning rate" in text]
+    words = f"For {number} of 12 scores the selected learning rate is the smallest or largest that was tried"
+    assert said == [f"{words}; a better one may lie outside."]
+    for part in (complete_part(narrowed(small)), computed_part(narrowed(small))):
+        said = [text for text in caveats(part, tables, cards) if "learning rate" in text]
+        assert said == [f"{words}, after its range was widened to its limit; a better one may lie outside."]
 
 
 @given(data=st.data())

@@ -430,6 +430,45 @@ def test_a_range_of_rates_has_both_ends_and_equal_steps(decades, per_decade, low
     assert np.diff(np.log10(rates)) == pytest.approx(1 / per_decade, abs=0.004)
 
 
+@given(
+    low=st.integers(100, 999),
+    exponent=st.integers(-9, -3),
+    per_decade=st.integers(1, 5),
+    steps=st.integers(1, 12),
+    widen=st.integers(0, 3),
+)
+def test_a_widened_range_has_the_rates_of_one_that_was_wide_from_the_start(low, exponent, per_decade, steps, widen):
+    lowest = float(f"{low}e{exponent}")
+    highest = lowest * 10 ** (steps / per_decade)
+    narrow = RateRange(low=lowest, high=highest, per_decade=per_decade, widen=widen)
+    wide = RateRange(low=float(f"{low}e{exponent - widen}"), high=highest * 10**widen, per_decade=per_decade, widen=0)
+    lower, higher = narrow.further
+    assert [len(decade) for decade in (*lower, *higher)] == [per_decade] * 2 * widen
+    assert [rate for part in (*reversed(lower), narrow.rates, *higher) for rate in part] == wide.rates
+    assert wide.further == ([], [])
+
+
+def test_lists_of_rates_and_the_ranges_of_papers_never_widen():
+    recipes = {name: load.load_recipe(name, "here") for name in load.known_names("recipes")}
+    widens = {name for name, recipe in recipes.items() if any(recipe.further_rates_of("frozen"))}
+    assert widens == {"fair"}
+    assert recipes["fair"].further_rates_of("all").lower == [[1e-6, 3.16e-6], [1e-7, 3.16e-7]]
+
+
+def test_further_rates_are_planned_beside_the_candidates(config):
+    edit(config / "studies/demo.yaml", "training", "learning_rates", value={"low": 0.01, "high": 0.1, "per_decade": 1})
+    edit(config / "studies/demo.yaml", "training", "sweep_seeds", value=[8, 9])
+    plan = make_plan("demo")
+    cell = plan.study.cells[0]
+    assert {one.learning_rate for one in cell.sweep} == {0.01, 0.1}
+    assert [one.learning_rate for one in cell.further] == [1e-3, 1e-3, 1e-4, 1e-4, 1.0, 1.0, 10.0, 10.0]
+    selected = plan.specs[cell.run].learning_rate
+    assert [[one.seed for one in decade] for decade in (*selected.lower, *selected.higher)] == [[8, 9]] * 4
+    assert all(plan.specs[one.run].learning_rate == one.learning_rate for one in cell.further)
+    assert not {(one.run, one.seed) for one in cell.further} & set(plan.study.runs), "none is a run of the study yet"
+    assert cell.rate == f"results/widened/{cell.run}.json"
+
+
 def test_frozen_is_the_set_of_lu_et_al(config):
     """Section 2.2: the output layer, the input layer, the layer norms and the positions are trained."""
     conditions = load.load_conditions(["pretrained-frozen", "random-all"], "s")

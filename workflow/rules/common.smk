@@ -110,6 +110,12 @@ def minutes_of_training(wildcards, attempt):
     return attempt * (HARDWARE.minutes or resources.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads))
 
 
+def minutes_of_widening(wildcards, attempt):
+    """Time in minutes for the runs of one further decade; a range that needs more of them goes on at the next attempt."""
+    runs = resources.runs_of_decade(spec_of(wildcards.run))
+    return attempt * (HARDWARE.minutes or resources.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads, runs))
+
+
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has
 # changed, what was made from it stays. A checkpoint is not, since another machine may round to other weights.
 #
@@ -183,9 +189,21 @@ def tokenizer_of_tokens(wildcards):
 def inputs_of_run(wildcards):
     """Tokens, checkpoint and selected rate of a run."""
     spec = spec_of(wildcards.run)
-    sources = [files_of_tokens(spec.tokens), files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder)]
     selected = [spec.rate_file] if isinstance(spec.learning_rate, SelectedRate) else []
-    return read_by(run_folder(wildcards.run, wildcards.seed), FILES, sources) + selected
+    return read_by(run_folder(wildcards.run, wildcards.seed), FILES, sources_of(spec)) + selected
+
+
+def inputs_of_further_runs(wildcards):
+    """Tokens and checkpoint of the runs by which a range may widen, and in a job their specs beside that of the final run."""
+    spec = spec_of(wildcards.run)
+    rate_file = Path(spec.rate_file)
+    names = dict.fromkeys([spec.name, *(run.run for run in spec.learning_rate.further)])
+    specs = [file for name in names for file in in_job(f"results/specs/{name}.json")]
+    return read_by(rate_file.parent, [rate_file.name], sources_of(spec)) + specs
+
+
+def sources_of(spec):
+    return [files_of_tokens(spec.tokens), files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder)]
 
 
 def name_of_analysis(wildcards):
@@ -244,12 +262,28 @@ def results_of_study(wildcards):
     A result that is not as its provenance has it is planned with: the job that reads it compares digests and names it.
     """
     if IN_JOB:
-        files = [f"{run_folder(run, seed)}/{name}" for run, seed in STUDY.runs for name in FILES]
+        files = [f"{run_folder(*run)}/{name}" for run in (*STUDY.runs, *further_runs()) for name in FILES]
         return files + [cell.rate for cell in STUDY.cells if cell.rate]
     files = []
     for run, seed in STUDY.runs:
         files += [f"{run_folder(run, seed)}/{name}" for name in ("provenance.json", *changed_results(run, seed))]
+    for run, seed in further_runs():
+        lost = [name for name in FILES if name not in times_of_run(run, seed)]
+        files += [f"{run_folder(run, seed)}/{name}" for name in (*lost, *changed_results(run, seed))]
     return files
+
+
+@cache
+def further_runs():
+    """The runs by which ranges of rates have widened: no rule is asked for them unless their results were lost since."""
+    found = []
+    for cell in STUDY.cells:
+        try:
+            tried = cell.with_tried_rates().sweep
+        except UserError:  # not selected yet; a damaged file is named by the job that reads it
+            continue
+        found += [(one.run, one.seed) for one in tried if one not in cell.sweep]
+    return found
 
 
 def changed_results(run, seed):

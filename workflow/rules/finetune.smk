@@ -36,3 +36,27 @@ rule select_rate:
         "../../envs/train.yaml"
     shell:
         "python -m crossover select-rate --spec results/specs/{wildcards.run:q}.json --output {output:q} --log {log:q}"
+
+
+# The same where the range may widen: the job itself trains the runs of further decades, which only few cells need. The files
+# of these runs are outputs of no job, so a retry goes on with them.
+rule widen_range:
+    input:
+        sweep_of_run,
+        inputs_of_further_runs,
+    output:
+        "results/widened/{run}.json",
+    log:
+        "logs/widen_range/{run}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: HARDWARE.threads
+    resources:
+        gpu=HARDWARE.gpu,
+        cuda=HARDWARE.gpu,
+        gpu_mem_mb=gpu_memory_of_training,
+        mem_mb=memory_of_training,
+        runtime=minutes_of_widening,
+    shell:
+        "python -m crossover widen-range --spec results/specs/{wildcards.run:q}.json --output {output:q}"
+        " --gpus {resources.cuda} --threads {threads} --log {log:q}"

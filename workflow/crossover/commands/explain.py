@@ -206,6 +206,10 @@ def differences(old: object, new: object, plan: Plan, at: str = "") -> list[str]
         return list(dict.fromkeys(difference for part in parts for difference in part))
     if at.startswith("code."):  # where a module is gone, another one has changed to leave it out
         return [] if new is ABSENT else [f"the code of {at.removeprefix('code.')} has changed"]
+    if at in ("learning_rate.lower", "learning_rate.higher"):
+        counts = [len(value) if isinstance(value, list) else 0 for value in (old, new)]
+        if counts[0] != counts[1]:
+            return [f"{at}: {counts[0]} -> {counts[1]} further decades"]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         parts = [differences(a, b, plan, at) for a, b in zip(old, new, strict=True)]
         return list(dict.fromkeys(difference for part in parts for difference in part))

@@ -26,6 +26,7 @@ NAMED = (
     "results/tokens",
     "results/checkpoints",
     "results/rates",
+    "results/widened",
     "results/runs",
     "results/analyses",
 )

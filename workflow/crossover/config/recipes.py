@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -33,8 +33,15 @@ def entries_are_unique(values: list[Any]) -> list[Any]:
     return values
 
 
+class FurtherRates(NamedTuple):
+    """Learning rates outside of a range, by decades: the nearest decade first, the rates of each in ascending order."""
+
+    lower: list[list[float]]
+    higher: list[list[float]]
+
+
 class RateRange(ConfigModel):
-    """Learning rates at equal distances on a logarithmic scale, with both ends."""
+    """Learning rates at equal distances on a logarithmic scale, with both ends. A range widens by itself; a list never does."""
 
     low: PositiveFloat
     """Lowest learning rate."""
@@ -42,6 +49,8 @@ class RateRange(ConfigModel):
     """Highest learning rate."""
     per_decade: PositiveInt = 2
     """Number of learning rates in a factor of ten."""
+    widen: Annotated[int, Field(ge=0, le=9)] = 2
+    """Decades by which the range may grow at each end, one at a time, while the best rate is the lowest or highest; 0 for never."""
 
     @model_validator(mode="after")
     def ends_are_whole_steps_apart(self) -> "RateRange":
@@ -59,7 +68,21 @@ class RateRange(ConfigModel):
     @property
     def rates(self) -> list[float]:
         """Return the learning rates, rounded to three digits, so that every machine has the same."""
-        return [float(f"{self.low * 10 ** (step / self.per_decade):.3g}") for step in range(round(self._steps) + 1)]
+        return [self._rate(step) for step in range(round(self._steps) + 1)]
+
+    @property
+    def further(self) -> FurtherRates:
+        """Return the learning rates of the decades by which the range may grow; those of a range that was wide from the start."""
+        steps, decades = self.per_decade, range(self.widen)
+        below = [-steps * (decade + 1) for decade in decades]
+        above = [round(self._steps) + 1 + steps * decade for decade in decades]
+        lower, higher = (
+            [list(map(self._rate, range(first, first + steps))) for first in end] for end in (below, above)
+        )
+        return FurtherRates(lower, higher)
+
+    def _rate(self, step: int) -> float:
+        return float(f"{self.low * 10 ** (step / self.per_decade):.3g}")
 
 
 def _form(value: object) -> str:
@@ -113,10 +136,17 @@ class Recipe(Training):
 
     def rates_of(self, kind: TrainingKind) -> list[float]:
         """Return the candidate learning rates of one kind of training, in ascending order."""
-        rates = (
-            getattr(self.learning_rates, kind) if isinstance(self.learning_rates, RatesByKind) else self.learning_rates
-        )
+        rates = self._rates(kind)
         return sorted(rates.rates if isinstance(rates, RateRange) else rates)
+
+    def further_rates_of(self, kind: TrainingKind) -> FurtherRates:
+        """Return the learning rates that are tried only while the best one is at an edge; none beyond a list."""
+        rates = self._rates(kind)
+        return rates.further if isinstance(rates, RateRange) else FurtherRates([], [])
+
+    def _rates(self, kind: TrainingKind) -> list[float] | RateRange:
+        rates = self.learning_rates
+        return getattr(rates, kind) if isinstance(rates, RatesByKind) else rates
 
 
 class RecipeFile(TitledModel, Recipe):

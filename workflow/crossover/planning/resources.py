@@ -14,7 +14,7 @@ from crossover.planning.architectures import stored_size
 from crossover.specs.analyses import AnalysisSpec
 from crossover.specs.checkpoints import PretrainedSpec
 from crossover.specs.load import AnySpec
-from crossover.specs.runs import ModelSettings, RunSpec
+from crossover.specs.runs import ModelSettings, RunSpec, SelectedRate
 from crossover.specs.tasks import TokensSpec
 
 LIBRARIES_MB = 900  # Python with torch and transformers (0.4 GB measured), and the Snakemake around it (0.13 GB twice)
@@ -69,10 +69,24 @@ def _tensors_mb(work: Work) -> int:
     return 4 * (weights + positions * work.width + attention) // 2**20
 
 
-def minutes(work: Work, gpu: int, threads: int) -> int:
-    """Time in minutes: six operations per parameter and position of each step, and half as many again to evaluate."""
-    operations = 9.0 * work.parameters * work.length * work.batch_size * work.steps
+def minutes(work: Work, gpu: int, threads: int, runs: int = 1) -> int:
+    """Time in minutes: six operations per parameter and position of each step, and half as many again to evaluate.
+
+    Args:
+        work: of one run.
+        gpu: 1 if it uses a GPU.
+        threads: CPU threads.
+        runs: how many such runs are computed one after the other.
+    """
+    operations = 9.0 * runs * work.parameters * work.length * work.batch_size * work.steps
     return START_MINUTES + round(operations / (GPU_FLOPS if gpu else CPU_FLOPS * threads) / 60)
+
+
+def runs_of_decade(spec: AnySpec) -> int:
+    """Return how many runs a job trains one after the other to widen a range by a decade; 1 for what widens none."""
+    rate = spec.learning_rate if isinstance(spec, RunSpec) else None
+    decades = (*rate.lower, *rate.higher) if isinstance(rate, SelectedRate) else ()
+    return max(map(len, decades), default=1)
 
 
 def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:

@@ -18,7 +18,7 @@ from crossover.specs.tasks import TokensSpec
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell of a study, and the specs of its runs: those that try learning rates, and last the final one."""
+    """A cell of a study, and the specs of its runs: those that try learning rates, those that may, and last the final one."""
 
     cell: Cell
     specs: list[AnySpec]
@@ -59,15 +59,28 @@ def plan_cell(
     if len(rates) == 1:
         final = run(rates[0], score_test=True)
         return PlannedCell(Cell(**dict(key), run=final.name, seeds=seeds, rate=None, sweep=()), [final])
-    tried = [run(rate, score_test=False) for rate in rates]
-    sweep = tuple(
-        Candidate(run=one.name, seed=seed, learning_rate=rate)
-        for one, rate in zip(tried, rates, strict=True)
-        for seed in recipe.sweep_seeds
+    tried: list[AnySpec] = []
+
+    def candidates(rates: list[float]) -> tuple[Candidate, ...]:
+        specs = [run(rate, score_test=False) for rate in rates]
+        tried.extend(specs)
+        return tuple(
+            Candidate(run=spec.name, seed=seed, learning_rate=rate)
+            for spec, rate in zip(specs, rates, strict=True)
+            for seed in recipe.sweep_seeds
+        )
+
+    sweep = candidates(rates)
+    lower, higher = (tuple(map(candidates, end)) for end in recipe.further_rates_of(condition.training_kind))
+    selected = SelectedRate(
+        selected_from=_runs(sweep), lower=tuple(map(_runs, lower)), higher=tuple(map(_runs, higher))
     )
-    selected_from = tuple(SeededRun(run=one.run, seed=one.seed) for one in sweep)
     selection = code_of("crossover.training.rates")
-    final = run(SelectedRate(selected_from=selected_from), score_test=True, code=code | selection)
-    return PlannedCell(
-        Cell(**dict(key), run=final.name, seeds=seeds, rate=final.rate_file, sweep=sweep), [*tried, final]
-    )
+    final = run(selected, score_test=True, code=code | selection)
+    further = tuple(one for decade in (*lower, *higher) for one in decade)
+    cell = Cell(**dict(key), run=final.name, seeds=seeds, rate=final.rate_file, sweep=sweep, further=further)
+    return PlannedCell(cell, [*tried, final])
+
+
+def _runs(candidates: tuple[Candidate, ...]) -> tuple[SeededRun, ...]:
+    return tuple(SeededRun(run=one.run, seed=one.seed) for one in candidates)

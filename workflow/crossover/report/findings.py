@@ -283,16 +283,13 @@ def _caveats_of_tasks(spec: StudySpec, cells: pd.DataFrame, cards: Mapping[str, 
 
 def _caveats_of_training(spec: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     sentences = []
-    tried = {cell.run: [candidate.learning_rate for candidate in cell.sweep] for cell in spec.cells}
-    edge = sum(
-        bool(tried[row.run]) and row.learning_rate in (min(tried[row.run]), max(tried[row.run]))
-        for row in cells.itertuples()
-    )
-    if edge:
-        sentences.append(
-            f"For {edge} of {len(cells)} scores the selected learning rate is the smallest or largest that was tried; "
-            "a better one may lie outside."
-        )
+    edges = _at_an_edge(spec, runs, cells)
+    for number, after in ((edges.count(False), ""), (edges.count(True), ", after its range was widened to its limit")):
+        if number:
+            sentences.append(
+                f"For {number} of {len(cells)} scores the selected learning rate is the smallest or largest that was tried{after}; "
+                "a better one may lie outside."
+            )
     final = runs[runs["role"] == "final"]
     unfinished = int((~final["stopped_early"] & (final["best_step"] == final["steps"])).sum())
     if unfinished:
@@ -300,3 +297,17 @@ def _caveats_of_training(spec: StudySpec, runs: pd.DataFrame, cells: pd.DataFram
             f"{unfinished} of {len(final)} final runs were at their best at the very last step; longer training may change the result."
         )
     return sentences
+
+
+def _at_an_edge(spec: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> list[bool]:
+    """Return, for each cell whose rate is the lowest or highest that was tried, whether its range was widened before."""
+    tried = {cell.run: {one.learning_rate for one in cell.sweep} for cell in spec.cells}
+    final_run = {cell.key: cell.run for cell in spec.cells}
+    for row in runs[runs["role"] == "sweep"].itertuples():
+        tried[final_run[row.task, row.checkpoint, row.condition]].add(row.learning_rate)
+    widens = {cell.run for cell in spec.cells if cell.further}
+    return [
+        row.run in widens
+        for row in cells.itertuples()
+        if tried[row.run] and row.learning_rate in (min(tried[row.run]), max(tried[row.run]))
+    ]

@@ -32,9 +32,22 @@ class SeededRun(Record):
 
 
 class SelectedRate(Record):
-    """A learning rate that is selected on validation data; `selected_from` are the runs that try the rates."""
+    """A learning rate that is selected on validation data.
+
+    Attributes:
+        selected_from: the runs that try the rates.
+        lower: those of further decades, which are tried while the lowest rate is the best: the nearest decade first.
+        higher: likewise, while the highest rate is the best.
+    """
 
     selected_from: tuple[SeededRun, ...]
+    lower: tuple[tuple[SeededRun, ...], ...] = ()
+    higher: tuple[tuple[SeededRun, ...], ...] = ()
+
+    @property
+    def further(self) -> tuple[SeededRun, ...]:
+        """The runs of all further decades; none where the rates are a list."""
+        return tuple(run for decade in (*self.lower, *self.higher) for run in decade)
 
 
 class ModelSettings(Record):
@@ -109,8 +122,9 @@ class RunSpec(Spec, ModelSettings):
 
     @property
     def rate_file(self) -> str:
-        """The path of the file that holds its selected rate."""
-        return f"results/rates/{self.name}.json"
+        """The path of the file that holds its selected rate; the rule that makes it is another where the range may widen."""
+        widens = isinstance(self.learning_rate, SelectedRate) and bool(self.learning_rate.further)
+        return f"results/{'widened' if widens else 'rates'}/{self.name}.json"
 
 
 class Candidate(Record):
@@ -124,7 +138,7 @@ class Candidate(Record):
 
 
 class RateSelection(Sealed):
-    """results/rates/<run>.json: the selected learning rate of a run, and the candidates."""
+    """results/rates/<run>.json or results/widened/<run>.json: the selected learning rate of a run, and the candidates."""
 
     run: str
     learning_rate: float

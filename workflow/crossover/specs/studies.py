@@ -10,7 +10,7 @@ from crossover.config.conditions import Condition
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.specs.base import Record
-from crossover.specs.runs import CellKey, SeededRun
+from crossover.specs.runs import CellKey, RateSelection, SeededRun
 
 
 class Candidate(SeededRun):
@@ -35,12 +35,14 @@ class Cell(CellKey):
         seeds: its seeds.
         rate: the file that holds its selected rate; None where only one rate is tried.
         sweep: the runs that try the rates.
+        further: the runs of the decades by which the range of rates may grow, of which those are trained that are needed.
     """
 
     run: str
     seeds: tuple[int, ...]
     rate: str | None
     sweep: tuple[Candidate, ...]
+    further: tuple[Candidate, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -54,6 +56,18 @@ class Cell(CellKey):
             yield Member("sweep", candidate.run, candidate.seed)
         for seed in self.seeds:
             yield Member("final", self.run, seed)
+
+    def with_tried_rates(self) -> "Cell":
+        """Return the cell with all runs that tried its rates as its sweep, in order of the rates, once its rate is selected.
+
+        Raises:
+            UserError: the file of the selected rate is missing, or is not as it was written.
+        """
+        if not self.further or not self.rate:
+            return self
+        tried = RateSelection.load(Path(self.rate)).candidates
+        sweep = tuple(Candidate(run=one.run, seed=one.seed, learning_rate=one.learning_rate) for one in tried)
+        return self.model_copy(update={"sweep": sweep})
 
 
 class StudyTask(Record):

@@ -133,11 +133,12 @@ def aggregate_study(spec: StudySpec, folder: Path) -> None:
     Raises:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
-    make_tables(spec).write(folder)
+    cells = tuple(cell.with_tried_rates() for cell in spec.cells)
+    make_tables(spec.model_copy(update={"cells": cells})).write(folder)
 
 
 def make_tables(spec: StudySpec) -> StudyTables:
-    """Compute the tables of a study.
+    """Compute the tables of a study; the sweep of each cell holds the runs that tried its rates.
 
     Raises:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.

@@ -33,7 +33,7 @@ class Part:
     """The part of a study that has been computed.
 
     Attributes:
-        whole: the study.
+        whole: the study, with all rates that were tried in its sweeps.
         spec: the same with the cells that have at least one final seed, the seeds of each that are there, and the runs
             that selected its rate, as far as they are there.
         missing: the runs that are not there.
@@ -76,8 +76,9 @@ def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
         spec: the study.
         reason_of: says why a run is missing, for runs whose files are missing.
     """
+    whole = spec.model_copy(update={"cells": tuple(map(_as_tried, spec.cells))})
     cells, missing = [], []
-    for cell in spec.cells:
+    for cell in whole.cells:
         rate = _selected_rate(cell)
         there = set()
         for member in cell.members:
@@ -91,7 +92,15 @@ def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
         if seeds:
             changes = {"seeds": seeds, "sweep": sweep, "rate": cell.rate if rate else None}
             cells.append(cell.model_copy(update=changes))
-    return Part(spec, spec.of_cells(tuple(cells)), missing)
+    return Part(whole, whole.of_cells(tuple(cells)), missing)
+
+
+def _as_tried(cell: Cell) -> Cell:
+    """Return a cell with the rates that were tried, or as it was planned without a selection or when its file is damaged."""
+    try:
+        return cell.with_tried_rates()
+    except UserError:
+        return cell
 
 
 def _missing_run(cell: Cell, member: Member, reason: str, log: str) -> MissingRun:
