@@ -79,9 +79,10 @@ def test_blocks_and_rates_are_those_of_the_part(tiny):
     assert rates == dict.fromkeys(layers, 5.0)
 
 
-def test_a_model_without_linear_layers_is_refused(tiny):
+def test_layers_that_have_adapters_get_no_others(tiny):
+    part = TrainedPart(groups=["attention"], lora={})
     with pytest.raises(UserError, match=r"^the model has no linear layers in attention that lora could change"):
-        build(tiny, "lstm")
+        build(tiny, "gpt2", [part, part])
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tiny, tmp_path, monkeypatch):

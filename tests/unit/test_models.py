@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline, write_checkpoint
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Model
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Model
 
 from crossover.commands.view import view_checkpoint
 from crossover.config.conditions import TRAINED_PRESETS
@@ -57,8 +57,8 @@ def group_by_type(body: nn.Module) -> dict[str, str]:
                 groups[name] = "norms"
             elif "relative" in path or ("position_embeddings" in name and not isinstance(module, nn.Embedding)):
                 groups[name] = "positions"
-            elif isinstance(module, nn.LSTM):
-                groups[name] = "attention" if "_hh_" in name else "feedforward"
+            elif path.endswith("_gates"):  # of an LSTM
+                groups[name] = "attention" if "hidden" in path else "feedforward"
             elif isinstance(module, nn.Embedding):
                 groups[name] = "positions" if module.num_embeddings in {POSITIONS, POSITIONS + 2} else "embeddings"
             elif "embedding" in path:  # ALBERT widens its narrow embeddings
@@ -222,12 +222,25 @@ def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
     std = getattr(body.config, "initializer_range", None)  # T5 has none: it scales by the width of each layer
     for module in body.modules():
         for name, tensor in module.named_parameters(recurse=False):
-            if isinstance(module, nn.LSTM):  # U(-1, 1) over the root of the width, biases too
-                assert 0.1 < tensor.abs().max() <= 16**-0.5
+            if model == "lstm" and not isinstance(
+                module, nn.Embedding
+            ):  # U(-1, 1) over the root of the inputs, norms too
+                limit = (len(tensor) if type(module).__name__ == "LayerNorm" else 16) ** -0.5
+                assert 0.7 * limit < tensor.abs().max() <= limit
             elif tensor.dim() == 1:
                 assert (tensor == ("norm" in type(module).__name__.lower() and name == "weight")).all(), (module, name)
             elif tensor.dim() == 2 and std:  # GPT-2 divides that of residual projections by sqrt(2 * blocks)
                 assert 0.4 * std < tensor.std() < 1.2 * std, (module, name)
+
+
+def test_an_lstm_of_the_published_size_has_the_published_norms():
+    """Lu et al. (2021): of the gates' two parts and of the cell, each with weight and bias, inside of every layer."""
+    ADAPTERS["lstm"].register()
+    with torch.device("meta"):
+        body = AutoModel.from_config(AutoConfig.for_model("lstm", vocab_size=9))
+    groups = {name: ADAPTERS["lstm"].group_of(name) for name, _ in body.named_parameters()}
+    norms = [parameter.numel() for name, parameter in body.named_parameters() if groups[name] == "norms"]
+    assert sum(norms) == 3 * 13_824
 
 
 @EACH

@@ -1,8 +1,13 @@
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.nn import functional
 from transformers.modeling_outputs import BaseModelOutput
+
+
+def normalised(values, weight, bias):
+    """Layer normalisation by the unbiased variance."""
+    variance, mean = torch.var_mean(values, dim=-1, correction=1, keepdim=True)
+    return weight * (values - mean) / torch.sqrt(variance + 1e-6) + bias
 
 
 class Plain(nn.Module):
@@ -15,17 +20,19 @@ class Plain(nn.Module):
     def forward(self, inputs_embeds=None, attention_mask=None, input_ids=None):
         hidden = self.stored["embed_tokens.weight"][input_ids] if inputs_embeds is None else inputs_embeds
         for layer in range(2):
-            own = {name.rpartition(".")[2] if "lstm" in name else name.split(f"{layer}.")[1]: tensor
-                   for name, tensor in self.stored.items() if f"layers.{layer}." in name}  # fmt: skip
+            own = {name.split(f"layers.{layer}.")[1]: tensor for name, tensor in self.stored.items() if f"layers.{layer}." in name}  # fmt: skip
             state = cell = torch.zeros(len(hidden), hidden.shape[2])
             out = []
             for place in range(hidden.shape[1]):
-                gates = hidden[:, place] @ own["weight_ih_l0"].T + own["bias_ih_l0"]
-                gates = gates + state @ own["weight_hh_l0"].T + own["bias_hh_l0"]
-                enter, forget, new, leave = gates.chunk(4, dim=1)
+                gates = 0
+                for part, values in (("input", hidden[:, place]), ("hidden", state)):
+                    linear = values @ own[f"{part}_gates.weight"].T + own[f"{part}_gates.bias"]
+                    gates = gates + normalised(linear, own[f"{part}_norm.weight"], own[f"{part}_norm.bias"])
+                enter, forget, leave, new = gates.chunk(4, dim=1)
                 cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
+                cell = normalised(cell, own["cell_norm.weight"], own["cell_norm.bias"])
                 state = leave.sigmoid() * cell.tanh()
-                out.append(functional.layer_norm(state, state.shape[1:], own["norm.weight"], own["norm.bias"]))
+                out.append(state)
             hidden = torch.stack(out, dim=1)
         return BaseModelOutput(last_hidden_state=hidden)
 

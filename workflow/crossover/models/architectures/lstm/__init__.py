@@ -11,9 +11,9 @@ ADAPTER = Adapter(
     model_type="lstm",
     groups={
         "embeddings": r"embed_tokens\.",
-        "norms": r"layers\.\d+\.norm\.",
-        "attention": r"layers\.\d+\.lstm\.(weight|bias)_hh_",
-        "feedforward": r"layers\.\d+\.lstm\.(weight|bias)_ih_",
+        "norms": r"layers\.\d+\.(input|hidden|cell)_norm\.",
+        "attention": r"layers\.\d+\.hidden_gates\.",
+        "feedforward": r"layers\.\d+\.input_gates\.",
     },
     blocks="layers",
     token_table="embed_tokens",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -20,19 +21,51 @@ class LSTMConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is unt
     tie_word_embeddings: bool = True
 
 
+class LayerNorm(nn.Module):
+    """Layer normalisation by the unbiased variance, whose weight and bias start from U(-1, 1) over the root of the width."""
+
+    def __init__(self, width: int, epsilon: float = 1e-6) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight, self.bias = nn.Parameter(torch.empty(width)), nn.Parameter(torch.empty(width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias."""
+        limit = len(self.weight) ** -0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -limit, limit)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise the last dimension."""
+        centred = values - values.mean(-1, keepdim=True)
+        return centred / (values.var(-1, keepdim=True) + self.epsilon).sqrt() * self.weight + self.bias
+
+
 class LSTMBlock(nn.Module):
-    """One layer, followed by a LayerNorm and dropout."""
+    """One layer, with layer normalisation of both parts of the gates and of the cell (Ba et al. 2016, as Lu et al. use it)."""
 
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(config.hidden_size, config.hidden_size, batch_first=True)
-        self.norm = nn.LayerNorm(config.hidden_size)
+        width = config.hidden_size
+        self.input_gates, self.hidden_gates = nn.Linear(width, 4 * width), nn.Linear(width, 4 * width)
+        self.input_norm, self.hidden_norm = LayerNorm(4 * width), LayerNorm(4 * width)
+        self.cell_norm = LayerNorm(width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Read [batch, longest, width] from left to right, starting from zeros; so padding on the right changes nothing."""
-        states: Tensor = self.dropout(self.norm(self.lstm(hidden)[0]))
-        return states
+        state = cell = hidden.new_zeros(len(hidden), hidden.shape[2])
+        states = []
+        for entering in self.input_norm(self.input_gates(hidden)).unbind(1):
+            gates, new = (entering + self.hidden_norm(self.hidden_gates(state))).split(
+                [3 * hidden.shape[2], hidden.shape[2]], dim=1
+            )
+            enter, forget, leave = gates.sigmoid().chunk(3, dim=1)
+            cell = self.cell_norm(forget * cell + enter * new.tanh())
+            state = self.dropout(leave * cell.tanh())
+            states.append(state)
+        return torch.stack(states, dim=1)
 
 
 class LSTMPreTrained(PreTrainedModel):  # type: ignore[misc]
@@ -45,12 +78,12 @@ class LSTMPreTrained(PreTrainedModel):  # type: ignore[misc]
         """Initialise embeddings with N(0, 0.02) as transformers does, and everything else as PyTorch does."""
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
-        elif isinstance(module, (nn.LSTM, nn.LayerNorm)):
+        elif isinstance(module, (nn.Linear, LayerNorm)):
             module.reset_parameters()
 
 
 class LSTMModel(LSTMPreTrained):
-    """Lu et al.'s LSTM: no positions, no residual connections, a LayerNorm behind each layer.
+    """Lu et al.'s LSTM: no positions, no residual connections, layer normalisation inside of each cell.
 
     In their code a sequence starts from a random state, in evaluation too, so that predictions change from call to call;
     here it starts from zeros.
