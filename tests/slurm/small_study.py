@@ -114,7 +114,7 @@ def wait_for_jobs(copy: WorkflowCopy, cluster: Cluster, state: str, number: int 
 def add_gate(copy: WorkflowCopy) -> None:
     """Let runs save often, and wait after their second save until `open_gate`."""
     copy.append("workflow/crossover/runs/events.py", GATE)
-    copy.edit("workflow/rules/finetune.smk", '" --gpus', '" --save-every 0.05 --gpus')
+    copy.edit("workflow/rules/finetune.smk", 'finetune-run"', 'finetune-run --save-every 0.05"')
 
 
 def open_gate(copy: WorkflowCopy) -> None:

@@ -243,17 +243,17 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
         ("studies/demo.yaml", ["seeds"], [], "seeds: list should have at least 1 item"),
         (
             "studies/demo.yaml",
-            ["training", "learning_rates", 0],
-            "fast",
+            ["training", "learning_rates"],
+            ["fast"],
             "learning_rates.0: input should be a valid number",
         ),
         (
             "studies/demo.yaml",
-            ["training", "learning_rates", 0],
-            0,
+            ["training", "learning_rates"],
+            [0],
             "learning_rates.0: input should be greater than 0, not 0.",
         ),
-        ("studies/demo.yaml", ["training", "learning_rates", 0], float("nan"), "learning_rates.0: input should be "),
+        ("studies/demo.yaml", ["training", "learning_rates"], [float("nan")], "learning_rates.0: input should be "),
         ("studies/demo.yaml", ["training", "dropout"], 1, "training.dropout: input should be less than 1, not 1."),
         ("studies/demo.yaml", ["training_by_task", "digits", "batch_size"], 0, "batch_size: input should be greater"),
         ("studies/demo.yaml", ["hardware"], 2, "hardware: input should be a valid dictionary"),
@@ -342,6 +342,7 @@ def test_the_seeds_of_a_sweep_are_none_of_the_final_runs(config):
 
 
 def test_settings_that_cannot_work_together_are_named_where_they_meet(config):
+    edit(config / "studies/demo.yaml", "training", "patience", value=3)
     edit(config / "studies/demo.yaml", "training_by_condition", "random-all", "select", value="last")
     assert sentence(make_plan, "demo") == (
         "study demo: training with training_by_condition.random-all: with select: last, set patience: null, since early "

@@ -15,6 +15,7 @@ import pandas
 import pytest
 import yaml
 
+from crossover.config.recipes import RateRange
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import write_snapshot
 from crossover.runs.lock import is_held
@@ -124,6 +125,7 @@ def test_the_demo_is_planned_on_a_fresh_copy(fresh):
     """Each cell tries every rate once, selects one, and is scored with every seed."""
     demo = yaml.safe_load((fresh.root / "config" / "studies" / "demo.yaml").read_text())
     cells = len(demo["tasks"]) * len(demo["checkpoints"]) * len(demo["conditions"])
+    [rates] = {len(RateRange(**rates).rates) for rates in demo["training"]["learning_rates"].values()}
     sources = [fresh.root / "config" / "tasks" / f"{task}.yaml" for task in demo["tasks"]]
     counts = Counter(job["rule"] for job in plan_server().plan(fresh.root, "demo", ())[0])
     assert counts == {
@@ -131,8 +133,8 @@ def test_the_demo_is_planned_on_a_fresh_copy(fresh):
         "prepare_task": len(demo["tasks"]),
         "tokenize_task": len(demo["tasks"]),
         "pretrain_checkpoint": 1,
-        "finetune_run": cells * (len(demo["training"]["learning_rates"]) + len(demo["seeds"])),
-        "select_rate": cells,
+        "finetune_run": cells * (rates + len(demo["seeds"])),
+        "widen_range": cells,
         "aggregate_study": 1,
         "render_report": 1,
         "all": 1,
