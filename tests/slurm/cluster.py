@@ -181,7 +181,7 @@ class Cluster:
         """
         send(signal.SIGKILL, self._slurmd(name))
         if with_jobs:
-            send(signal.SIGKILL, self._of_jobs(name))
+            self._wait(f"the end of the jobs of {name}", 10, lambda: self._none_left(name))
         self.run("scontrol", "update", f"nodename={name}", "state=down", "reason=killed")
 
     def revive_node(self, name: str) -> None:
@@ -218,9 +218,9 @@ class Cluster:
 
     # --- daemons --------------------------------------------------------------------------------------
 
-    def _none_left(self) -> bool:
+    def _none_left(self, node: str | None = None) -> bool:
         """Kill what jobs left: slurmstepd outlives slurmd, its tasks outlive it, and they start others until they are hit."""
-        left = self._of_jobs()
+        left = self._of_jobs(node)
         send(signal.SIGKILL, left)
         return not left
 
