@@ -15,7 +15,9 @@ from transformers import GPT2Config, GPT2Model
 
 from crossover.config.bodies import BlockSelection
 from crossover.config.conditions import TRAINED_PRESETS, Condition, TrainedPart
-from crossover.config.load import parse, read_yaml
+from crossover.config.load import load_conditions, read_yaml
+from crossover.config.parameters import parameters_of
+from crossover.config.studies import Study
 from crossover.errors import UserError
 from crossover.files import sha256
 from crossover.models.discovery import ADAPTERS
@@ -228,9 +230,28 @@ def test_blocks_that_are_not_there_cannot_be_trained(tiny):
 # --- config/conditions.yaml ---------------------------------------------------------------------------------
 
 
+VALUES = {
+    "first-head-norms": {"of": ["pretrained", "random"], "blocks": [1, 12]},
+    "first-head": {"of": ["pretrained", "random"], "blocks": [1, 12]},
+    "reinit-last": {"count": "0..12"},
+    "reinit-last-tamkin2020": {"count": "1..12"},
+    "reinit-last-norms-kept": {"count": "1..12"},
+    "reinit-last-rate": {"count": "1..12", "rate": [5, 0.5]},
+    "reinit-window": {"count": [1, 3], "start": "0..9"},
+    "reinit-inverse": {"count": 3, "start": "1..8"},
+    "permuted": {"seed": [1, 2, "run"]},
+    "probe": {"blocks": "1..12"},
+}
+
+
 @pytest.fixture(scope="session")
 def committed() -> dict[str, Condition]:
-    return parse(dict[str, Condition], read_yaml(ROOT / "config/conditions.yaml"), "config/conditions.yaml")
+    """Every condition, those with parameters for many values of them."""
+    entries = read_yaml(ROOT / "config/conditions.yaml")
+    assert {name for name, entry in entries.items() if parameters_of(entry)} == set(VALUES)
+    listed = [{name: VALUES[name]} if name in VALUES else name for name in entries]
+    study = {"title": "s", "question": "q", "tasks": ["t"], "checkpoints": ["c"], "seeds": [0], "conditions": listed}
+    return load_conditions(Study(**study).chosen_conditions, "s")
 
 
 def test_every_family_of_committed_conditions_can_be_built(committed, tiny, tmp_path):
@@ -239,7 +260,7 @@ def test_every_family_of_committed_conditions_can_be_built(committed, tiny, tmp_
     vocabulary = tuple(f"t{index}" for index in range(1100))
     facts = {"vocabulary": vocabulary, "tokenizer": sha256(tmp_path / "tokenizer.json"), "target": TARGET}
     encoding = tiny.encoding("listops").model_copy(update=facts)
-    families = {re.sub(r"\d+", "k", name): name for name in committed}  # the last of each has most blocks
+    families = {re.sub(r"\d+", "k", name): name for name in committed}  # the last of each
     for name in families.values():
         condition = committed[name]
         choices = {
@@ -254,6 +275,7 @@ def test_every_family_of_committed_conditions_can_be_built(committed, tiny, tmp_
 
 
 def test_committed_conditions_differ_and_name_their_paper(committed):
+    assert committed.pop("reinit-last-0").body == committed["pretrained-tokens-all"].body == "pretrained"
     chosen = [condition.model_dump_json(exclude={"title", "description"}) for condition in committed.values()]
     assert len(set(chosen)) == len(chosen)
     titles = [condition.title for condition in committed.values()]

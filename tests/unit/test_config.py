@@ -8,10 +8,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from tiny_runs import ROOT
 
 from crossover.config import load
 from crossover.config.conditions import TRAINED_PRESETS, Condition
+from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions, parameters_of
 from crossover.config.recipes import RateRange
 from crossover.errors import UserError
 from crossover.planning.plan import make_plan
@@ -37,6 +39,11 @@ def edit(path: Path, *where: str | int, value: object) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
+def named(name: str) -> ChosenCondition:
+    """The choice of a condition without parameters."""
+    return ChosenCondition(name, name, {})
+
+
 def read(path: Path):
     """Load one file of config/ by its own loader."""
     match path.parent.name, path.stem:
@@ -49,7 +56,8 @@ def read(path: Path):
         case "checkpoints", name:
             return load.load_checkpoint(name, "s")
         case _, "conditions":
-            return load.load_conditions(list(yaml.safe_load(path.read_text())), "s")
+            entries = yaml.safe_load(path.read_text())
+            return load.load_conditions([named(name) for name in entries if not parameters_of(entries[name])], "s")
     return load.load_config(load.read_yaml(path))
 
 
@@ -97,6 +105,8 @@ def new_places(files: list[str]) -> dict[str, list[tuple[str | int, ...]]]:
     found: dict[str, list[tuple[str | int, ...]]] = {}
     for name in files:
         content = yaml.safe_load((ROOT / name).read_text())
+        if Path(name).stem == "conditions":  # those with parameters are read when a study gives values
+            content = {entry: value for entry, value in content.items() if not parameters_of(value)}
         for *where, key in keys_of(content):
             inner = content
             for part in where:
@@ -472,10 +482,116 @@ def test_further_rates_are_planned_beside_the_candidates(config):
 
 def test_frozen_is_the_set_of_lu_et_al(config):
     """Section 2.2: the output layer, the input layer, the layer norms and the positions are trained."""
-    conditions = load.load_conditions(["pretrained-frozen", "random-all"], "s")
+    conditions = load.load_conditions([named("pretrained-frozen"), named("random-all")], "s")
     [frozen], [everything] = (conditions[name].trained_parts for name in ("pretrained-frozen", "random-all"))
     assert set(frozen.groups) == {"head", "input", "norms", "positions"}
     assert set(everything.groups) == set(TRAINED_PRESETS["all"])
+
+
+# --- parametrised conditions ------------------------------------------------------------------------------------
+
+
+def choose(config: Path, *conditions: object) -> Path:
+    """Give the demo these conditions; return its file."""
+    edit(config / "studies/demo.yaml", "conditions", value=list(conditions))
+    return config / "studies/demo.yaml"
+
+
+def test_a_study_gives_values_to_the_parameters_of_a_condition(config):
+    path = choose(
+        config, "random-all", {"reinit-last": {"count": "0..2"}}, {"reinit-window": {"count": [1, 2], "start": 0}}
+    )
+    chosen = read(path).chosen_conditions
+    assert [one.name for one in chosen] == [
+        *("random-all", "reinit-last-0", "reinit-last-1", "reinit-last-2", "reinit-window-1-0", "reinit-window-2-0")
+    ]
+    loaded = load.load_conditions(chosen, "s")
+    assert list(loaded) == [one.name for one in chosen]
+    assert loaded["reinit-last-0"].body == "pretrained"
+    assert loaded["reinit-last-2"].title == "last 2 blocks reinitialised"
+    assert loaded["reinit-last-2"].body.blocks.count == 2
+    assert (loaded["reinit-window-2-0"].body.blocks.count, loaded["reinit-window-2-0"].body.blocks.start) == (2, 0)
+
+
+def test_a_part_of_no_blocks_trains_nothing_of_its_own(config):
+    path = choose(config, {"reinit-last-rate": {"count": [0, 2], "rate": 0.5}})
+    none, two = load.load_conditions(read(path).chosen_conditions, "s").values()
+    assert (
+        none.trained_parts
+        == load.load_conditions([named("pretrained-tokens-all")], "s")["pretrained-tokens-all"].trained_parts
+    )
+    assert [part.rate for part in two.trained_parts] == [1, 0.5]
+    assert [one.name for one in read(path).chosen_conditions] == ["reinit-last-rate-0-0p5", "reinit-last-rate-2-0p5"]
+
+
+def test_a_study_with_parametrised_conditions_can_be_planned(config):
+    choose(config, {"reinit-last": {"count": "1..2"}}, "pretrained-tokens-all")
+    edit(config / "studies/demo.yaml", "tasks", value=["listops"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    edit(config / "studies/demo.yaml", "training_by_condition", value={"reinit-last-2": {"length": "7 steps"}})
+    plan = make_plan("demo")
+    assert {cell.condition: plan.specs[cell.run].training.length for cell in plan.study.cells} == {
+        "reinit-last-1": "125 steps",
+        "reinit-last-2": "7 steps",
+        "pretrained-tokens-all": "125 steps",
+    }
+
+
+@given(low=st.integers(0, 30), more=st.integers(0, 30))
+def test_a_range_has_both_of_its_ends(low, more):
+    names = [one.name for one in chosen_conditions(STUDY.validate_python([{"a": {"n": f"{low}..{low + more}"}}]))]
+    assert names == [f"a-{value}" for value in range(low, low + more + 1)]
+
+
+STUDY = TypeAdapter(list[str | ParametrisedCondition])
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ({"reinit-last": {"count": "3..1"}}, "a range goes from the lowest to the highest value, such as 1..3"),
+        ({"reinit-last": {"count": []}}, "list should have at least 1 item"),
+        ({"reinit-last": {}}, "reinit-last"),
+        (
+            {"reinit-last": {"cuont": 1}},
+            "study demo: condition reinit-last has no parameter cuont; did you mean count?",
+        ),
+        (
+            "reinit-last",
+            "study demo: condition reinit-last needs count; write for example {reinit-last: {count: 1..3}}.",
+        ),
+        (
+            {"reinit-window": {"count": 1}},
+            "study demo: condition reinit-window needs start; write for example {reinit-wi",
+        ),
+        ({"random-all": {"count": 1}}, "study demo: condition random-all has no parameters; write random-all alone."),
+        ({"reinit-lats": {"count": 1}}, "study demo: unknown condition reinit-lats; did you mean reinit-last?"),
+        (
+            {"reinit-last": {"count": 0.5}},
+            "config/conditions.yaml: reinit-last with count 0.5: body.reinit.blocks.count: ",
+        ),
+        (
+            {"reinit-window": {"count": 0, "start": 1}},
+            "reinit-window with count 0, start 1: body.reinit.blocks: count is the",
+        ),
+        ({"permuted": {"seed": "runn"}}, "config/conditions.yaml: permuted with seed runn: body.permuted.seed: "),
+    ],
+)
+def test_wrong_values_of_parameters_are_refused(listed, expected, config):
+    choose(config, listed)
+    assert expected in sentence(make_plan, "demo")
+
+
+def test_a_condition_is_not_listed_twice_within_ranges(config):
+    path = choose(config, {"probe": {"blocks": "1..2"}}, {"probe": {"blocks": 2}})
+    assert "listed twice: probe-2" in sentence(read, path)
+
+
+def test_a_misspelt_key_of_a_parametrised_condition_is_refused_when_it_is_chosen(config):
+    edit(config / "conditions.yaml", "probe", "traind", value="head")
+    choose(config, {"probe": {"blocks": 1}})
+    expected = "config/conditions.yaml: probe with blocks 1: unknown key traind; did you mean trained?"
+    assert sentence(make_plan, "demo") == expected
 
 
 # --- names ------------------------------------------------------------------------------------------------------
@@ -488,7 +604,7 @@ def test_frozen_is_the_set_of_lu_et_al(config):
         ("checkpoints", "topic-gpt", "study demo: unknown checkpoint topic-gpt; did you mean topics-gpt2?"),
         ("conditions", "random-al", "study demo: unknown condition random-al; did you mean random-all?"),
         ("recipe", "fiar", "study demo: unknown recipe fiar; did you mean fair?"),
-        ("conditions", "zzz", "study demo: unknown condition zzz; known: permuted-1, permuted-10,"),
+        ("conditions", "zzz", "study demo: unknown condition zzz; known: first-head, first-head-norms, permuted,"),
     ],
 )
 def test_an_unknown_name_in_a_study_names_the_nearest(key, name, expected, config):

@@ -3,6 +3,7 @@
 Labels stand in tables and in the report, and never in a hash.
 """
 
+from crossover.config.base import SeedOrRun
 from crossover.config.bodies import (
     BlockSelection,
     Body,
@@ -40,7 +41,7 @@ def body_name(body: Body) -> str:
         case ReinitBody():
             return _reinit_name(body)
         case PermutedBody(seed=seed):
-            return f"permuted {seed}"
+            return f"permuted, {_seed_name(seed)}"
         case TruncatedBody(blocks=blocks, of=of):
             return f"truncated {blocks}" + (" random" if of == "random" else "")
 
@@ -62,7 +63,11 @@ def input_name(entry: Input) -> str:
     """Return the label of an input, with its settings."""
     if isinstance(entry, str):
         return entry
-    return f"{entry.kind} {entry.by if isinstance(entry, ShiftInput) else entry.seed}"
+    return f"{entry.kind} by {entry.by}" if isinstance(entry, ShiftInput) else f"{entry.kind}, {_seed_name(entry.seed)}"
+
+
+def _seed_name(seed: SeedOrRun) -> str:
+    return "seed of the run" if seed == "run" else f"seed {seed}"
 
 
 def trained_name(trained: Preset | list[Group | Preset | TrainedPart]) -> str:

@@ -4,7 +4,7 @@ The models of this package are the single source of keys, defaults, schema and r
 generates the JSON Schemas and the reference from them, and a test fails if the committed files differ.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
 RESOLVED = {"resolved": True}  # validation context of specs, in which every key is set, whether a user wrote it or not
 Name = Annotated[str, Field(pattern=NAME)]
+SeedOrRun = Annotated[int, Field(ge=0)] | Literal["run"]  # a fixed seed, or one that each run derives from its own
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 

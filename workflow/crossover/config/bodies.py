@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from crossover.config.base import ConfigModel
+from crossover.config.base import ConfigModel, SeedOrRun
 
 
 class BlockSelection(ConfigModel):
@@ -12,16 +12,18 @@ class BlockSelection(ConfigModel):
 
     which: Literal["first", "last", "window", "inverse"]
     """The `first` or `last` blocks, a `window` of consecutive blocks, or its `inverse`: all blocks outside the window."""
-    count: PositiveInt
-    """Number of blocks; for `window` and `inverse`, the length of the window."""
+    count: NonNegativeInt
+    """Number of blocks; for `window` and `inverse`, the length of the window, at least 1."""
     start: NonNegativeInt = 0
     """First block of the window, counted from 0; only for `window` and `inverse`."""
 
     @model_validator(mode="after")
-    def start_needs_window(self) -> "BlockSelection":
-        """Raise if `start` is set but no window is selected."""
+    def window_has_a_start_and_a_length(self) -> "BlockSelection":
+        """Raise if `start` is set but no window is selected, or the window is empty."""
         if self.start and self.which in ("first", "last"):
             raise ValueError(f"start is only for window and inverse; remove it for the {self.which} blocks")
+        if not self.count and self.which in ("window", "inverse"):
+            raise ValueError("count is the length of the window, at least 1")
         return self
 
 
@@ -59,8 +61,8 @@ class PermutedBody(ConfigModel):
     """The pretrained blocks in a random order (Tamkin et al. 2020)."""
 
     kind: Literal["permuted"]
-    seed: int
-    """Random seed of the order."""
+    seed: SeedOrRun
+    """Random seed of the order; `run` for another order with each seed of the study."""
 
 
 class TruncatedBody(ConfigModel):

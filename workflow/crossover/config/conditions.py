@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from crossover.config.base import ConfigModel, TitledModel
-from crossover.config.bodies import BlockSelection, Body
+from crossover.config.bodies import BlockSelection, Body, ReinitBody
 from crossover.config.inputs import Input
 from crossover.config.recipes import TrainingKind
 
@@ -76,6 +76,29 @@ class Condition(TitledModel):
     trained: Preset | Annotated[list[Group | Preset | TrainedPart], Field(min_length=1)]
     """Parameters to train: a preset, or a list of presets, groups, and parts with settings of their own. Later parts override
     earlier ones, and parts override presets and groups. The preset `frozen` trains head, input, positions and norms."""
+
+    @field_validator("body")
+    @classmethod
+    def no_block_reinitialised_is_pretrained(cls, body: Body) -> Body:
+        """Return the pretrained body for the end of a range such as `reinit-last: {count: 0..12}`, so that it is named as what it is."""
+        return "pretrained" if isinstance(body, ReinitBody) and not body.blocks.count else body
+
+    @field_validator("trained")
+    @classmethod
+    def parts_of_no_block_are_left_out(
+        cls, trained: Preset | list[Group | Preset | TrainedPart]
+    ) -> Preset | list[Group | Preset | TrainedPart]:
+        """Return what is trained without parts of 0 blocks, at the end of such a range.
+
+        Raises:
+            ValueError: nothing else is trained.
+        """
+        if isinstance(trained, str):
+            return trained
+        parts = [entry for entry in trained if isinstance(entry, str) or not entry.blocks or entry.blocks.count]
+        if not parts:
+            raise ValueError("count is 0, and nothing else is trained; add head")
+        return parts
 
     @property
     def trained_parts(self) -> tuple[TrainedPart, ...]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from crossover.config.base import ConfigModel
+from crossover.config.base import ConfigModel, SeedOrRun
 
 
 class ShiftInput(ConfigModel):
@@ -20,8 +20,8 @@ class PermutationInput(ConfigModel):
     """Pretrained embeddings of other tokens: token ids are permuted at random (Kao & Lee 2021, `random_shift`)."""
 
     kind: Literal["permutation"]
-    seed: int = 0
-    """Random seed of the permutation."""
+    seed: SeedOrRun = 0
+    """Random seed of the permutation; `run` for another one with each seed of the study, as in the published code."""
 
 
 class TableInput(ConfigModel):
@@ -31,8 +31,9 @@ class TableInput(ConfigModel):
     """
 
     kind: Literal["table"]
-    seed: int = 100
-    """Random seed of the permutation. The published table cannot be reproduced, since it was drawn without a seed."""
+    seed: SeedOrRun = 100
+    """Random seed of the permutation; `run` for another one with each seed of the study. The published tables, one for each
+    seed, cannot be reproduced, since they were drawn without one."""
 
 
 Input = (

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from crossover.config.base import NAME, Name
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.conditions import Condition
+from crossover.config.parameters import ChosenCondition, parameters_of, with_values
 from crossover.config.recipes import RecipeFile
 from crossover.config.studies import Config, Study
 from crossover.config.tasks import Task
@@ -103,8 +104,8 @@ def _first_problem(error: ValidationError, model: Any, where: str) -> str:
 
     problem = min(error.errors(), key=rank)
     models = _schema(model).get("$defs", {})
-    # pydantic's location also names branches of unions (list[...], a model's name), which are not in the file.
-    place = [part for part in problem["loc"] if "[" not in str(part) and part not in models]
+    # pydantic's location also names branches of unions (list[...], constrained-int, a model), which are not in the file.
+    place = [part for part in problem["loc"] if not re.search(r"\[|^constrained-", str(part)) and part not in models]
     location = [str(part) for part in place]
     if problem["type"] == "extra_forbidden":
         known = _keys_at(model, tuple(place[:-1]))
@@ -226,14 +227,41 @@ def load_checkpoint(name: str, where: str | None = None) -> Checkpoint:
     return checkpoint
 
 
-def load_conditions(names: list[str], study: str) -> dict[str, Condition]:
-    """Load the entries of config/conditions.yaml that a study names."""
+def load_conditions(chosen: Sequence[ChosenCondition], study: str) -> dict[str, Condition]:
+    """Load the entries of config/conditions.yaml that a study chooses, by their names in the study.
+
+    Raises:
+        UserError: an entry is unknown or wrong, or its parameters are not those that the study gives values to.
+    """
     path = CONFIG / "conditions.yaml"
-    conditions = parse(dict[Name, Condition], read_yaml(path), str(path))
-    for name in names:
-        if name not in conditions:
-            raise UserError(f"study {study}: unknown condition {name}; {nearest(name, conditions)}")
-    return {name: conditions[name] for name in names}
+    entries: dict[str, Any] = parse(dict[Name, Any], read_yaml(path), str(path))
+    fixed = {name: entry for name, entry in entries.items() if not parameters_of(entry)}
+    conditions: dict[str, Condition] = parse(dict[Name, Condition], fixed, str(path))
+    loaded = {}
+    for one in chosen:
+        if one.entry not in entries:
+            raise UserError(f"study {study}: unknown condition {one.entry}; {nearest(one.entry, entries)}")
+        _check_parameters(one, parameters_of(entries[one.entry]), study)
+        if one.values:
+            where = f"{path}: {one.entry} with {', '.join(f'{name} {value}' for name, value in one.values.items())}"
+            loaded[one.name] = parse(Condition, with_values(entries[one.entry], one.values), where)
+        else:
+            loaded[one.name] = conditions[one.entry]
+    return loaded
+
+
+def _check_parameters(chosen: ChosenCondition, parameters: list[str], study: str) -> None:
+    """Raise unless a study gives values to exactly the parameters of an entry."""
+    where = f"study {study}: condition {chosen.entry}"
+    if unknown := next((name for name in chosen.values if name not in parameters), None):
+        raise UserError(
+            f"{where} has no parameter {unknown}; {nearest(unknown, parameters)}"
+            if parameters
+            else f"{where} has no parameters; write {chosen.entry} alone."
+        )
+    if missing := [name for name in parameters if name not in chosen.values]:
+        example = ", ".join(f"{name}: 1..3" for name in parameters)
+        raise UserError(f"{where} needs {' and '.join(missing)}; write for example {{{chosen.entry}: {{{example}}}}}.")
 
 
 def _load(folder: str, name: str, model: Any, unknown: str) -> Any:

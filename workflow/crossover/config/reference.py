@@ -10,6 +10,7 @@ from crossover.config.base import Name
 from crossover.config.checkpoints import Checkpoint
 from crossover.config.conditions import Condition
 from crossover.config.load import CONFIG, JsonSchema
+from crossover.config.parameters import PARAMETER
 from crossover.config.recipes import RecipeFile
 from crossover.config.studies import Config, Study
 from crossover.config.tasks import Task
@@ -34,10 +35,23 @@ def generated_files() -> dict[Path, str]:
             {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2, ensure_ascii=False
         )
         + "\n"
-        for name, schema in schemas.items()
+        for name, schema in (schemas | {"conditions": _or_parameter(schemas["conditions"])}).items()
     }
     files[CONFIG / "reference.md"] = reference(schemas)
     return files
+
+
+def _or_parameter(schema: Any) -> Any:
+    """Return a JSON Schema that takes a `$parameter` wherever it takes a number or one of some words."""
+    if isinstance(schema, list):
+        return [_or_parameter(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") in ("integer", "number") or "enum" in schema:
+        about = {key: value for key, value in schema.items() if key in ("default", "description", "title")}
+        value = {key: value for key, value in schema.items() if key not in about}
+        return {**about, "anyOf": [value, {"type": "string", "pattern": f"^{PARAMETER}$"}]}
+    return {key: _or_parameter(value) for key, value in schema.items()}
 
 
 def write_reference(check: bool = False) -> None:

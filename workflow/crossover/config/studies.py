@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from crossover.config.base import ConfigModel, Name, TitledModel
+from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
 from crossover.config.recipes import Override, RecipeOverride, entries_are_unique
 
 
@@ -46,8 +47,9 @@ class Study(TitledModel):
     """Names of files in config/tasks/."""
     checkpoints: list[Name] = Field(min_length=1)
     """Names of files in config/checkpoints/."""
-    conditions: list[Name] = Field(min_length=1)
-    """Names of entries in config/conditions.yaml."""
+    conditions: list[Name | ParametrisedCondition] = Field(min_length=1)
+    """Names of entries in config/conditions.yaml; with values for those that have parameters, such as
+    `{reinit-last: {count: 0..12}}`: one value, a list, or a range. Every combination is a condition."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     """Random seeds of the final runs."""
     recipe: Name = "fair"
@@ -59,7 +61,7 @@ class Study(TitledModel):
     training_by_checkpoint: dict[Name, RecipeOverride] = Field({})  # type: ignore[valid-type]
     """Settings that are changed for some checkpoints, over those by task."""
     training_by_condition: dict[Name, RecipeOverride] = Field({})  # type: ignore[valid-type]
-    """Settings that are changed for some conditions, over those by checkpoint."""
+    """Settings that are changed for some conditions, over those by checkpoint; of a parametrised one, for `reinit-last-3` alone."""
     hardware: Hardware = Hardware()
     """Resources of each run."""
     analyses: list[AnalysisKind | Analysis] = Field([])
@@ -74,11 +76,23 @@ class Study(TitledModel):
     @model_validator(mode="after")
     def changes_name_parts_of_the_study(self) -> "Study":
         """Raise if settings are changed for a task, checkpoint or condition that the study does not have."""
-        for kind in ("task", "checkpoint", "condition"):
-            others = sorted(set(getattr(self, f"training_by_{kind}")) - set(getattr(self, f"{kind}s")))
+        conditions = [one.name for one in self.chosen_conditions]
+        for kind, names in (("task", self.tasks), ("checkpoint", self.checkpoints), ("condition", conditions)):
+            others = sorted(set(getattr(self, f"training_by_{kind}")) - set(names))
             if others:
                 raise ValueError(f"training_by_{kind} names {others[0]}, which is not one of {kind}s")
         return self
+
+    @model_validator(mode="after")
+    def conditions_differ(self) -> "Study":
+        """Raise if a condition is listed twice, once by its name and once within a range."""
+        entries_are_unique([one.name for one in self.chosen_conditions])
+        return self
+
+    @property
+    def chosen_conditions(self) -> list[ChosenCondition]:
+        """The conditions, with a name for each combination of parameters."""
+        return list(chosen_conditions(self.conditions))
 
     def changes_of(self, task: str = "", checkpoint: str = "", condition: str = "") -> dict[str, Any]:
         """Return the settings of the recipe that are changed for all runs, and for these parts of the study, by name."""

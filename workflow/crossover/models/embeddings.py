@@ -156,9 +156,9 @@ def token_map(settings: Input, size: int) -> np.ndarray:
     match settings:
         case ShiftInput(by=by):
             return np.roll(tokens, -by)
-        case PermutationInput(seed=seed):
+        case PermutationInput(seed=int(seed)):
             return _generator(seed).permutation(size)
-        case TableInput(seed=seed):
+        case TableInput(seed=int(seed)):
             if size <= OFFSET:
                 raise UserError(
                     f"an input of kind table needs a checkpoint of more than {OFFSET} tokens, but this one has {size}; "

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from crossover.config.bodies import Body, RandomBody, RandomInit, starts_random
+from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, starts_random
+from crossover.config.inputs import PermutationInput, TableInput
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
@@ -40,6 +41,7 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
         UserError: the checkpoint cannot be loaded, its maximum length is too short for the sequences, or the condition names
             blocks or tokens that it does not have.
     """
+    spec = _with_own_seeds(spec, seed)
     folder = Path(spec.checkpoint.folder)
     config = load_config(folder)
     adapter = adapter_for(config)
@@ -82,6 +84,16 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in model.rates
     return model
+
+
+def _with_own_seeds(spec: ModelSettings, seed: int) -> ModelSettings:
+    """Return the settings with numbers for every `seed: run`, which follow from the run's seed."""
+    body, entry = spec.body, spec.input
+    if isinstance(body, PermutedBody) and body.seed == "run":
+        body = body.model_copy(update={"seed": derived_seed(seed, "block order")})
+    if isinstance(entry, PermutationInput | TableInput) and entry.seed == "run":
+        entry = entry.model_copy(update={"seed": derived_seed(seed, "token map")})
+    return spec.model_copy(update={"body": body, "input": entry})
 
 
 def build_body(

@@ -41,7 +41,7 @@ def change_body(body: nn.Module, adapter: Adapter, settings: Surgery, generator:
                 _redraw(body, generator)
             case ReinitBody():
                 _reinitialise(body, adapter, settings, generator)
-            case PermutedBody(seed=seed):
+            case PermutedBody(seed=int(seed)):
                 reorder_blocks(body, adapter, block_order(len(blocks_of(body, adapter)), seed))
             case TruncatedBody(blocks=blocks):
                 _truncate(body, adapter, blocks)

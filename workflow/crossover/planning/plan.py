@@ -51,7 +51,7 @@ def make_plan(requested: str) -> Plan:
     where = f"study {name}"
     tasks = [plan_task(task, where) for task in settings.tasks]
     checkpoints = [plan_checkpoint(checkpoint, where) for checkpoint in settings.checkpoints]
-    conditions = load_conditions(settings.conditions, name)
+    conditions = load_conditions(settings.chosen_conditions, name)
     recipes = Recipes.load(settings, where)
     tokens, cells = {}, []
     for task, checkpoint in product(tasks, checkpoints):

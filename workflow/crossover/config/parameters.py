@@ -1,0 +1,88 @@
+"""Parametrised conditions: entries of config/conditions.yaml with `$parameters`, to which a study gives values."""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, WithJsonSchema
+
+from crossover.config.base import Name
+
+PARAMETER = r"\$([a-z][a-z_]*)"
+RANGE = r"^([0-9]+)\.\.([0-9]+)$"
+
+ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
+Value = StrictInt | StrictFloat | Name
+
+
+def _listed(values: object) -> object:
+    """Return the values that are written as a range or as one value as a list."""
+    if isinstance(values, str) and (limits := re.match(RANGE, values)):
+        first, last = map(int, limits.groups())
+        if first > last:
+            raise ValueError(f"a range goes from the lowest to the highest value, such as {last}..{first}")
+        return list(range(first, last + 1))
+    return values if isinstance(values, list) else [values]
+
+
+_VALUE_SCHEMA = {"anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "string"}]}
+Values = Annotated[
+    list[Value],
+    Field(min_length=1),
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [*_VALUE_SCHEMA["anyOf"], {"type": "array", "items": _VALUE_SCHEMA, "minItems": 1}]}),
+]
+ParametrisedCondition = Annotated[
+    dict[Name, Annotated[dict[ParameterName, Values], Field(min_length=1)]], Field(min_length=1, max_length=1)
+]
+
+
+class ChosenCondition(NamedTuple):
+    """A condition of a study.
+
+    Attributes:
+        name: in the study.
+        entry: its key in config/conditions.yaml.
+        values: of the entry's parameters, by name.
+    """
+
+    name: str
+    entry: str
+    values: dict[str, Value]
+
+
+def chosen_conditions(listed: list[Name | ParametrisedCondition]) -> Iterator[ChosenCondition]:
+    """Yield the conditions that a study lists; those of a parametrised one for every combination of its values."""
+    for one in listed:
+        if isinstance(one, str):
+            yield ChosenCondition(one, one, {})
+            continue
+        for entry, parameters in one.items():
+            for values in product(*parameters.values()):
+                name = "-".join([entry, *(str(value).replace(".", "p") for value in values)])
+                yield ChosenCondition(name, entry, dict(zip(parameters, values, strict=True)))
+
+
+def parameters_of(entry: object) -> list[str]:
+    """Return the names of the parameters of an entry of config/conditions.yaml, in the order in which they occur."""
+    return list(dict.fromkeys(name for text in _texts(entry) for name in re.findall(PARAMETER, text)))
+
+
+def _texts(entry: object) -> Iterator[str]:
+    if isinstance(entry, str):
+        yield entry
+    elif isinstance(entry, Mapping | list):
+        for part in entry.values() if isinstance(entry, Mapping) else entry:
+            yield from _texts(part)
+
+
+def with_values(entry: Any, values: Mapping[str, Value]) -> Any:
+    """Return an entry with values for its parameters: a key that is `$name` alone gets the value itself, other texts contain it."""
+    if isinstance(entry, str):
+        if whole := re.fullmatch(PARAMETER, entry):
+            return values[whole[1]]
+        return re.sub(PARAMETER, lambda found: str(values[found[1]]), entry)
+    if isinstance(entry, Mapping):
+        return {key: with_values(part, values) for key, part in entry.items()}
+    return [with_values(part, values) for part in entry] if isinstance(entry, list) else entry
