@@ -108,6 +108,13 @@ def test_an_added_condition_plans_its_cells(finished):
     assert finished.plan() == runs(["tiny-xor.tiny.random-frozen", "tunes.tiny.random-frozen"]) | REPORT
 
 
+def test_an_added_data_size_plans_its_cells(finished):
+    """The runs with all training items are those that there were."""
+    finished.append("tiny.yaml", "train_items: [all, 12]\n")
+    few = [cell.replace(".", "-12-items.", 1) for cell in CELLS]
+    assert finished.plan() == runs(few) | REPORT
+
+
 def test_an_added_seed_plans_its_final_runs(finished):
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
     assert finished.plan() == final_runs(CELLS, [2]) | REPORT

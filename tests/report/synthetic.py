@@ -194,6 +194,8 @@ def _study_task(name: str, facts: tuple) -> StudyTask:
         citation="Author & Author (2020), A Title, Journal 1:2-3",
         card=f"results/tasks/{name}-0000000a/card.json",
         encodings={"topics-gpt2": f"results/tokens/{name}-symbols-0000000b/encoding.json"},
+        of=name,
+        train_items=None,
     )
 
 
@@ -349,6 +351,7 @@ def _write_run(
         task=task,
         checkpoint="topics-gpt2",
         condition=condition,
+        train_items=1000,
         learning_rate=rate,
         metric="accuracy",
         floor=floor,

@@ -20,6 +20,8 @@ from crossover.config.conditions import Condition, TrainedPart
 from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
 from crossover.report import findings, numbers
+from crossover.report.charts import draw_sizes
+from crossover.report.facts import tasks_with_sizes
 from crossover.report.render import render_report
 from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
@@ -323,7 +325,8 @@ def test_findings_name_size_and_interval():
 
 def study_task(**changes) -> StudyTask:
     plain = {"title": "T", "description": "", "domain": "", "simulated": False, "licence": "", "citation": "",
-             "metric": "accuracy", "subset": None, "card": "", "encodings": {}}  # fmt: skip
+             "metric": "accuracy", "subset": None, "card": "", "encodings": {},
+             "of": "t", "train_items": None}  # fmt: skip
     return StudyTask(**plain | changes)
 
 
@@ -377,3 +380,51 @@ def test_a_model_has_the_colour_of_its_body_in_every_chart(study):
         f"topics-gpt2, {body} body, new input": series["topics-gpt2", f"{body}-all"].colour
         for body in ("pretrained", "random")
     }
+
+
+# --- data sizes -------------------------------------------------------------------------------------------------
+
+AT_SIZES = study_of(
+    FROZEN,
+    tasks={
+        "a": study_task(title="A", of="a"),
+        "a-50-items": study_task(title="A", of="a", train_items=50),
+        "b": study_task(title="B", of="b"),
+    },
+)
+
+
+def test_a_task_at_a_data_size_says_so():
+    assert task_labels(AT_SIZES.tasks) == {"a": "A", "a-50-items": "A, 50 training items", "b": "B"}
+    assert tasks_with_sizes(AT_SIZES) == {"a": ["a-50-items", "a"], "b": ["b"]}
+
+
+def test_data_sizes_of_one_task_are_not_counted_as_tasks():
+    table = contrasts(HIGHER, UNDECIDED).assign(task=["a", "a-50-items"])
+    [comparison] = findings.describe_comparisons(AT_SIZES, table)
+    assert "on 1 of 2 combinations of task and data size than" in comparison.sentence.replace(numbers.SPACE, " ")
+    answer = findings.headline(AT_SIZES, [comparison]).replace(numbers.SPACE, " ")
+    assert answer == "Pretraining helped on 1 of 2 combinations of task and data size; harm was shown on none."
+    [comparison] = findings.describe_comparisons(
+        AT_SIZES, contrasts(UNDECIDED, UNDECIDED).assign(task=["a", "a-50-items"])
+    )
+    answer = findings.headline(AT_SIZES, [comparison]).replace(numbers.SPACE, " ")
+    assert answer == "No effect of pretraining could be shown on any of 2 combinations of task and data size."
+
+
+def test_scores_are_drawn_over_the_number_of_training_items():
+    """Of the task alone that was learned from several numbers of them."""
+    series = make_series(AT_SIZES)
+    rows = [
+        (task, one.label, items, 0.5, 0.4, 0.6, 0.1)
+        for task, items in (("a", 800), ("a-50-items", 50), ("b", 900))
+        for one in series.values()
+    ]
+    cells = pd.DataFrame(rows, columns=["task", "series", "train_items", "score", "low", "high", "floor"])
+    [chart] = draw_sizes(AT_SIZES, cells, list(series.values()))
+    assert chart.name == "sizes-a"
+    assert chart.title == "A"
+    drawn = [row for rows in chart.spec["datasets"].values() for row in rows if "train_items" in row]
+    assert sorted({row["train_items"] for row in drawn}) == [50, 800]
+    assert len(drawn) == 2 * len(series)
+    assert draw_sizes(AT_SIZES, cells[cells["task"] != "a-50-items"], list(series.values())) == []

@@ -58,6 +58,7 @@ def write_run(
         task="t",
         checkpoint="c",
         condition="",
+        train_items=40,
         learning_rate=rate,
         metric="accuracy",
         floor=0.3,
@@ -103,7 +104,7 @@ def write_rate(name: str, rate: float) -> str:
 def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> StudySpec:
     task = StudyTask(
         title="", description="", domain="", simulated=False, licence="", citation="", metric="accuracy",
-        subset=None, card="", encodings={},
+        subset=None, card="", encodings={}, of="t", train_items=None,
     )  # fmt: skip
     folder = "results/checkpoints/c-00000001"
     checkpoint = StudyCheckpoint(

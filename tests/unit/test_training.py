@@ -34,17 +34,20 @@ from crossover.specs.descriptions import Card, CheckpointDescription, Receipt, R
 from crossover.specs.runs import RateSelection, RunSpec
 from crossover.specs.tasks import TokensSpec
 from crossover.training import finetune as stage
+from crossover.training.collate import collate
 from crossover.training.device import device_use
 from crossover.training.finetune import evaluate, finetune_run
 from crossover.training.loop import Interrupted, LoopSettings, batches, slices, train
 from crossover.training.rates import select_rate
 from crossover.training.scoring import Scorer
 from crossover.training.state import StateStore
+from crossover.training.subsets import draw_subset
 
 CPU = torch.device("cpu")
 NEVER = 1e9  # seconds between saves
 METRICS = {
     **{"run": "run", "seed": 9, "task": "task", "checkpoint": "checkpoint", "condition": "condition"},
+    "train_items": 9,
     **{"metric": "accuracy", "floor": 0.5, "steps": 1, "best_step": 1, "stopped_early": False, "test": None},
     **{"parameters": {"trained": 1, "total": 1}},
 }
@@ -368,6 +371,24 @@ def test_a_rate_whose_run_diverged_is_selected_over_no_other(tiny, tmp_path, mon
     candidates = [{"run": name, "seed": 9} for name in "ab"]
     select_rate(tiny.spec(learning_rate={"selected_from": candidates}), tmp_path / "rate.json")
     assert read_json(tmp_path / "rate.json")["learning_rate"] == 0.2
+
+
+def test_a_run_learns_from_its_own_part_of_the_training_split_alone(tiny, tmp_path, monkeypatch):
+    """The same as a run on a split that has these items alone, test scores included."""
+    spec = tiny.spec(
+        train_subset={"items": 12, "drawn": "plain"}, training={"length": "3 epochs", "evaluate_every": "1 epoch"}
+    )
+    metrics = run(spec, tmp_path / "part", seed=4)
+    assert metrics["train_items"] == 12
+    assert metrics["steps"] == 6, "12 items in batches of 8 are two steps, so that epochs are those of the part"
+
+    seen = []
+    monkeypatch.setattr(stage, "collate", lambda tokens, *given: seen.append(tokens) or collate(tokens, *given))
+    assert run(spec, tmp_path / "again", seed=4) == metrics
+    drawn = draw_subset(tiny.items("listops"), spec.train_subset, derived_seed(4, "train items"))
+    assert {len(tokens) for tokens in seen} == {12, 20, 24}, "the part, and whole splits of validation and test"
+    assert (next(tokens for tokens in seen if len(tokens) == 12).targets == drawn.targets).all()
+    assert run(spec, tmp_path / "other", seed=5)["validation"] != metrics["validation"]
 
 
 def test_too_few_items_of_validation_select_nothing(tiny, tmp_path, monkeypatch):

@@ -139,6 +139,7 @@ class Tiny:
         fields = {
             "cell": {"task": task, "checkpoint": f"tiny-{model}", "condition": "tried"},
             "tokens": f"{task}-tokens",
+            "train_subset": None,
             "checkpoint": self.checkpoints[model],
             "body": "pretrained",
             "input": "new",

@@ -123,7 +123,7 @@ def task_labels(tasks: Mapping[str, StudyTask | StudyAnalysis]) -> dict[str, str
     Args:
         tasks: by name, as a study or one of its analyses describes them.
     """
-    labels = unique_labels({name: task.title for name, task in tasks.items()})
+    labels = unique_labels({name: task.name_in_report for name, task in tasks.items()})
     for name, task in tasks.items():
         if task.metric != "accuracy":
             labels[name] += f" ({METRICS[task.metric].label})"

@@ -7,6 +7,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from crossover.config.base import ConfigModel, Name, TitledModel
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
 from crossover.config.recipes import Override, RecipeOverride, entries_are_unique
+from crossover.config.sizes import Drawn, TaskAtSize, TrainItems
 
 
 class Hardware(ConfigModel):
@@ -50,6 +51,11 @@ class Study(TitledModel):
     conditions: list[Name | ParametrisedCondition] = Field(min_length=1)
     """Names of entries in config/conditions.yaml; with values for those that have parameters, such as
     `{reinit-last: {count: 0..12}}`: one value, a list, or a range. Every combination is a condition."""
+    train_items: list[TrainItems] = Field(["all"], min_length=1)
+    """Sizes of the training split, such as `[500, 5000, all]`: every cell is computed for each. Each seed draws its own items, and
+    the smaller sizes are part of the larger ones; validation and test split stay whole."""
+    train_items_drawn: Drawn = "plain"
+    """How they are drawn: `plain`, each item as likely as any other, or `stratified`, with labels in the proportions of the whole."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     """Random seeds of the final runs."""
     recipe: Name = "fair"
@@ -67,7 +73,7 @@ class Study(TitledModel):
     analyses: list[AnalysisKind | Analysis] = Field([])
     """Analyses of the models before fine-tuning: each checkpoint with each body and input of `conditions`."""
 
-    @field_validator("tasks", "checkpoints", "conditions", "seeds", "analyses")
+    @field_validator("tasks", "checkpoints", "conditions", "train_items", "seeds", "analyses")
     @classmethod
     def entries_are_unique(cls, values: list[object]) -> list[object]:
         """Raise if a name or number is listed twice."""
@@ -88,6 +94,17 @@ class Study(TitledModel):
         """Raise if a condition is listed twice, once by its name and once within a range."""
         entries_are_unique([one.name for one in self.chosen_conditions])
         return self
+
+    @model_validator(mode="after")
+    def tasks_at_sizes_differ(self) -> "Study":
+        """Raise if a task has the name of another one at one of the sizes."""
+        entries_are_unique([one.name for one in self.tasks_at_sizes])
+        return self
+
+    @property
+    def tasks_at_sizes(self) -> list[TaskAtSize]:
+        """The tasks with each size of the training split."""
+        return [TaskAtSize(task, items) for task in self.tasks for items in self.train_items]
 
     @property
     def chosen_conditions(self) -> list[ChosenCondition]:

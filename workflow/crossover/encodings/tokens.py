@@ -1,7 +1,7 @@
 """Read the encoded items of a split for training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ class Tokens:
 
     Attributes:
         values: uint16 or uint32 [positions of all], or uint8 or float32 [positions of all, width].
-        offsets: int64 [items + 1]; item i is `values[offsets[i]:offsets[i + 1]]`.
+        offsets: int64 [items], or one more; item i begins at `values[offsets[i]]`.
         targets: int64 or float32 [items], or int8 [items, positions, bits].
         lengths: int64 [items], the number of positions of each item.
         scaling: float32 [2, width]: values are read as value * scaling[0] + scaling[1]; None to leave them as they are.
@@ -47,6 +47,16 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def items(self, indices: np.ndarray) -> "Tokens":
+        """Return some items alone.
+
+        Args:
+            indices: int64 [items], of the items.
+        """
+        return replace(
+            self, offsets=self.offsets[indices], targets=self.targets[indices], lengths=self.lengths[indices]
+        )
 
     def gather(
         self, indices: np.ndarray, transform: Transform | None = None

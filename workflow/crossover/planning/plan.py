@@ -59,8 +59,15 @@ def make_plan(requested: str) -> Plan:
         check_fit(task, own.spec, checkpoint, conditions)
         cells += [
             plan_cell(
-                settings, task, own.spec, checkpoint, *condition, recipes.of(task.name, checkpoint.name, condition[0])
+                settings,
+                task,
+                items,
+                own.spec,
+                checkpoint,
+                *condition,
+                recipes.of(task.name, checkpoint.name, condition[0]),
             )
+            for items in settings.train_items
             for condition in conditions.items()
         ]
     analyses = list(plan_analyses(where, settings, tasks, checkpoints, conditions, tokens, recipes))

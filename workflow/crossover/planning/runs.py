@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from crossover.config.conditions import Condition
 from crossover.config.recipes import Recipe
+from crossover.config.sizes import TaskAtSize, TrainItems
 from crossover.config.studies import Study
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.planning.checkpoints import PlannedCheckpoint
@@ -11,7 +12,7 @@ from crossover.planning.code import code_of
 from crossover.planning.recipes import initial_weights
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.load import AnySpec
-from crossover.specs.runs import CellKey, RunSpec, SeededRun, SelectedRate
+from crossover.specs.runs import CellKey, RunSpec, SeededRun, SelectedRate, TrainSubset
 from crossover.specs.studies import Candidate, Cell
 from crossover.specs.tasks import TokensSpec
 
@@ -27,22 +28,25 @@ class PlannedCell:
 def plan_cell(
     study: Study,
     task: PlannedTask,
+    items: TrainItems,
     tokens: TokensSpec,
     checkpoint: PlannedCheckpoint,
     name: str,
     condition: Condition,
     recipe: Recipe,
 ) -> PlannedCell:
-    """Plan the runs of one task, checkpoint and condition, whose name in config/conditions.yaml is given."""
-    key = CellKey(task=task.name, checkpoint=checkpoint.name, condition=name)
+    """Plan the runs of one task with some of its training items, one checkpoint and one condition, whose name is given."""
+    key = CellKey(task=TaskAtSize(task.name, items).name, checkpoint=checkpoint.name, condition=name)
     augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
     code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
     trained, training = condition.trained_parts, recipe.training
+    subset = None if items == "all" else TrainSubset(items=items, drawn=study.train_items_drawn)
 
     def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
         return RunSpec.named(
             f"{key.task}.{key.checkpoint}.{key.condition}",
             cell=key,
+            train_subset=subset,
             tokens=tokens.name,
             checkpoint=checkpoint.files,
             body=condition.body,

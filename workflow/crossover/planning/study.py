@@ -6,6 +6,7 @@ from typing import Protocol
 
 from crossover.config.conditions import Condition
 from crossover.config.load import known_names
+from crossover.config.sizes import TaskAtSize
 from crossover.config.studies import Study
 from crossover.planning.analyses import PlannedAnalysis
 from crossover.planning.checkpoints import PlannedCheckpoint
@@ -62,6 +63,7 @@ class PlannedStudy:
     @property
     def spec(self) -> StudySpec:
         """What aggregation and the report read."""
+        tasks = {task.name: task for task in self.tasks}
         # The same study requested by its path must not look like another one.
         reproducible = self.name if self.name in known_names("studies") else self.requested
         return StudySpec(
@@ -72,7 +74,7 @@ class PlannedStudy:
             description=self.settings.description,
             confidence=CONFIDENCE,
             threshold=THRESHOLD,
-            tasks={task.name: self._task(task) for task in self.tasks},
+            tasks={at.name: self._task(tasks[at.task], at) for at in self.settings.tasks_at_sizes},
             checkpoints={checkpoint.name: _checkpoint(checkpoint) for checkpoint in self.checkpoints},
             conditions=self.conditions,
             cells=tuple(part.cell for part in self.cells),
@@ -80,9 +82,11 @@ class PlannedStudy:
             reproduce=shlex.join(["snakemake", "--config", f"study={reproducible}"]),
         )
 
-    def _task(self, task: PlannedTask) -> StudyTask:
+    def _task(self, task: PlannedTask, at: TaskAtSize) -> StudyTask:
         return StudyTask(
             **task.config.model_dump(include={"title", "description", "domain", "simulated", "licence", "citation"}),
+            of=task.name,
+            train_items=None if at.items == "all" else at.items,
             metric=task.config.target.metric,
             subset=task.subset,
             card=task.spec.card,

@@ -25,7 +25,7 @@ from crossover.charts.palette import Series, task_labels
 from crossover.report import numbers
 from crossover.report.facts import PretrainingRun
 from crossover.report.findings import comparison_title, verdicts_of
-from crossover.specs.studies import StudySpec
+from crossover.specs.studies import StudySpec, StudyTask
 from crossover.statistics.tables import StudyTables
 
 LINE = 15  # pixels of a line of a label
@@ -43,6 +43,7 @@ class ReportCharts:
     """The charts of a report by the section that they stand in."""
 
     overview: list[Chart]
+    sizes: list[Chart]
     contrasts: list[Chart]
     curves: list[Chart]
     convergence: list[Chart]
@@ -78,6 +79,7 @@ def draw_charts(
     with_sweep = set(runs.loc[runs["role"] == "sweep", "task"])
     return ReportCharts(
         overview=[draw_overview(cells, runs[runs["role"] == "final"], looks)],
+        sizes=draw_sizes(spec, cells, looks),
         contrasts=draw_contrasts(spec, tables.contrasts, labels),
         curves=[
             replace(draw_curves(name, labels[name], curves, cells, looks), simulated=task.simulated)
@@ -187,6 +189,52 @@ def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]
         "The table of cells holds the same numbers.",
         WIDE,
     )
+
+
+def draw_sizes(spec: StudySpec, cells: pd.DataFrame, series: list[Series]) -> list[Chart]:
+    """Draw the score by the number of training items for each task that was learned from several numbers of them."""
+    tasks = cells["task"].map({name: task.of for name, task in spec.tasks.items()})
+    several = [own for _, own in cells.groupby(tasks, sort=False) if own["train_items"].nunique() > 1]
+    return [_draw_sizes(spec.tasks[own["task"].iloc[0]], own, series) for own in several]
+
+
+def _draw_sizes(task: StudyTask, cells: pd.DataFrame, series: list[Series]) -> Chart:
+    shown = cells[["series", "train_items", "score", "low", "high"]].assign(
+        said=[
+            f"{numbers.percent(row.score)} ({numbers.percent_interval(row.low, row.high)})"
+            for row in cells.itertuples()
+        ]
+    )
+    x = alt.X(
+        "train_items:Q",
+        scale=alt.Scale(type="log", padding=12, nice=False),
+        axis=alt.Axis(title="training items", grid=False, values=sorted(set(cells["train_items"])), format=",d"),
+    )
+    y = alt.Y(
+        "score:Q",
+        scale=alt.Scale(zero=False, nice=True),
+        axis=alt.Axis(title="score on the test split", format=".1~%", tickCount=5),
+    )
+    base = alt.Chart(data_of(shown)).encode(x=x, color=colour_of(series), opacity=focused(1.0))
+    chart = alt.layer(
+        alt.Chart(data_of(cells.head(1)[["floor"]]))
+        .mark_rule(color="var(--soft)", strokeWidth=1.5)
+        .encode(y="floor:Q"),
+        base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash_of(series)),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_point(filled=True, size=70).encode(
+            y=y,
+            shape=shape_of(series),
+            tooltip=tooltips(condition="series", training_items="train_items", score="said"),
+        ),
+    )
+    description = (
+        f"{task.title}: test score with its 95 % interval by the number of training items, for each condition."
+    )
+    finished = finish(
+        f"sizes-{task.of}", chart.add_params(FOCUS).properties(height=200), task.title, description, NARROW
+    )
+    return replace(finished, simulated=task.simulated)
 
 
 def draw_contrasts(spec: StudySpec, contrasts: pd.DataFrame, labels: Mapping[str, str]) -> list[Chart]:

@@ -1,5 +1,6 @@
 """The facts that the report shows beside the numbers: cards of tasks, checkpoints, and how everything was computed."""
 
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from crossover.statistics.tables import StudyTables
 COLUMNS = {
     "runs": ["study", "task", "checkpoint", "condition", "role", "run", "seed", "learning_rate", "validation_score",
              "test_score", "steps", "best_step", "stopped_early", "path"],
-    "cells": ["task", "checkpoint", "condition", "run", "learning_rate", "seeds", "score", "sd_seeds", "low", "high",
+    "cells": ["task", "checkpoint", "condition", "run", "train_items", "learning_rate", "seeds", "score", "sd_seeds", "low", "high",
               "interval_over", "interval_method", "floor", "above_floor", "items", "groups", "parameters_trained",
               "parameters_total", "threshold", "reached", "median_steps"],
     "contrasts": ["task", "checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
@@ -66,6 +67,15 @@ class PretrainingRun:
 
     description: PretrainedDescription
     curve: pd.DataFrame
+
+
+def tasks_with_sizes(spec: StudySpec) -> dict[str, list[str]]:
+    """Return, for each task by its name with most training items, its names with every number of them, fewest first."""
+    names: dict[str, list[str]] = {}
+    for name, task in sorted(spec.tasks.items(), key=lambda item: item[1].train_items or math.inf):
+        names.setdefault(task.of, []).append(name)
+    order = dict.fromkeys(task.of for task in spec.tasks.values())
+    return {names[task][-1]: names[task] for task in order}
 
 
 def read_cards(spec: StudySpec) -> dict[str, Card]:

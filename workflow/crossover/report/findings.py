@@ -113,7 +113,7 @@ def _describe(
     return Comparison(
         kind=kind,
         question=question,
-        sentence=_sentence(words, outcomes, len(table)),
+        sentence=_sentence(words, outcomes, _counted(spec, len(table)), len(table)),
         groups=[(heading, outcomes[verdict]) for verdict, heading in headings.items() if verdict in outcomes],
         tasks=len(table),
         higher=[difference.task for difference in outcomes.get("higher", [])],
@@ -171,16 +171,22 @@ def _other_input(entry: Input) -> str:
     return words[entry] if isinstance(entry, str) else f"those of other tokens ({input_name(entry)})"
 
 
-def _sentence(words: Wording, outcomes: Mapping[Verdict, list[TaskDifference]], tasks: int) -> str:
+def _counted(spec: StudySpec, number: int) -> str:
+    """Return a number of tasks in words; a task at two data sizes is counted twice, and not called two tasks."""
+    if any(task.train_items for task in spec.tasks.values()):
+        return numbers.plural(number, "combination of task and data size", "combinations of task and data size")
+    return numbers.plural(number, "task")
+
+
+def _sentence(words: Wording, outcomes: Mapping[Verdict, list[TaskDifference]], counted: str, tasks: int) -> str:
     higher, lower = len(outcomes.get("higher", [])), len(outcomes.get("lower", []))
     undecided = len(outcomes.get("undecided", []))
     suggested = tasks - higher - lower - undecided
-    of = f"of {numbers.plural(tasks, 'task')}"
     if not higher and not lower:
-        text = f"{words.setting}, no difference between {words.a} and {words.b} could be shown on {_none_of(tasks)}"
+        text = f"{words.setting}, no difference between {words.a} and {words.b} could be shown on {_none_of(tasks, counted)}"
         return f"{text}; on {suggested} one is suggested." if suggested else f"{text}."
     shown = " and ".join(f"{word} on {number}" for word, number in (("higher", higher), ("lower", lower)) if number)
-    text = f"{words.setting}, {words.a} scored {shown} {of} than {words.b}"
+    text = f"{words.setting}, {words.a} scored {shown} of {counted} than {words.b}"
     if suggested:
         text += f"; on {suggested} a difference is suggested"
     return text + (f"; on {undecided} no difference could be shown." if undecided else ".")
@@ -199,7 +205,7 @@ def headline(spec: StudySpec, comparisons: list[Comparison]) -> str:
     if not bodies:
         return "This study does not compare a pretrained body with a random one."
     number = max(comparison.tasks for comparison in bodies)
-    tasks = numbers.plural(number, "task")
+    tasks = _counted(spec, number)
     helped = {task for comparison in bodies for task in comparison.higher}
     hurt = {task for comparison in bodies for task in comparison.lower}
     where = ", in at least one of the ways of training" if len(bodies) > 1 else ""
@@ -209,11 +215,11 @@ def headline(spec: StudySpec, comparisons: list[Comparison]) -> str:
         return f"Pretraining helped on {len(helped)} of {tasks}{where}; harm was shown on none."
     if hurt:
         return f"Pretraining hurt on {len(hurt)} of {tasks}{where}; a benefit was shown on none."
-    return f"No effect of pretraining could be shown on {_none_of(number)}."
+    return f"No effect of pretraining could be shown on {_none_of(number, tasks)}."
 
 
-def _none_of(tasks: int) -> str:
-    return "the one task" if tasks == 1 else f"any of {tasks} tasks"
+def _none_of(number: int, counted: str) -> str:
+    return "the one task" if number == 1 else f"any of {counted}"
 
 
 def caveats(part: Part, tables: StudyTables, cards: Mapping[str, Card]) -> list[str]:

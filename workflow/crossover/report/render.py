@@ -137,6 +137,7 @@ def _page(content: Content, folder: Path) -> str:
         specs={chart.name: chart.spec for chart in content.charts.every},
         series=content.series,
         labels=task_labels(part.whole.tasks),
+        tasks_with_sizes=facts.tasks_with_sizes(spec),
         metric_words=metric_words(part.whole),
         metrics=METRICS,
         checkpoint_labels=checkpoint_labels(spec),

@@ -341,6 +341,7 @@ class Metrics(Record):
     task: str
     checkpoint: str
     condition: str
+    train_items: int
     learning_rate: float
     metric: str
     floor: float

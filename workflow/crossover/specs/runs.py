@@ -6,13 +6,14 @@ from typing import ClassVar, Literal
 from crossover.config.bodies import Body, RandomInit
 from crossover.config.conditions import TrainedPart
 from crossover.config.inputs import Input, InputScale
+from crossover.config.sizes import Drawn
 from crossover.config.training import Training
 from crossover.specs.base import Record, Sealed, Spec
 from crossover.specs.checkpoints import CheckpointFiles
 
 
 class CellKey(Record):
-    """Which cell of a study a run belongs to, by the names of the config."""
+    """Which cell of a study a run belongs to, by the names of the config; a task at a data size is one of its own."""
 
     task: str
     checkpoint: str
@@ -48,6 +49,13 @@ class SelectedRate(Record):
     def further(self) -> tuple[SeededRun, ...]:
         """The runs of all further decades; none where the rates are a list."""
         return tuple(run for decade in (*self.lower, *self.higher) for run in decade)
+
+
+class TrainSubset(Record):
+    """A part of the training split, drawn by each seed: its number of items, and how they are drawn."""
+
+    items: int
+    drawn: Drawn
 
 
 class ModelSettings(Record):
@@ -92,6 +100,7 @@ class RunSpec(Spec, ModelSettings):
 
     Attributes:
         cell: what it is a run of.
+        train_subset: the part of the training split that it learns from; None for all of it.
         training: how it is trained.
         learning_rate: its rate, or where it is selected.
         score_test: whether it is scored on the test split; a run that tries a rate is not.
@@ -101,6 +110,7 @@ class RunSpec(Spec, ModelSettings):
 
     kind: Literal["run"] = "run"
     cell: CellKey
+    train_subset: TrainSubset | None
     training: Training
     learning_rate: float | SelectedRate
     score_test: bool

@@ -71,7 +71,13 @@ class Cell(CellKey):
 
 
 class StudyTask(Record):
-    """A task as the report speaks of it; `encodings` are the descriptions of its tokens by checkpoint."""
+    """A task as the report speaks of it, with all of its training items or with some of them.
+
+    Attributes:
+        encodings: the descriptions of its tokens by checkpoint.
+        of: name of the file in config/tasks/.
+        train_items: how many training items each seed draws; None for all.
+    """
 
     title: str
     description: str
@@ -83,6 +89,13 @@ class StudyTask(Record):
     subset: str | None
     card: str
     encodings: dict[str, str]
+    of: str
+    train_items: int | None
+
+    @property
+    def name_in_report(self) -> str:
+        """The title, with the number of training items where that is not all."""
+        return f"{self.title}, {self.train_items:,} training items" if self.train_items else self.title
 
 
 class StudyCheckpoint(Record):
@@ -133,6 +146,11 @@ class StudyAnalysis(Record):
     metric: str
     subset: str | None
     models: tuple[ModelLabels, ...]
+
+    @property
+    def name_in_report(self) -> str:
+        """The title of its task."""
+        return self.title
 
 
 class StudySpec(Record):

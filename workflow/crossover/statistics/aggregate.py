@@ -43,6 +43,7 @@ class RunResult:
     role: str
     run: str
     seed: int
+    train_items: int
     learning_rate: float
     validation_score: float
     test_score: float | None
@@ -61,6 +62,7 @@ class CellResult:
 
     Attributes:
         run: the final run.
+        train_items: number of training items of each seed.
         learning_rate: of all its seeds.
         metric: of the score.
         seeds: number of seeds.
@@ -79,6 +81,7 @@ class CellResult:
     """
 
     run: str
+    train_items: int
     learning_rate: float
     metric: str
     seeds: int
@@ -199,6 +202,7 @@ def _run_result(member: Member, metrics: Metrics) -> RunResult:
         role=member.role,
         run=member.run,
         seed=member.seed,
+        train_items=metrics.train_items,
         learning_rate=metrics.learning_rate,
         validation_score=metrics.validation.score,
         test_score=metrics.test.score if metrics.test else None,
@@ -274,6 +278,7 @@ def _cell_result(spec: StudySpec, cell: Cell, scores: Scores, runs: pd.DataFrame
     floor = float(runs["floor"].iloc[0])
     return CellResult(
         run=cell.run,
+        train_items=int(runs["train_items"].iloc[0]),
         learning_rate=_selected_rate(cell, runs),
         metric=spec.tasks[cell.task].metric,
         seeds=mean.seeds,

@@ -36,6 +36,7 @@ from crossover.training.loop import LoopSettings, Progress, batches, slices, tra
 from crossover.training.schedules import make_schedule
 from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
+from crossover.training.subsets import draw_subset
 from crossover.training.verification import verify_checkpoint
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     splits = {name: Tokens.open(tokens_folder, name) for name in ("train", "validation", "test")}
     _require_selection(spec, len(splits["validation"]))
     scorers = {name: _scorer(tokens_folder, name, encoding.target, splits[name]) for name in ("validation", "test")}
+    if spec.train_subset:
+        splits["train"] = draw_subset(splits["train"], spec.train_subset, derived_seed(seed, "train items"))
     model = build_model(spec, encoding, splits["train"], seed).to(device)
     parameters = _count_parameters(model)
     rate = _learning_rate(spec)
@@ -92,7 +95,10 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     progress = train(model, settings, losses_of_step, validate, store, model.rates)
 
     test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec.score_test)
-    metrics = _metrics(spec, seed, encoding, rate, progress, progress.step < settings.max_steps, test, parameters)
+    items = len(splits["train"])
+    metrics = _metrics(
+        spec, seed, encoding, items, rate, progress, progress.step < settings.max_steps, test, parameters
+    )
     curve = pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])
     write_parquet(out / "curve.parquet", curve.astype({"score": "float64"}))
     write_parquet(out / "predictions.parquet", predictions)
@@ -129,6 +135,7 @@ def _metrics(
     spec: RunSpec,
     seed: int,
     encoding: EncodingDescription,
+    train_items: int,
     rate: float,
     progress: Progress,
     stopped_early: bool,
@@ -141,6 +148,7 @@ def _metrics(
         task=spec.cell.task,
         checkpoint=spec.cell.checkpoint,
         condition=spec.cell.condition,
+        train_items=train_items,
         learning_rate=rate,
         metric=encoding.target.metric,
         floor=encoding.floor,
