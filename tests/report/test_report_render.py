@@ -294,7 +294,7 @@ REINIT = ReinitBody(kind="reinit", blocks=FIRST, norms="kept", weights="tamkin20
         ({"input": "re-embedded"}, "the pretrained token embeddings against random ones of their size"),
         (
             {"input": ShiftInput(kind="shift", by=7)},
-            "the pretrained token embeddings against those of other tokens (shift 7)",
+            "the pretrained token embeddings against those of other tokens (shift by 7)",
         ),
         (
             {"trained": ["head", "norms"]},
