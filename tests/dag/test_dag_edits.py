@@ -115,6 +115,15 @@ def test_an_added_data_size_plans_its_cells(finished):
     assert finished.plan() == runs(few) | REPORT
 
 
+def test_an_added_row_plans_its_cells_and_its_own_edit_replans_them_alone(finished):
+    row = "rows:\n  - {checkpoints: [tiny], conditions: [random-frozen], tasks: [tunes]"
+    finished.append("tiny.yaml", f"{row}}}\n")
+    assert finished.plan() == runs(["tunes.tiny.random-frozen"]) | REPORT
+    finished.edit("tiny.yaml", row, f"{row}, seeds: [5]")
+    swept, final = runs(["tunes.tiny.random-frozen"]), final_runs(["tunes.tiny.random-frozen"], [0, 1])
+    assert finished.plan() == swept - final | final_runs(["tunes.tiny.random-frozen"], [5]) | REPORT
+
+
 def test_an_added_seed_plans_its_final_runs(finished):
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
     assert finished.plan() == final_runs(CELLS, [2]) | REPORT

@@ -96,6 +96,7 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
         description="A study with made-up numbers, for tests.",
         confidence=0.95,
         threshold=0.9,
+        left_out=(),
         tasks={name: _study_task(name, facts) for name, facts in tasks.items()},
         checkpoints={
             "topics-gpt2": StudyCheckpoint(

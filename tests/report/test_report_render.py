@@ -195,6 +195,7 @@ def study_of(
         checkpoints={name: checkpoint(name.upper()) for name in checkpoints or ("c",)},
         conditions=conditions,
         cells=(),
+        left_out=(),
         analyses=(),
         reproduce="",
     )

@@ -761,8 +761,104 @@ def test_embeddings_of_other_tokens_are_refused(two_checkpoints, config, entry):
 
 @pytest.mark.parametrize("entry", ["pretrained", "re-embedded", {"kind": "table"}])
 def test_patches_have_no_tokens(config, entry):
-    add_conditions(config, tokens={"input": entry})
-    assert "the task's encoding is patches; choose a condition with input new" in sentence(make_plan, "demo")
+    """So a condition with token embeddings is left out on patches, and a study says so if nothing else is there."""
+    add_conditions(config, tokens={"input": entry}, fresh={"input": "new"})
+    edit(config / "studies/demo.yaml", "tasks", value=["listops", "digits"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    study = make_plan("demo").study
+    assert [cell.key for cell in study.cells if cell.task == "digits"] == [("digits", "topics-gpt2", "fresh")]
+    assert {cell.condition for cell in study.cells if cell.task == "listops"} == {"tokens", "fresh"}
+    [left_out] = study.left_out
+    assert (left_out.key, left_out.reason) == (("digits", "topics-gpt2", "tokens"), "patches have no tokens")
+    edit(config / "studies/demo.yaml", "conditions", value=["tokens"])
+    expected = "study demo: task digits has no cell, since patches have no tokens; remove it, or add what fits it."
+    assert sentence(make_plan, "demo") == expected
+
+
+# --- rows -------------------------------------------------------------------------------------------------------
+
+
+def rows(config: Path, *rows: dict, **changes: object) -> None:
+    """A study of one task with these rows."""
+    study = {"title": "S", "question": "q", "tasks": ["listops"], "seeds": [0, 1], "rows": list(rows)} | changes
+    (config / "studies/s.yaml").write_text(yaml.safe_dump(study))
+
+
+ROW = {"checkpoints": ["topics-gpt2"], "conditions": ["random-all"]}
+CROSSED = {"checkpoints": ["topics-gpt2"], "conditions": ["pretrained-all"]}
+
+
+def test_rows_stand_beside_the_cross_product_with_tasks_seeds_and_recipe_of_their_own(two_checkpoints, config):
+    few = {"recipe": "lu2021", "training": {"length": "9 steps"}}
+    other = {"checkpoints": ["mine"], "conditions": [{"probe": {"blocks": 1}}], "tasks": ["bit-xor"], "seeds": [7]}
+    pretrained = ROW | {"conditions": ["pretrained-frozen"]}
+    rows(
+        config,
+        ROW,
+        other | few,
+        pretrained | {"training": {"length": "8 steps"}},
+        **CROSSED,
+        training={"batch_size": 5},
+    )
+    edit(config / "conditions.yaml", "probe", "input", value="new")
+    plan = make_plan("s")
+    assert [(cell.key, cell.seeds) for cell in plan.study.cells] == [
+        (("listops", "topics-gpt2", "pretrained-all"), (0, 1)),
+        (("listops", "topics-gpt2", "random-all"), (0, 1)),
+        (("listops", "topics-gpt2", "pretrained-frozen"), (0, 1)),
+        (("bit-xor", "mine", "probe-1"), (7,)),
+    ]
+    training = {cell.condition: plan.specs[cell.run].training for cell in plan.study.cells}
+    assert {name: (one.length, one.batch_size) for name, one in training.items()} == {
+        "pretrained-all": ("3000 steps", 5),
+        "random-all": ("3000 steps", 5),
+        "pretrained-frozen": ("8 steps", 5),
+        "probe-1": ("9 steps", 16),  # of lu2021: the study's own changes are of its own recipe
+    }
+    assert list(plan.study.tasks) == ["listops", "bit-xor"]
+    assert list(plan.study.checkpoints) == ["topics-gpt2", "mine"]
+
+
+def test_a_row_is_the_same_runs_as_the_cross_product(config):
+    rows(config, ROW | {"conditions": ["pretrained-all", "random-all"]})
+    in_rows = make_plan("s").study.cells
+    rows(config, **CROSSED | {"conditions": ["pretrained-all", "random-all"]})
+    assert make_plan("s").study.cells == in_rows
+
+
+@pytest.mark.parametrize(
+    ("listed", "changes", "expected"),
+    [
+        ([], {}, "give checkpoints and conditions, which are crossed with the tasks, or rows, or both"),
+        (
+            [ROW],
+            {"conditions": ["random-all"]},
+            "give checkpoints and conditions, which are crossed with the tasks, or",
+        ),
+        (
+            [ROW, ROW],
+            {},
+            "study s: condition random-all with checkpoint topics-gpt2 on task listops is listed twice; rem",
+        ),
+        ([ROW | {"checkpoints": ["gpt"]}], {}, "study s: unknown checkpoint gpt; "),
+        ([ROW | {"tasks": ["listop"]}], {}, "study s: unknown task listop; did you mean listops?"),
+        ([ROW | {"recipe": "fiar"}], {}, "study s: unknown recipe fiar; did you mean fair?"),
+        (
+            [ROW | {"training": {"patience": 1, "select": "last"}}],
+            {},
+            "in the row of topics-gpt2: with select: last, set",
+        ),
+        (
+            [ROW | {"seeds": [1000]}],
+            {},
+            "in the row of topics-gpt2: sweep_seeds: 1000 is one of seeds; take another seed",
+        ),
+        ([ROW | {"condition": "a"}], {}, "unknown key condition in rows.0; did you mean conditions?"),
+    ],
+)
+def test_wrong_rows_are_refused(listed, changes, expected, config):
+    rows(config, *listed, **changes)
+    assert expected in sentence(make_plan, "s")
 
 
 def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):

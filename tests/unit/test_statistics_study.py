@@ -113,7 +113,7 @@ def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> 
     )  # fmt: skip
     return StudySpec(
         name="study-s", study="s", title="", question="", description="", confidence=0.95, threshold=0.9,
-        tasks={"t": task}, checkpoints={"c": checkpoint}, conditions=conditions, cells=cells, analyses=(), reproduce="",
+        tasks={"t": task}, checkpoints={"c": checkpoint}, conditions=conditions, cells=cells, left_out=(), analyses=(), reproduce="",
     )  # fmt: skip
 
 

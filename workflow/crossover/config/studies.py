@@ -39,18 +39,48 @@ class Analysis(ConfigModel):
     """Names of files in config/checkpoints/; by default the study's."""
 
 
+class Row(ConfigModel):
+    """Cells beside the cross product of a study: checkpoint x condition, with tasks, seeds and a recipe of their own."""
+
+    checkpoints: list[Name] = Field(min_length=1)
+    """Names of files in config/checkpoints/."""
+    conditions: list[Name | ParametrisedCondition] = Field(min_length=1)
+    """Names of entries in config/conditions.yaml, with values for their parameters."""
+    tasks: list[Name] = Field(default=[])
+    """Names of files in config/tasks/; by default the study's."""
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
+    """Random seeds of the final runs; by default the study's."""
+    recipe: Name | None = None
+    """Name of a file in config/recipes/, which the study's own changes leave alone; by default the study's recipe with its changes."""
+    training: RecipeOverride = Field(default=RecipeOverride())  # type: ignore[valid-type]
+    """Settings of the recipe that are changed for the row, over all others."""
+
+    @field_validator("tasks", "checkpoints", "conditions", "seeds")
+    @classmethod
+    def entries_are_unique(cls, values: list[object]) -> list[object]:
+        """Raise if a name or number is listed twice."""
+        return entries_are_unique(values)
+
+    @property
+    def chosen_conditions(self) -> list[ChosenCondition]:
+        """The conditions, with a name for each combination of parameters."""
+        return list(chosen_conditions(self.conditions))
+
+
 class Study(TitledModel):
-    """config/studies/NAME.yaml: every task x checkpoint x condition is a cell."""
+    """config/studies/NAME.yaml: every task x checkpoint x condition is a cell, and so is what the rows add."""
 
     question: str
     """Question that the report answers."""
     tasks: list[Name] = Field(min_length=1)
     """Names of files in config/tasks/."""
-    checkpoints: list[Name] = Field(min_length=1)
+    checkpoints: list[Name] = Field([])
     """Names of files in config/checkpoints/."""
-    conditions: list[Name | ParametrisedCondition] = Field(min_length=1)
+    conditions: list[Name | ParametrisedCondition] = Field([])
     """Names of entries in config/conditions.yaml; with values for those that have parameters, such as
     `{reinit-last: {count: 0..12}}`: one value, a list, or a range. Every combination is a condition."""
+    rows: list[Row] = Field([])
+    """Further cells, each checkpoint with conditions, and if need be with tasks, seeds and a recipe of its own."""
     train_items: list[TrainItems] = Field(["all"], min_length=1)
     """Sizes of the training split, such as `[500, 5000, all]`: every cell is computed for each. Each seed draws its own items, and
     the smaller sizes are part of the larger ones; validation and test split stay whole."""
@@ -83,16 +113,19 @@ class Study(TitledModel):
     def changes_name_parts_of_the_study(self) -> "Study":
         """Raise if settings are changed for a task, checkpoint or condition that the study does not have."""
         conditions = [one.name for one in self.chosen_conditions]
-        for kind, names in (("task", self.tasks), ("checkpoint", self.checkpoints), ("condition", conditions)):
+        for kind, names in (("task", self.all_tasks), ("checkpoint", self.all_checkpoints), ("condition", conditions)):
             others = sorted(set(getattr(self, f"training_by_{kind}")) - set(names))
             if others:
                 raise ValueError(f"training_by_{kind} names {others[0]}, which is not one of {kind}s")
         return self
 
     @model_validator(mode="after")
-    def conditions_differ(self) -> "Study":
-        """Raise if a condition is listed twice, once by its name and once within a range."""
-        entries_are_unique([one.name for one in self.chosen_conditions])
+    def checkpoints_and_conditions_are_crossed_or_in_rows(self) -> "Study":
+        """Raise unless there are checkpoints with conditions, or if a condition is listed twice, within a range for example."""
+        if bool(self.checkpoints) != bool(self.conditions) or not self.all_rows:
+            raise ValueError("give checkpoints and conditions, which are crossed with the tasks, or rows, or both")
+        for row in self.all_rows:
+            entries_are_unique([one.name for one in row.chosen_conditions])
         return self
 
     @model_validator(mode="after")
@@ -104,21 +137,50 @@ class Study(TitledModel):
     @property
     def tasks_at_sizes(self) -> list[TaskAtSize]:
         """The tasks with each size of the training split."""
-        return [TaskAtSize(task, items) for task in self.tasks for items in self.train_items]
+        return [TaskAtSize(task, items) for task in self.all_tasks for items in self.train_items]
+
+    @property
+    def all_rows(self) -> list[Row]:
+        """The cross product as a row, and the rows; each with its tasks and seeds."""
+        crossed = [Row(checkpoints=self.checkpoints, conditions=self.conditions)] if self.checkpoints else []
+        return [
+            row.model_copy(update={"tasks": row.tasks or self.tasks, "seeds": row.seeds or self.seeds})
+            for row in (*crossed, *self.rows)
+        ]
+
+    def rows_of(self, checkpoint: str) -> dict[str, int]:
+        """Return the conditions of a checkpoint, each with the number of its first row; of one that only analyses use, all."""
+        rows = [(number, row) for number, row in enumerate(self.all_rows) if checkpoint in row.checkpoints]
+        found: dict[str, int] = {}
+        for number, row in rows or enumerate(self.all_rows):
+            for one in row.chosen_conditions:
+                found.setdefault(one.name, number)
+        return found
+
+    @property
+    def all_tasks(self) -> list[Name]:
+        """The tasks of the study and of its rows."""
+        return list(dict.fromkeys([*self.tasks, *(task for row in self.rows for task in row.tasks)]))
+
+    @property
+    def all_checkpoints(self) -> list[Name]:
+        """The checkpoints of the study and of its rows."""
+        return list(dict.fromkeys([*self.checkpoints, *(name for row in self.rows for name in row.checkpoints)]))
 
     @property
     def chosen_conditions(self) -> list[ChosenCondition]:
-        """The conditions, with a name for each combination of parameters."""
-        return list(chosen_conditions(self.conditions))
+        """The conditions of the study and of its rows, with a name for each combination of parameters."""
+        return list({one.name: one for row in self.all_rows for one in row.chosen_conditions}.values())
 
-    def changes_of(self, task: str = "", checkpoint: str = "", condition: str = "") -> dict[str, Any]:
-        """Return the settings of the recipe that are changed for all runs, and for these parts of the study, by name."""
-        overrides: list[Override | None] = [
+    def changes_of(self, row: Row, task: str = "", checkpoint: str = "", condition: str = "") -> dict[str, Any]:
+        """Return the settings of the recipe that are changed for a row, and for these parts of the study, by name."""
+        of_study: list[Override | None] = [
             self.training,
             self.training_by_task.get(task),
             self.training_by_checkpoint.get(checkpoint),
             self.training_by_condition.get(condition),
         ]
+        overrides = [*(of_study if row.recipe is None else []), row.training]
         return {name: value for one in overrides if one for name, value in one.model_dump().items()}
 
 

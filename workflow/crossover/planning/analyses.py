@@ -1,19 +1,18 @@
 """The specs of a study's analyses."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations
 
 from crossover.analyses.kinds import measure_module, text_of
-from crossover.config.conditions import Condition
 from crossover.config.studies import Analysis, Study
 from crossover.errors import UserError
 from crossover.labels import body_kind, body_name, input_name
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
 from crossover.planning.code import code_of
+from crossover.planning.parts import Parts
 from crossover.planning.recipes import Recipes, initial_weights
 from crossover.planning.tasks import PlannedTask, plan_task
-from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
 from crossover.specs.analyses import AnalysisSpec
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import ModelSettings
@@ -37,38 +36,25 @@ class PlannedAnalysis:
     specs: list[AnySpec]
 
 
-def plan_analyses(
-    where: str,
-    study: Study,
-    tasks: Sequence[PlannedTask],
-    checkpoints: Sequence[PlannedCheckpoint],
-    conditions: dict[str, Condition],
-    tokens: Mapping[tuple[str, str], PlannedTokens],
-    recipes: Recipes,
-) -> Iterator[PlannedAnalysis]:
+def plan_analyses(where: str, study: Study, parts: Parts, recipes: Recipes) -> Iterator[PlannedAnalysis]:
     """Plan the analyses of a study.
 
     Args:
         where: the study, for errors.
         study: its settings.
-        tasks: of the study.
-        checkpoints: of the study.
-        conditions: of the study, by name.
-        tokens: of each task of the study with each of its checkpoints.
+        parts: its tasks, checkpoints and conditions.
         recipes: of the study's cells.
 
     Raises:
         UserError: an analysis has too few models, or models that do not fit the task or each other.
     """
-    known_tasks = {one.name: one for one in tasks}
-    known_checkpoints = {one.name: one for one in checkpoints}
     for entry in study.analyses:
         analysis = entry if isinstance(entry, Analysis) else Analysis(kind=entry)
-        for name in analysis.tasks or study.tasks:
-            task = known_tasks.get(name) or plan_task(name, where)
-            names = analysis.checkpoints or study.checkpoints
-            own = [known_checkpoints.get(one) or plan_checkpoint(one, where) for one in names]
-            yield from _plan_kind(where, analysis.kind, study, task, own, conditions, tokens, recipes)
+        for name in analysis.tasks or study.all_tasks:
+            task = parts.tasks.get(name) or plan_task(name, where)
+            names = analysis.checkpoints or study.all_checkpoints
+            own = [parts.checkpoints.get(one) or plan_checkpoint(one, where) for one in names]
+            yield from _plan_kind(where, analysis.kind, study, task, own, parts, recipes)
 
 
 def _plan_kind(
@@ -77,20 +63,18 @@ def _plan_kind(
     study: Study,
     task: PlannedTask,
     checkpoints: list[PlannedCheckpoint],
-    conditions: dict[str, Condition],
-    known: Mapping[tuple[str, str], PlannedTokens],
+    parts: Parts,
     recipes: Recipes,
 ) -> Iterator[PlannedAnalysis]:
     """Plan the analyses of one kind on one task: one for each model, or for each pair of models."""
-    tokens = {one.name: known.get((task.name, one.name)) or plan_tokens(task, one) for one in checkpoints}
-    models = [model for one in checkpoints for model in _models(task, tokens[one.name], one, conditions, recipes)]
+    models = [model for one in checkpoints for model in _models(study, task, one, parts, recipes)]
     groups = list(combinations(models, 2 if text_of(kind).paired else 1))
     if not groups:
         raise UserError(
             f"{where}: the analysis {kind} compares models, but there is only one on task {task.name}; add a "
             "checkpoint, or a condition with another body."
         )
-    needed = [spec for one in checkpoints for spec in (*one.specs, *tokens[one.name].specs)]
+    needed = [spec for one in checkpoints for spec in (*one.specs, *parts.tokens_of(task, one).specs)]
     for group in groups:
         spec = _spec(where, kind, task.name, group)
         entry = StudyAnalysis(
@@ -108,23 +92,20 @@ def _plan_kind(
 
 
 def _models(
-    task: PlannedTask,
-    tokens: PlannedTokens,
-    checkpoint: PlannedCheckpoint,
-    conditions: dict[str, Condition],
-    recipes: Recipes,
+    study: Study, task: PlannedTask, checkpoint: PlannedCheckpoint, parts: Parts, recipes: Recipes
 ) -> list[PlannedModel]:
-    """Return a checkpoint with each body and input of the conditions, as runs on a task start from it."""
-    check_fit(task, tokens.spec, checkpoint, conditions)
+    """Return a checkpoint with each body and input of its conditions in the study, as runs on a task start from it."""
+    tokens = parts.tokens_of(task, checkpoint)
+    rows = study.rows_of(checkpoint.name)
     models: list[PlannedModel] = []
-    for name, condition in conditions.items():
+    for name, condition in parts.fitting(task, checkpoint, rows).items():
         settings = ModelSettings(
             tokens=tokens.spec.name,
             checkpoint=checkpoint.files,
             body=condition.body,
             input=condition.input,
             trained=condition.model_copy(update={"trained": "all"}).trained_parts,
-            **initial_weights(condition, recipes.of(task.name, checkpoint.name, name)),
+            **initial_weights(condition, recipes.of(rows[name], task.name, checkpoint.name, name)),
         )
         labels = ModelLabels(
             checkpoint=checkpoint.name,

@@ -6,17 +6,17 @@ syntax, and the digests of a user's own files.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import product
 
 from crossover.config.load import load_conditions, load_study
 from crossover.config.studies import Study
 from crossover.planning.analyses import plan_analyses
+from crossover.planning.cells import plan_cells
 from crossover.planning.checkpoints import plan_checkpoint
+from crossover.planning.parts import Parts
 from crossover.planning.recipes import Recipes
-from crossover.planning.runs import plan_cell
 from crossover.planning.study import PlannedStudy
 from crossover.planning.tasks import PlannedTask, plan_task
-from crossover.planning.tokens import PlannedTokens, check_fit, plan_tokens
+from crossover.planning.tokens import PlannedTokens, plan_tokens
 from crossover.specs.load import AnySpec
 from crossover.specs.studies import StudySpec
 
@@ -49,29 +49,15 @@ def make_plan(requested: str) -> Plan:
     """
     name, settings = load_study(requested)
     where = f"study {name}"
-    tasks = [plan_task(task, where) for task in settings.tasks]
-    checkpoints = [plan_checkpoint(checkpoint, where) for checkpoint in settings.checkpoints]
-    conditions = load_conditions(settings.chosen_conditions, name)
-    recipes = Recipes.load(settings, where)
-    tokens, cells = {}, []
-    for task, checkpoint in product(tasks, checkpoints):
-        own = tokens[task.name, checkpoint.name] = plan_tokens(task, checkpoint)
-        check_fit(task, own.spec, checkpoint, conditions)
-        cells += [
-            plan_cell(
-                settings,
-                task,
-                items,
-                own.spec,
-                checkpoint,
-                *condition,
-                recipes.of(task.name, checkpoint.name, condition[0]),
-            )
-            for items in settings.train_items
-            for condition in conditions.items()
-        ]
-    analyses = list(plan_analyses(where, settings, tasks, checkpoints, conditions, tokens, recipes))
-    study = PlannedStudy(name, requested, settings, tasks, checkpoints, conditions, tokens, cells, analyses)
+    parts = Parts(
+        tasks={task: plan_task(task, where) for task in settings.all_tasks},
+        checkpoints={checkpoint: plan_checkpoint(checkpoint, where) for checkpoint in settings.all_checkpoints},
+        conditions=load_conditions(settings.chosen_conditions, name),
+    )
+    recipes = Recipes(settings, where)
+    cells = list(plan_cells(settings, parts, recipes, where))
+    analyses = list(plan_analyses(where, settings, parts, recipes))
+    study = PlannedStudy(name, requested, settings, parts, cells, analyses)
     return Plan(settings, study.spec, study.specs)
 
 

@@ -8,7 +8,7 @@ from crossover.config.conditions import Condition
 from crossover.config.inputs import InputScale
 from crossover.config.load import load_recipe, parse
 from crossover.config.recipes import Recipe, TrainingKind
-from crossover.config.studies import Study
+from crossover.config.studies import Row, Study
 from crossover.errors import UserError
 
 
@@ -33,43 +33,53 @@ class Recipes:
 
     Attributes:
         study: the study as configured.
-        base: the recipe that it names.
         where: `study NAME`, with which error messages begin.
-        merged: the recipes made so far, by the names of what they are changed for; most cells share one.
+        loaded: the recipes loaded so far, by name.
+        merged: the recipes made so far, by the number of the row and the names of what they are changed for; most cells
+            share one.
     """
 
     study: Study
-    base: Recipe
     where: str
-    merged: dict[tuple[tuple[str, str], ...], Recipe] = field(default_factory=dict)
+    loaded: dict[str, Recipe] = field(default_factory=dict)
+    merged: dict[tuple[int, tuple[tuple[str, str], ...]], Recipe] = field(default_factory=dict)
 
-    @classmethod
-    def load(cls, study: Study, where: str) -> "Recipes":
-        """Load the recipe that a study names.
-
-        Raises:
-            UserError: there is none of that name, or it is wrong.
-        """
-        file = load_recipe(study.recipe, where)
-        return cls(study, Recipe(**{name: getattr(file, name) for name in Recipe.model_fields}), where)
-
-    def of(self, task: str, checkpoint: str, condition: str) -> Recipe:
+    def of(self, number: int, task: str, checkpoint: str, condition: str) -> Recipe:
         """Return the recipe of a cell.
 
+        Args:
+            number: of its row, among all rows of the study.
+            task: of the cell.
+            checkpoint: of the cell.
+            condition: of the cell.
+
         Raises:
-            UserError: its settings cannot work together, or its rates would be selected with the seed of a final run.
+            UserError: there is no recipe of the name that the study gives, or it is wrong; its settings cannot work together,
+                or its rates would be selected with the seed of a final run.
         """
         names = {"task": task, "checkpoint": checkpoint, "condition": condition}
         changed = {kind: name for kind, name in names.items() if name in getattr(self.study, f"training_by_{kind}")}
-        key = tuple(changed.items())
+        key = number, tuple(changed.items())
         if key not in self.merged:
+            row = self.study.all_rows[number]
             places = ["training", *(f"training_by_{kind}.{name}" for kind, name in changed.items())]
-            self.merged[key] = self._merge(f"{self.where}: {' with '.join(places)}", **changed)
+            of_row = number >= len(self.study.all_rows) - len(
+                self.study.rows
+            )  # else of the cross product, which is the first
+            own = f" in the row of {' and '.join(row.checkpoints)}" if of_row else ""
+            self.merged[key] = self._merge(row, f"{self.where}: {' with '.join(places)}{own}", **changed)
         return self.merged[key]
 
-    def _merge(self, where: str, **names: str) -> Recipe:
-        recipe: Recipe = parse(Recipe, self.base.model_dump() | self.study.changes_of(**names), where)
-        shared = sorted(set(recipe.sweep_seeds) & set(self.study.seeds))
+    def _load(self, name: str) -> Recipe:
+        if name not in self.loaded:
+            file = load_recipe(name, self.where)
+            self.loaded[name] = Recipe(**{key: getattr(file, key) for key in Recipe.model_fields})
+        return self.loaded[name]
+
+    def _merge(self, row: Row, where: str, **names: str) -> Recipe:
+        base = self._load(row.recipe or self.study.recipe)
+        recipe: Recipe = parse(Recipe, base.model_dump() | self.study.changes_of(row, **names), where)
+        shared = sorted(set(recipe.sweep_seeds) & set(row.seeds))
         if shared and any(len(recipe.rates_of(kind)) > 1 for kind in get_args(TrainingKind)):
             raise UserError(f"{where}: sweep_seeds: {shared[0]} is one of seeds; take another seed for the sweep.")
         return recipe

@@ -1,5 +1,6 @@
 """The specs of a cell's runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crossover.config.conditions import Condition
@@ -27,6 +28,7 @@ class PlannedCell:
 
 def plan_cell(
     study: Study,
+    seeds: Sequence[int],
     task: PlannedTask,
     items: TrainItems,
     tokens: TokensSpec,
@@ -59,10 +61,10 @@ def plan_cell(
             code=code,
         )
 
-    seeds, rates = tuple(study.seeds), recipe.rates_of(condition.training_kind)
+    rates = recipe.rates_of(condition.training_kind)
     if len(rates) == 1:
         final = run(rates[0], score_test=True)
-        return PlannedCell(Cell(**dict(key), run=final.name, seeds=seeds, rate=None, sweep=()), [final])
+        return PlannedCell(Cell(**dict(key), run=final.name, seeds=tuple(seeds), rate=None, sweep=()), [final])
     tried: list[AnySpec] = []
 
     def candidates(rates: list[float]) -> tuple[Candidate, ...]:
@@ -82,7 +84,7 @@ def plan_cell(
     selection = code_of("crossover.training.rates")
     final = run(selected, score_test=True, code=code | selection)
     further = tuple(one for decade in (*lower, *higher) for one in decade)
-    cell = Cell(**dict(key), run=final.name, seeds=seeds, rate=final.rate_file, sweep=sweep, further=further)
+    cell = Cell(**dict(key), run=final.name, seeds=tuple(seeds), rate=final.rate_file, sweep=sweep, further=further)
     return PlannedCell(cell, [*tried, final])
 
 

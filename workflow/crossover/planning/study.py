@@ -4,15 +4,14 @@ import shlex
 from dataclasses import dataclass
 from typing import Protocol
 
-from crossover.config.conditions import Condition
 from crossover.config.load import known_names
 from crossover.config.sizes import TaskAtSize
 from crossover.config.studies import Study
 from crossover.planning.analyses import PlannedAnalysis
 from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.parts import Parts
 from crossover.planning.runs import PlannedCell
 from crossover.planning.tasks import PlannedTask
-from crossover.planning.tokens import PlannedTokens
 from crossover.specs.load import AnySpec
 from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
 
@@ -36,34 +35,29 @@ class PlannedStudy:
         name: of its file.
         requested: its name or path as the user gave it.
         settings: as configured.
-        tasks: in the order of the config.
-        checkpoints: likewise.
-        conditions: likewise, by name.
-        tokens: by names of task and checkpoint.
-        cells: task by task, then checkpoint by checkpoint.
+        parts: its tasks, checkpoints and conditions.
+        cells: task by task, then row by row.
         analyses: of the study.
     """
 
     name: str
     requested: str
     settings: Study
-    tasks: list[PlannedTask]
-    checkpoints: list[PlannedCheckpoint]
-    conditions: dict[str, Condition]
-    tokens: dict[tuple[str, str], PlannedTokens]
+    parts: Parts
     cells: list[PlannedCell]
     analyses: list[PlannedAnalysis]
 
     @property
     def specs(self) -> dict[str, AnySpec]:
         """The specs of all parts by name."""
-        parts: list[Planned] = [*self.checkpoints, *self.tasks, *self.tokens.values(), *self.cells, *self.analyses]
-        return {spec.name: spec for part in parts for spec in part.specs}
+        of = self.parts
+        every: list[Planned] = [*of.checkpoints.values(), *of.tasks.values(), *of.tokens.values()]
+        every += [*self.cells, *self.analyses]
+        return {spec.name: spec for part in every for spec in part.specs}
 
     @property
     def spec(self) -> StudySpec:
         """What aggregation and the report read."""
-        tasks = {task.name: task for task in self.tasks}
         # The same study requested by its path must not look like another one.
         reproducible = self.name if self.name in known_names("studies") else self.requested
         return StudySpec(
@@ -74,10 +68,11 @@ class PlannedStudy:
             description=self.settings.description,
             confidence=CONFIDENCE,
             threshold=THRESHOLD,
-            tasks={at.name: self._task(tasks[at.task], at) for at in self.settings.tasks_at_sizes},
-            checkpoints={checkpoint.name: _checkpoint(checkpoint) for checkpoint in self.checkpoints},
-            conditions=self.conditions,
+            tasks={at.name: self._task(self.parts.tasks[at.task], at) for at in self.settings.tasks_at_sizes},
+            checkpoints={name: _checkpoint(checkpoint) for name, checkpoint in self.parts.checkpoints.items()},
+            conditions=self.parts.conditions,
             cells=tuple(part.cell for part in self.cells),
+            left_out=tuple(self.parts.left_out.values()),
             analyses=tuple({part.entry.name: part.entry for part in self.analyses}.values()),
             reproduce=shlex.join(["snakemake", "--config", f"study={reproducible}"]),
         )
@@ -90,7 +85,11 @@ class PlannedStudy:
             metric=task.config.target.metric,
             subset=task.subset,
             card=task.spec.card,
-            encodings={one.name: self.tokens[task.name, one.name].spec.description for one in self.checkpoints},
+            encodings={
+                checkpoint: tokens.spec.description
+                for (name, checkpoint), tokens in self.parts.tokens.items()
+                if name == task.name and checkpoint in self.parts.checkpoints
+            },
         )
 
 

@@ -1,5 +1,6 @@
 """The specs of a task's tokens, and whether a checkpoint can read them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +73,20 @@ def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> 
     return TokenizerFile(file=str(file), sha256=remembered_digest(file))
 
 
+def misfit(tokens: TokensSpec, condition: Condition) -> str | None:
+    """Return why a condition means nothing for a task, so that it is left out there; None where it fits."""
+    if condition.input != "new" and tokens.encoding.kind == "patches":
+        return "patches have no tokens"
+    return None
+
+
 def check_fit(
-    task: PlannedTask, tokens: TokensSpec, checkpoint: PlannedCheckpoint, conditions: dict[str, Condition]
+    task: PlannedTask, tokens: TokensSpec, checkpoint: PlannedCheckpoint, conditions: Mapping[str, Condition]
 ) -> None:
     """Refuse what could only fail in the jobs: sequences that are too long, and symbols that are not the checkpoint's tokens.
 
     Raises:
-        UserError: the checkpoint has too few positions, or a condition embeds tokens that the task does not have.
+        UserError: the checkpoint has too few positions, or a condition embeds other tokens than those of the task.
     """
     _check_length(task, checkpoint)
     for name, condition in conditions.items():
@@ -99,15 +107,12 @@ def _check_length(task: PlannedTask, checkpoint: PlannedCheckpoint) -> None:
 
 
 def _check_input(task: str, tokens: TokensSpec, name: str, condition: Condition, checkpoint: PlannedCheckpoint) -> None:
-    """Refuse a condition that gives symbols the embeddings of other tokens, or embeds what is no symbol."""
-    if condition.input == "new":
-        return
-    where = f"config/tasks/{task}.yaml: condition {name} uses the token embeddings of checkpoint {checkpoint.name}, but"
-    if tokens.encoding.kind == "patches":
-        raise UserError(f"{where} the task's encoding is patches; choose a condition with input new, or another task.")
-    if condition.input != "re-embedded" and tokens.tokenizer and not _is_tokenizer_of(checkpoint, tokens.tokenizer):
+    """Refuse a condition that gives subwords the embeddings of other tokens."""
+    own = condition.input not in ("new", "re-embedded")
+    if own and tokens.tokenizer and not _is_tokenizer_of(checkpoint, tokens.tokenizer):
         raise UserError(
-            f"{where} its subwords come from {tokens.tokenizer.file}; set encoding.tokenizer to checkpoint."
+            f"config/tasks/{task}.yaml: condition {name} uses the token embeddings of checkpoint {checkpoint.name}, but its subwords "
+            f"come from {tokens.tokenizer.file}; set encoding.tokenizer to checkpoint."
         )
 
 

@@ -16,6 +16,7 @@ from crossover.config.bodies import Body, PermutedBody, RandomBody, ReinitBody, 
 from crossover.config.inputs import Input
 from crossover.labels import body_name, input_name, trained_name
 from crossover.report import numbers
+from crossover.report.facts import tasks_with_sizes
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
 from crossover.statistics.contrasts import AGAINST_RANDOM, comparable_pairs
@@ -236,6 +237,7 @@ def caveats(part: Part, tables: StudyTables, cards: Mapping[str, Card]) -> list[
         *_caveats_of_seeds(int(cells["seeds"].min()), int(cells["seeds"].max())),
         *_caveats_of_tasks(part.spec, cells, cards),
         *_caveats_of_training(part.whole, tables.runs, cells),
+        *_left_out(part.whole),
         f"The largest model here has {numbers.count(parameters)} parameters. What a larger one would do is not tested.",
     ]
 
@@ -255,7 +257,7 @@ def _caveats_of_seeds(fewest: int, most: int) -> list[str]:
 
 
 def _caveats_of_tasks(spec: StudySpec, cells: pd.DataFrame, cards: Mapping[str, Card]) -> list[str]:
-    labels = task_labels(spec.tasks)
+    labels, whole = task_labels(spec.tasks), tasks_with_sizes(spec)
     by_task = cells.groupby("task", sort=False)
     sentences = [
         (
@@ -267,15 +269,15 @@ def _caveats_of_tasks(spec: StudySpec, cells: pd.DataFrame, cards: Mapping[str, 
             f"Every condition is above {numbers.percent(CEILING)} on {{}}, which leaves no room for a difference.",
         ),
         (
-            [name for name, task in spec.tasks.items() if task.simulated],
+            [name for name in whole if spec.tasks[name].simulated],
             "Simulated, not measured in nature: {}. A result there is about the simulation.",
         ),
         (
-            [name for name, task in spec.tasks.items() if task.subset],
+            [name for name in whole if spec.tasks[name].subset],
             "Computed on a part of the data (see the task cards): {}. Numbers there are not those of the whole data.",
         ),
         (
-            [task for task in spec.tasks if cards[task].leakage.get("test")],
+            [name for name in whole if cards[name].leakage.get("test")],
             "Some test items also occur in training or validation: {} (see the task cards).",
         ),
     ]
@@ -284,6 +286,18 @@ def _caveats_of_tasks(spec: StudySpec, cells: pd.DataFrame, cards: Mapping[str, 
         text.replace("{}", ", ".join(labels[task].removesuffix(" (simulated)") for task in tasks))
         for tasks, text in sentences
         if tasks
+    ]
+
+
+def _left_out(spec: StudySpec) -> list[str]:
+    """Return a sentence for each condition that is left out, with the tasks where it is and the reason."""
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for one in spec.left_out:
+        own = tasks.setdefault((spec.conditions[one.condition].title, one.reason), [])
+        own += [spec.tasks[name].title for name in spec.tasks if spec.tasks[name].of == one.task]
+    return [
+        f"Left out, since {reason}: the condition ‘{title}’ on {', '.join(dict.fromkeys(names))}."
+        for (title, reason), names in tasks.items()
     ]
 
 

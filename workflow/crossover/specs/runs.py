@@ -19,6 +19,11 @@ class CellKey(Record):
     checkpoint: str
     condition: str
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Task, checkpoint and condition."""
+        return self.task, self.checkpoint, self.condition
+
 
 class SeededRun(Record):
     """A run with one of its seeds: what is computed and cached."""

@@ -45,11 +45,6 @@ class Cell(CellKey):
     further: tuple[Candidate, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Task, checkpoint and condition."""
-        return self.task, self.checkpoint, self.condition
-
-    @property
     def members(self) -> Iterator[Member]:
         """Everything that is computed for the cell: the runs that try rates, then the final ones."""
         for candidate in self.sweep:
@@ -68,6 +63,12 @@ class Cell(CellKey):
         tried = RateSelection.load(Path(self.rate)).candidates
         sweep = tuple(Candidate(run=one.run, seed=one.seed, learning_rate=one.learning_rate) for one in tried)
         return self.model_copy(update={"sweep": sweep})
+
+
+class LeftOut(CellKey):
+    """A task x checkpoint x condition that means nothing, and why, in words."""
+
+    reason: str
 
 
 class StudyTask(Record):
@@ -156,7 +157,7 @@ class StudyAnalysis(Record):
 class StudySpec(Record):
     """A study; tasks, checkpoints and conditions are in the order of its config.
 
-    Its name has no hash: results/studies/<study>/ is where people look for the latest report. Hence it is sealed.
+    Conditions that do not fit a task or a checkpoint are left out. Its name has no hash: results/studies/<study>/ is where people look for the latest report. Hence it is sealed.
     """
 
     kind: Literal["study"] = "study"
@@ -171,6 +172,7 @@ class StudySpec(Record):
     checkpoints: dict[str, StudyCheckpoint]
     conditions: dict[str, Condition]
     cells: tuple[Cell, ...]
+    left_out: tuple[LeftOut, ...]
     analyses: tuple[StudyAnalysis, ...]
     reproduce: str
 

@@ -1,0 +1,66 @@
+"""The cells of a study: its cross product and its rows, without combinations that mean nothing."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+
+from crossover.config.studies import Row, Study
+from crossover.errors import UserError
+from crossover.planning.parts import Parts
+from crossover.planning.recipes import Recipes
+from crossover.planning.runs import PlannedCell, plan_cell
+from crossover.specs.studies import Cell
+
+
+def plan_cells(study: Study, parts: Parts, recipes: Recipes, where: str) -> list[PlannedCell]:
+    """Plan the cells of a study: task by task, then in the order of its rows.
+
+    Conditions that do not fit a task or checkpoint are left out, and noted in `parts`.
+
+    Args:
+        study: as configured.
+        parts: its tasks, checkpoints and conditions.
+        recipes: of its cells.
+        where: `study NAME`, with which error messages begin.
+
+    Raises:
+        UserError: two settings cannot work together, a cell is listed twice, or a task or a row has no cell.
+    """
+    cells = [cell for number, row in enumerate(study.all_rows) for cell in _of_row(study, number, row, parts, recipes)]
+    _check_cells(study, [planned.cell for planned in cells], parts, where)
+    order = [task.name for task in study.tasks_at_sizes]
+    return sorted(cells, key=lambda planned: order.index(planned.cell.task))
+
+
+def _check_cells(study: Study, cells: list[Cell], parts: Parts, where: str) -> None:
+    """Raise if a cell is listed twice, or a task, checkpoint or condition is in none."""
+    twice = [key for key, number in Counter(cell.key for cell in cells).items() if number > 1]
+    for task, checkpoint, condition in twice:
+        raise UserError(
+            f"{where}: condition {condition} with checkpoint {checkpoint} on task {task} is listed twice; remove it from "
+            "conditions or from a row."
+        )
+    tasks = {task.name: task.task for task in study.tasks_at_sizes}
+    used = {
+        "task": {tasks[cell.task] for cell in cells},
+        "checkpoint": {cell.checkpoint for cell in cells},
+        "condition": {cell.condition for cell in cells},
+    }
+    for kind, names in (("task", parts.tasks), ("checkpoint", parts.checkpoints), ("condition", parts.conditions)):
+        if unused := [name for name in names if name not in used[kind]]:
+            reasons = {one.reason for one in parts.left_out.values() if getattr(one, kind) == unused[0]}
+            raise UserError(
+                f"{where}: {kind} {unused[0]} has no cell, since {' and '.join(sorted(reasons))}; remove it, or add what fits it."
+            )
+
+
+def _of_row(study: Study, number: int, row: Row, parts: Parts, recipes: Recipes) -> Iterator[PlannedCell]:
+    names = [one.name for one in row.chosen_conditions]
+    for task, checkpoint in product(
+        map(parts.tasks.__getitem__, row.tasks), map(parts.checkpoints.__getitem__, row.checkpoints)
+    ):
+        conditions = parts.fitting(task, checkpoint, names)
+        tokens = parts.tokens_of(task, checkpoint).spec
+        for items, (name, condition) in product(study.train_items, conditions.items()):
+            recipe = recipes.of(number, task.name, checkpoint.name, name)
+            yield plan_cell(study, row.seeds, task, items, tokens, checkpoint, name, condition, recipe)
