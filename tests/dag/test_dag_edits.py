@@ -115,6 +115,15 @@ def test_an_added_data_size_plans_its_cells(finished):
     assert finished.plan() == runs(few) | REPORT
 
 
+def test_a_budget_plans_what_it_changes_beside_the_study(finished):
+    finished.append("tiny.yaml", "budgets: {small: {seeds: [0], tasks: [tunes]}, large: {seeds: [0, 1, 2]}}\n")
+    of_small = {("aggregate_study", "tiny-small"), ("render_report", "tiny-small")}
+    assert finished.plan() == set(), "the study itself is as it was"
+    assert finished.plan(study="tiny.yaml@small") == of_small, "its runs are some of those of the study"
+    of_large = {("aggregate_study", "tiny-large"), ("render_report", "tiny-large")}
+    assert finished.plan(study="tiny.yaml@large") == final_runs(CELLS, [2]) | of_large
+
+
 def test_an_added_row_plans_its_cells_and_its_own_edit_replans_them_alone(finished):
     row = "rows:\n  - {checkpoints: [tiny], conditions: [random-frozen], tasks: [tunes]"
     finished.append("tiny.yaml", f"{row}}}\n")

@@ -775,6 +775,83 @@ def test_patches_have_no_tokens(config, entry):
     assert sentence(make_plan, "demo") == expected
 
 
+# --- budgets ----------------------------------------------------------------------------------------------------
+
+
+def budget(config: Path, **changes: object) -> None:
+    """Give the demo a budget named small."""
+    edit(config / "studies/demo.yaml", "budgets", value={"small": changes})
+
+
+def test_a_budget_changes_a_study_key_by_key_and_lists_as_a_whole(config):
+    budget(
+        config,
+        seeds=[5],
+        tasks=["digits", "listops"],
+        training={"length": "9 steps"},
+        training_by_task={"listops": {"batch_size": 3}},
+    )
+    edit(config / "studies/demo.yaml", "training_by_task", value={"listops": {"length": "7 steps"}})
+    whole, small = make_plan("demo"), make_plan("demo@small")
+    assert (whole.name, small.name) == ("demo", "demo-small")
+    assert {cell.task for cell in small.study.cells} == {"digits", "listops"}
+    assert {cell.seeds for cell in small.study.cells} == {(5,)}
+    training = {cell.task: small.specs[cell.run].training for cell in small.study.cells}
+    assert {task: (one.length, one.batch_size) for task, one in training.items()} == {
+        "digits": ("9 steps", 24),
+        "listops": ("7 steps", 3),
+    }
+    assert small.study.reproduce == "snakemake --config study=demo budget=small"
+    assert whole.study.reproduce == "snakemake --config study=demo"
+
+
+def test_a_study_elsewhere_has_budgets_too(config):
+    budget(config, seeds=[5])
+    elsewhere = config.parent / "a@b.d"
+    elsewhere.mkdir()
+    shutil.move(config / "studies/demo.yaml", elsewhere / "mine.yaml")
+    plan = make_plan(f"{elsewhere}/mine.yaml@small")
+    assert plan.name == "mine-small"
+    assert plan.study.reproduce == f"snakemake --config study={elsewhere}/mine.yaml budget=small"
+
+
+def test_every_budget_of_every_study_is_known(config):
+    budget(config, seeds=[5])
+    assert "demo@small" in load.requestable_studies()
+    assert {"demo", "minilm"} <= set(load.requestable_studies())
+    assert load.load_config({"study": "demo", "budget": "small"}).requested == "demo@small"
+    assert load.load_config({"study": "demo"}).requested == "demo"
+
+
+@pytest.mark.parametrize(
+    ("requested", "changes", "expected"),
+    [
+        ("demo@smal", {}, "config/studies/demo.yaml: unknown budget smal; did you mean small?"),
+        ("minilm@small", {}, "config/studies/minilm.yaml: unknown budget small; it has none."),
+        (
+            "demo@small",
+            {"seed": [1]},
+            "config/studies/demo.yaml: unknown key seed in budgets.small; did you mean seeds?",
+        ),
+        ("demo@small", {"budgets": {}}, "config/studies/demo.yaml: unknown key budgets in budgets.small; "),
+        ("demo@small", {"tasks": ["digits"]}, "config/studies/demo.yaml with budget small: training_by_task names "),
+        ("demo@small", {"seeds": [1000]}, "sweep_seeds: 1000 is one of seeds"),
+    ],
+)
+def test_a_wrong_budget_is_refused(requested, changes, expected, config):
+    budget(config, **changes)
+    assert expected in sentence(make_plan, requested)
+
+
+def test_a_budget_does_not_take_the_results_of_another_study(config):
+    budget(config, seeds=[5])
+    shutil.copy(config / "studies/demo.yaml", config / "studies/demo-small.yaml")
+    expected = (
+        "config/studies/demo.yaml: there is a study demo-small, whose results budget small would take; rename it."
+    )
+    assert sentence(make_plan, "demo@small") == expected
+
+
 # --- rows -------------------------------------------------------------------------------------------------------
 
 

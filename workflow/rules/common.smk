@@ -45,7 +45,7 @@ from crossover.specs.runs import SelectedRate
 export_path()
 
 try:
-    PLAN = read_snapshot(Path(SNAPSHOT)) if SNAPSHOT else make_plan(load_config(config).study)
+    PLAN = read_snapshot(Path(SNAPSHOT)) if SNAPSHOT else make_plan(load_config(config).requested)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

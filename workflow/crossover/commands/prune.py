@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crossover.acquire.transfer.checksums import CHECKSUMS
 from crossover.commands.output import table
-from crossover.config.load import known_names
+from crossover.config.load import requestable_studies
 from crossover.errors import UserError
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import superseded_plans
@@ -109,7 +109,7 @@ def prune(further_studies: list[str], delete: bool) -> Unused:
         UserError: a study cannot be planned, or there are results of a study whose file is not known; nothing is
             deleted then.
     """
-    plans = [make_plan(study) for study in [*known_names("studies"), *further_studies]]
+    plans = [make_plan(study) for study in [*requestable_studies(), *further_studies]]
     used = {CHECKSUMS.removesuffix(".json"), *(name for plan in plans for name in (*plan.specs, plan.study.name))}
     unused = sorted(path for folder in NAMED for path in _entries(Path(folder)) if _name(path) not in used)
     superseded = superseded_plans()

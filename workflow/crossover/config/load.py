@@ -5,7 +5,7 @@ import re
 from collections.abc import Hashable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -75,7 +75,7 @@ def read_yaml(path: Path) -> Any:
 
 def chosen_study(study: str | None) -> str:
     """Return the named study, or else the one in config/config.yaml."""
-    return study or load_config(read_yaml(CONFIG / "config.yaml") or {}).study
+    return study or load_config(read_yaml(CONFIG / "config.yaml") or {}).requested
 
 
 def parse(model: Any, value: Any, where: str) -> Any:
@@ -192,20 +192,83 @@ def load_config(values: dict[str, object]) -> Config:
     return config
 
 
-def load_study(name: str) -> tuple[str, Study]:
-    """Load a study by its name in config/studies/, or by the path of its file.
+class RequestedStudy(NamedTuple):
+    """A study as a user asks for it.
+
+    Attributes:
+        file: its name in config/studies/, or the path of its file.
+        budget: one of its budgets, or None for the study as it stands.
+    """
+
+    file: str
+    budget: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> "RequestedStudy":
+        """Take `NAME`, `NAME@BUDGET`, or the same with a path, which may hold an @ of its own."""
+        file, _, budget = text.rpartition("@")
+        return cls(file, budget) if file and re.fullmatch(NAME, budget) else cls(text, None)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is given by its path."""
+        return Path(self.file).suffix in {".yaml", ".yml"}
+
+    @property
+    def name(self) -> str:
+        """The name of its results: of its file, and of the budget."""
+        stem = Path(self.file).stem if self.is_path else self.file
+        return f"{stem}-{self.budget}" if self.budget else stem
+
+
+def load_study(text: str) -> tuple[str, Study]:
+    """Load a study by its name in config/studies/ or by the path of its file, after an @ in one of its budgets.
 
     Returns:
-        The study's name (the stem of its file, which names its folder under results/studies/) and the study.
+        The study's name (the stem of its file and the budget, which name its folder under results/studies/) and the study.
+
+    Raises:
+        UserError: there is no such study or budget, or it is wrong.
     """
-    path = Path(name)
-    by_path = path.suffix in {".yaml", ".yml"}
-    stem = path.stem if by_path else name
-    if (by_path or name in known_names("studies")) and not re.fullmatch(NAME, stem):
+    requested = RequestedStudy.parse(text)
+    known = known_names("studies")
+    if (requested.is_path or requested.file in known) and not re.fullmatch(NAME, requested.name):
         raise UserError(
-            f"{name}: the file name of a study also names a folder; use at most 60 lower-case letters, digits and dashes."
+            f"{text}: the name of a study also names a folder; use at most 60 lower-case letters, digits and dashes."
         )
-    return stem, parse(Study, read_yaml(path), name) if by_path else _load("studies", name, Study, "unknown study")
+    if not requested.is_path and requested.file not in known:
+        raise UserError(f"unknown study {requested.file}; {nearest(requested.file, known)}")
+    path = Path(requested.file) if requested.is_path else CONFIG / "studies" / f"{requested.file}.yaml"
+    content = read_yaml(path)
+    study: Study = parse(Study, content, str(path))
+    if requested.budget is None:
+        return requested.name, study
+    if requested.budget not in study.budgets:
+        hint = nearest(requested.budget, study.budgets) if study.budgets else "it has none."
+        raise UserError(f"{path}: unknown budget {requested.budget}; {hint}")
+    if requested.name in known:
+        raise UserError(
+            f"{path}: there is a study {requested.name}, whose results budget {requested.budget} would take; rename it."
+        )
+    changed = _merged(content, content["budgets"][requested.budget])
+    return requested.name, parse(Study, changed, f"{path} with budget {requested.budget}")
+
+
+def requestable_studies() -> list[str]:
+    """Return every study of config/studies/, as it stands and in each of its budgets.
+
+    Raises:
+        UserError: one of them is wrong.
+    """
+    names = known_names("studies")
+    return [*names, *(f"{name}@{budget}" for name in names for budget in load_study(name)[1].budgets)]
+
+
+def _merged(content: Any, changes: Any) -> Any:
+    """Return the content of a YAML file with changes: mappings are changed key by key, anything else is replaced."""
+    if not isinstance(content, dict) or not isinstance(changes, dict):
+        return changes
+    return content | {key: _merged(content[key], value) if key in content else value for key, value in changes.items()}
 
 
 def load_recipe(name: str, where: str) -> RecipeFile:

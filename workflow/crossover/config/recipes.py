@@ -162,13 +162,17 @@ class Override(ConfigModel):
         return {name: value for name, value in serialise(self).items() if name in self.model_fields_set}
 
 
-_OPTIONAL: dict[str, Any] = {
-    name: (field.rebuild_annotation() | None, Field(None, description=field.description))
-    for name, field in Recipe.model_fields.items()
-}
+def optional_fields(model: type[ConfigModel]) -> dict[str, Any]:
+    """Return the fields of a model for `create_model`, none of them required."""
+    return {
+        name: (field.rebuild_annotation() | None, Field(None, description=field.description))
+        for name, field in model.model_fields.items()
+    }
+
+
 RecipeOverride = create_model(
     "RecipeOverride",
     __base__=Override,
     __doc__="Settings of the recipe that a study changes. Missing keys are taken from the recipe.",
-    **_OPTIONAL,
+    **optional_fields(Recipe),
 )

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, create_model, field_validator, model_validator
 
 from crossover.config.base import ConfigModel, Name, TitledModel
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
-from crossover.config.recipes import Override, RecipeOverride, entries_are_unique
+from crossover.config.recipes import Override, RecipeOverride, entries_are_unique, optional_fields
 from crossover.config.sizes import Drawn, TaskAtSize, TrainItems
 
 
@@ -67,11 +67,9 @@ class Row(ConfigModel):
         return list(chosen_conditions(self.conditions))
 
 
-class Study(TitledModel):
-    """config/studies/NAME.yaml: every task x checkpoint x condition is a cell, and so is what the rows add."""
+class StudySettings(ConfigModel):
+    """What a study computes."""
 
-    question: str
-    """Question that the report answers."""
     tasks: list[Name] = Field(min_length=1)
     """Names of files in config/tasks/."""
     checkpoints: list[Name] = Field([])
@@ -102,6 +100,24 @@ class Study(TitledModel):
     """Resources of each run."""
     analyses: list[AnalysisKind | Analysis] = Field([])
     """Analyses of the models before fine-tuning: each checkpoint with each body and input of `conditions`."""
+
+
+Budget = create_model(
+    "Budget",
+    __base__=Override,
+    __doc__="What a study changes within a budget; keys that are not given stay.",
+    **optional_fields(StudySettings),
+)
+
+
+class Study(TitledModel, StudySettings):
+    """config/studies/NAME.yaml: every task x checkpoint x condition is a cell, and so is what the rows add."""
+
+    question: str
+    """Question that the report answers."""
+    budgets: dict[Name, Budget] = Field({})  # type: ignore[valid-type]
+    """Sizes in which the study can be computed, by name, such as `small: {seeds: [0, 1], training: {length: 300 steps}}`: what each
+    changes, key by key; a list takes the place of the whole list. Chosen with `--config study=NAME budget=small`."""
 
     @field_validator("tasks", "checkpoints", "conditions", "train_items", "seeds", "analyses")
     @classmethod
@@ -188,4 +204,11 @@ class Config(ConfigModel):
     """config/config.yaml, and the keys of `snakemake --config`."""
 
     study: str = "demo"
-    """Name of a file in config/studies/, or the path of a study file."""
+    """Name of a file in config/studies/, or the path of a study file; with a budget also `NAME@BUDGET`."""
+    budget: Name | None = None
+    """Name of one of the study's `budgets`."""
+
+    @property
+    def requested(self) -> str:
+        """The study in its budget, as every command names it."""
+        return f"{self.study}@{self.budget}" if self.budget else self.study

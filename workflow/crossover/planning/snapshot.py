@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from crossover import PLAN_FOLDER
-from crossover.config.load import chosen_study
+from crossover.config.load import RequestedStudy, chosen_study
 from crossover.config.studies import Study
 from crossover.files import not_written, read_json, sha256, visible_files, write_json
 from crossover.planning.plan import Plan, make_plan
@@ -137,8 +137,7 @@ def plan_of(study: str | None) -> Plan:
         UserError: it was never started, and cannot be planned.
     """
     study = chosen_study(study)
-    name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
-    started = _plans().get(name)
+    started = _plans().get(RequestedStudy.parse(study).name)
     return read_snapshot(started[-1]) if started else make_plan(study)
 
 

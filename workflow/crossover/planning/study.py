@@ -2,9 +2,10 @@
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from crossover.config.load import known_names
+from crossover.config.load import RequestedStudy, known_names
 from crossover.config.sizes import TaskAtSize
 from crossover.config.studies import Study
 from crossover.planning.analyses import PlannedAnalysis
@@ -58,8 +59,6 @@ class PlannedStudy:
     @property
     def spec(self) -> StudySpec:
         """What aggregation and the report read."""
-        # The same study requested by its path must not look like another one.
-        reproducible = self.name if self.name in known_names("studies") else self.requested
         return StudySpec(
             name=f"study-{self.name}",
             study=self.name,
@@ -74,8 +73,16 @@ class PlannedStudy:
             cells=tuple(part.cell for part in self.cells),
             left_out=tuple(self.parts.left_out.values()),
             analyses=tuple({part.entry.name: part.entry for part in self.analyses}.values()),
-            reproduce=shlex.join(["snakemake", "--config", f"study={reproducible}"]),
+            reproduce=shlex.join(["snakemake", "--config", *self._config]),
         )
+
+    @property
+    def _config(self) -> list[str]:
+        """What Snakemake is told; the same study requested by its path must not look like another one."""
+        requested = RequestedStudy.parse(self.requested)
+        stem = Path(requested.file).stem
+        file = stem if requested.is_path and stem in known_names("studies") else requested.file
+        return [f"study={file}", *([f"budget={requested.budget}"] if requested.budget else [])]
 
     def _task(self, task: PlannedTask, at: TaskAtSize) -> StudyTask:
         return StudyTask(
