@@ -97,6 +97,7 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
         confidence=0.95,
         threshold=0.9,
         left_out=(),
+        compare=(),
         tasks={name: _study_task(name, facts) for name, facts in tasks.items()},
         checkpoints={
             "topics-gpt2": StudyCheckpoint(

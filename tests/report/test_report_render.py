@@ -196,6 +196,7 @@ def study_of(
         conditions=conditions,
         cells=(),
         left_out=(),
+        compare=(),
         analyses=(),
         reproduce="",
     )
@@ -212,7 +213,9 @@ def contrasts(*rows: tuple[float, float, float, float]) -> pd.DataFrame:
     """Comparisons of pf and rf, each with difference, low, high and corrected p."""
     table = pd.DataFrame(rows, columns=["difference", "low", "high", "p_holm"])
     tasks, question = [f"t{i}" for i in range(len(rows))], "pretrained or random body"
-    return table.assign(task=tasks, kind="body", question=question, checkpoint="c", a="pf", b="rf")
+    return table.assign(
+        task=tasks, kind="body", question=question, checkpoint="c", other_checkpoint="c", a="pf", b="rf"
+    )
 
 
 HIGHER, LOWER = (0.2, 0.1, 0.3, 0.001), (-0.2, -0.3, -0.1, 0.001)
@@ -314,7 +317,9 @@ REINIT = ReinitBody(kind="reinit", blocks=FIRST, norms="kept", weights="tamkin20
 def test_every_comparison_has_a_title(changes, title):
     spec = study_of({"base": condition(**BASE), "other": condition(**BASE | changes)})
     [pair] = comparable_pairs(spec.conditions)
-    words = findings.comparison_title(spec, pair.kind, "c", pair.a, pair.b).replace(numbers.SPACE, " ")
+    words = findings.comparison_title(spec, pair.kind, pair.question, findings.Sides("c", pair.a, "c", pair.b)).replace(
+        numbers.SPACE, " "
+    )
     assert words.endswith(title)
 
 
@@ -342,8 +347,18 @@ def test_two_checkpoints_are_told_apart():
     series = make_series(spec)
     assert [one.label for one in series.values()] == ["C: pf", "C: rf", "D: pf", "D: rf"]
     assert len({(one.colour, one.shape) for one in series.values()}) == 4
-    title = findings.comparison_title(spec, "body", "d", "pf", "rf")
+    title = findings.comparison_title(spec, "body", "", findings.Sides("d", "pf", "d", "rf"))
     assert title == "D: Frozen: the pretrained body against a random one"
+
+
+def test_a_comparison_that_the_study_asks_for_is_said_in_its_words():
+    spec = study_of(FROZEN, "c", "d")
+    table = contrasts(HIGHER).assign(kind="asked", question="text or DNA", other_checkpoint="d", b="pf")
+    [comparison] = findings.describe_comparisons(spec, table)
+    assert comparison.sentence.replace(numbers.SPACE, " ") == (
+        "For ‘text or DNA’, ‘C: pf’ scored higher on 1 of 1 task than ‘D: pf’."
+    )
+    assert findings.headline(spec, [comparison]) == "No pretrained body can be compared with a random one yet."
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,7 @@ def test_gathering_verifies_values_and_labels_their_models(tiny, tmp_path, monke
         **{"name": "study-a", "study": "a", "title": "", "question": "", "description": "", "reproduce": ""},
         **{"confidence": 0.95, "threshold": 0.9, "tasks": {}, "checkpoints": {}, "conditions": {}, "cells": ()},
         left_out=(),
+        compare=(),
         analyses=(entry,),
     )
     place = analysis_folder("probing.a-0", 4)

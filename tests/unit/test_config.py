@@ -775,6 +775,45 @@ def test_patches_have_no_tokens(config, entry):
     assert sentence(make_plan, "demo") == expected
 
 
+# --- comparisons ------------------------------------------------------------------------------------------------
+
+
+def asked(a: tuple[str, str], b: tuple[str, str]) -> dict:
+    sides = {"a": a, "b": b}
+    return {"question": "this or that"} | {
+        side: {"checkpoint": checkpoint, "condition": condition} for side, (checkpoint, condition) in sides.items()
+    }
+
+
+def test_a_study_asks_for_comparisons_of_its_own(two_checkpoints, config):
+    entry = asked(("topics-gpt2", "random-all"), ("mine", "pretrained-all"))
+    edit(config / "studies/demo.yaml", "compare", value=[entry])
+    [planned] = make_plan("demo").study.compare
+    assert planned.model_dump() == entry
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (
+            asked(("topics-gpt2", "random-al"), ("topics-gpt2", "random-all")),
+            "a of ‘this or that’ is random-al with topics-gpt2",
+        ),
+        (
+            asked(("topics-gpt2", "random-all"), ("mine", "random-all")),
+            "b of ‘this or that’ is random-all with mine, which the",
+        ),
+        (
+            asked(("topics-gpt2", "random-all"), ("topics-gpt2", "random-all")),
+            "both sides of ‘this or that’ are the same",
+        ),
+    ],
+)
+def test_comparisons_of_what_is_not_there_are_refused(entry, expected, config):
+    edit(config / "studies/demo.yaml", "compare", value=[entry])
+    assert expected in sentence(make_plan, "demo")
+
+
 # --- budgets ----------------------------------------------------------------------------------------------------
 
 

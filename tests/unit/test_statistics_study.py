@@ -10,6 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from crossover.config.bodies import StatisticsBody, TruncatedBody
 from crossover.config.conditions import Condition
 from crossover.config.inputs import ShiftInput
+from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import write_json, write_parquet
 from crossover.runs.files import write_provenance
@@ -113,7 +114,7 @@ def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> 
     )  # fmt: skip
     return StudySpec(
         name="study-s", study="s", title="", question="", description="", confidence=0.95, threshold=0.9,
-        tasks={"t": task}, checkpoints={"c": checkpoint}, conditions=conditions, cells=cells, left_out=(), analyses=(), reproduce="",
+        tasks={"t": task}, checkpoints={"c": checkpoint}, conditions=conditions, cells=cells, left_out=(), compare=(), analyses=(), reproduce="",
     )  # fmt: skip
 
 
@@ -223,6 +224,23 @@ def test_contrasts_compare_what_differs_in_one_choice_and_correct_each_kind_alon
     frozen = table.iloc[0]
     assert frozen["difference"] == pytest.approx(0.3, abs=0.15)
     assert frozen["low"] > 0
+
+
+def test_a_study_compares_across_checkpoints_what_it_asks_for(study):
+    """Here the second checkpoint has the runs of the first, so that the answer is known; it is corrected by itself."""
+    copied = tuple(cell.model_copy(update={"checkpoint": "d"}) for cell in study.cells)
+    sides = {"a": {"checkpoint": "c", "condition": "pf"}, "b": {"checkpoint": "d", "condition": "rf"}}
+    asked = AskedComparison(question="c or d", **sides)
+    checkpoints = dict.fromkeys("cd", study.checkpoints["c"])
+    both = study.model_copy(update={"cells": study.cells + copied, "checkpoints": checkpoints, "compare": (asked,)})
+    table = aggregate(both)["contrasts"]
+    own = table[table["kind"] == "asked"].iloc[0]
+    known = table[(table["a"] == "pf") & (table["b"] == "rf") & (table["kind"] == "body")].iloc[0]
+    assert (own["checkpoint"], own["other_checkpoint"], own["question"]) == ("c", "d", "c or d")
+    assert (known["checkpoint"], known["other_checkpoint"]) == ("c", "c")
+    assert own[["difference", "low", "high", "p"]].tolist() == known[["difference", "low", "high", "p"]].tolist()
+    assert own["p_holm"] == own["p"]
+    assert known["p_holm"] > known["p"]
 
 
 def test_pairs_leave_out_what_differs_in_two_choices():

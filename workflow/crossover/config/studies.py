@@ -67,6 +67,26 @@ class Row(ConfigModel):
         return list(chosen_conditions(self.conditions))
 
 
+class Arm(ConfigModel):
+    """One side of a comparison."""
+
+    checkpoint: Name
+    """A checkpoint of the study."""
+    condition: Name
+    """One of its conditions there; of a parametrised one with its values, such as `reinit-last-3`."""
+
+
+class AskedComparison(ConfigModel):
+    """A comparison of the user's own, on every task that both sides have."""
+
+    question: str
+    """What it asks, in a few words such as `text or antibodies`. Comparisons with the same words are corrected together."""
+    a: Arm
+    """The side whose score is taken first."""
+    b: Arm
+    """The side whose score is subtracted."""
+
+
 class StudySettings(ConfigModel):
     """What a study computes."""
 
@@ -79,6 +99,8 @@ class StudySettings(ConfigModel):
     `{reinit-last: {count: 0..12}}`: one value, a list, or a range. Every combination is a condition."""
     rows: list[Row] = Field([])
     """Further cells, each checkpoint with conditions, and if need be with tasks, seeds and a recipe of its own."""
+    compare: list[AskedComparison] = Field([])
+    """Comparisons beside those that crossover makes by itself: across checkpoints, or of conditions that differ in several choices."""
     train_items: list[TrainItems] = Field(["all"], min_length=1)
     """Sizes of the training split, such as `[500, 5000, all]`: every cell is computed for each. Each seed draws its own items, and
     the smaller sizes are part of the larger ones; validation and test split stay whole."""
@@ -142,6 +164,19 @@ class Study(TitledModel, StudySettings):
             raise ValueError("give checkpoints and conditions, which are crossed with the tasks, or rows, or both")
         for row in self.all_rows:
             entries_are_unique([one.name for one in row.chosen_conditions])
+        return self
+
+    @model_validator(mode="after")
+    def compared_sides_are_there(self) -> "Study":
+        """Raise if a comparison names a checkpoint and condition that the study does not have together, or compares one with itself."""
+        for asked in self.compare:
+            for side, arm in (("a", asked.a), ("b", asked.b)):
+                if arm.condition not in self.rows_of(arm.checkpoint) or arm.checkpoint not in self.all_checkpoints:
+                    raise ValueError(
+                        f"compare: {side} of ‘{asked.question}’ is {arm.condition} with {arm.checkpoint}, which the study does not have"
+                    )
+            if asked.a == asked.b:
+                raise ValueError(f"compare: both sides of ‘{asked.question}’ are the same")
         return self
 
     @model_validator(mode="after")

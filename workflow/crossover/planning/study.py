@@ -71,6 +71,7 @@ class PlannedStudy:
             checkpoints={name: _checkpoint(checkpoint) for name, checkpoint in self.parts.checkpoints.items()},
             conditions=self.parts.conditions,
             cells=tuple(part.cell for part in self.cells),
+            compare=tuple(self.settings.compare),
             left_out=tuple(self.parts.left_out.values()),
             analyses=tuple({part.entry.name: part.entry for part in self.analyses}.values()),
             reproduce=shlex.join(["snakemake", "--config", *self._config]),

@@ -24,7 +24,7 @@ from crossover.charts.chart import (
 from crossover.charts.palette import Series, task_labels
 from crossover.report import numbers
 from crossover.report.facts import PretrainingRun
-from crossover.report.findings import comparison_title, verdicts_of
+from crossover.report.findings import Sides, comparison_title, verdicts_of
 from crossover.specs.studies import StudySpec, StudyTask
 from crossover.statistics.tables import StudyTables
 
@@ -35,6 +35,7 @@ VERDICT_COLOURS = {
     "body": {"higher": "var(--blue)", "lower": "var(--vermillion)"},
     "input": {"higher": "var(--sky)", "lower": "var(--orange)"},
     "trained": {"higher": "var(--green)", "lower": "var(--purple)"},
+    "asked": {"higher": "var(--green)", "lower": "var(--purple)"},
 }
 
 
@@ -240,11 +241,17 @@ def _draw_sizes(task: StudyTask, cells: pd.DataFrame, series: list[Series]) -> C
 def draw_contrasts(spec: StudySpec, contrasts: pd.DataFrame, labels: Mapping[str, str]) -> list[Chart]:
     """Draw a forest plot of each comparison; those of one kind share their scale."""
     charts = []
-    for (kind, checkpoint, a, b), table in contrasts.groupby(["kind", "checkpoint", "a", "b"], sort=False):
+    columns = ["kind", "question", *Sides._fields]
+    for (kind, question, *names), table in contrasts.groupby(columns, sort=False):
         same = contrasts[contrasts["kind"] == kind]
         reach = float(np.ceil(20 * max(same["high"].max(), -same["low"].min())) * 5)
-        title = comparison_title(spec, kind, checkpoint, a, b)
-        charts.append(draw_forest(f"contrast-{checkpoint}-{a}-{b}", title, kind, table, labels, reach, spec.confidence))
+        sides = Sides(*names)
+        title = comparison_title(spec, kind, question, sides)
+        charts.append(
+            draw_forest(
+                f"contrast-{'-'.join(dict.fromkeys(sides))}", title, kind, table, labels, reach, spec.confidence
+            )
+        )
     return charts
 
 

@@ -24,7 +24,7 @@ COLUMNS = {
     "cells": ["task", "checkpoint", "condition", "run", "train_items", "learning_rate", "seeds", "score", "sd_seeds", "low", "high",
               "interval_over", "interval_method", "floor", "above_floor", "items", "groups", "parameters_trained",
               "parameters_total", "threshold", "reached", "median_steps"],
-    "contrasts": ["task", "checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
+    "contrasts": ["task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
                   "interval_method", "items", "groups", "seeds"],
     "convergence": ["task", "checkpoint", "condition", "run", "seed", "threshold", "steps", "censored", "steps_run"],
     "speed": ["checkpoint", "a", "b", "held", "tasks", "runs", "earlier", "later", "tied", "p", "p_holm"],

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from crossover.charts.palette import checkpoint_labels, task_labels
+from crossover.charts.palette import checkpoint_labels, make_series, task_labels
 from crossover.config.bodies import Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.config.inputs import Input
 from crossover.labels import body_name, input_name, trained_name
@@ -45,7 +45,7 @@ class Comparison:
     """One comparison of two conditions over all tasks.
 
     Attributes:
-        kind: `body`, `input` or `trained`.
+        kind: `body`, `input`, `trained`, or `asked` by the study.
         question: what it asks.
         sentence: how it came out, in one sentence with counts.
         groups: a heading and its differences for each way it came out, without the empty ones.
@@ -61,6 +61,15 @@ class Comparison:
     tasks: int
     higher: list[str]
     lower: list[str]
+
+
+class Sides(NamedTuple):
+    """What is compared, as the columns of the table of contrasts name it: `a` with `checkpoint` against `b` with `other_checkpoint`."""
+
+    checkpoint: str
+    a: str
+    other_checkpoint: str
+    b: str
 
 
 class Wording(NamedTuple):
@@ -89,20 +98,16 @@ def _verdict(difference: float, shown: bool, suggested: bool) -> Verdict:
 
 def describe_comparisons(spec: StudySpec, contrasts: pd.DataFrame) -> list[Comparison]:
     """Return all comparisons of a study in words, bodies first."""
-    tables = contrasts.groupby(["kind", "question", "checkpoint", "a", "b"], sort=False)
-    return [
-        _describe(spec, kind, question, checkpoint, a, b, table) for (kind, question, checkpoint, a, b), table in tables
-    ]
+    tables = contrasts.groupby(["kind", "question", *Sides._fields], sort=False)
+    return [_describe(spec, kind, question, Sides(*names), table) for (kind, question, *names), table in tables]
 
 
-def _describe(
-    spec: StudySpec, kind: str, question: str, checkpoint: str, a: str, b: str, table: pd.DataFrame
-) -> Comparison:
+def _describe(spec: StudySpec, kind: str, question: str, sides: Sides, table: pd.DataFrame) -> Comparison:
     outcomes: dict[Verdict, list[TaskDifference]] = {}
     for row, verdict in zip(table.itertuples(), verdicts_of(table, spec.confidence), strict=True):
         size = f"{numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
         outcomes.setdefault(verdict, []).append(TaskDifference(row.task, size))
-    words = _wording(spec, kind, checkpoint, a, b)
+    words = _wording(spec, kind, question, sides)
     first = f"{words.a[0].upper()}{words.a[1:]}"
     headings: dict[Verdict, str] = {
         "higher": f"{first} scored higher",
@@ -122,19 +127,23 @@ def _describe(
     )
 
 
-def comparison_title(spec: StudySpec, kind: str, checkpoint: str, a: str, b: str) -> str:
+def comparison_title(spec: StudySpec, kind: str, question: str, sides: Sides) -> str:
     """Return what is compared, for a heading or a chart's title."""
-    words = _wording(spec, kind, checkpoint, a, b)
+    words = _wording(spec, kind, question, sides)
     return f"{words.setting}: {words.a} against {words.b}"
 
 
-def _wording(spec: StudySpec, kind: str, checkpoint: str, a: str, b: str) -> Wording:
-    condition, other = spec.conditions[a], spec.conditions[b]
+def _wording(spec: StudySpec, kind: str, question: str, sides: Sides) -> Wording:
+    if kind == "asked":
+        series = make_series(spec)
+        a, b = series[sides.checkpoint, sides.a], series[sides.other_checkpoint, sides.b]
+        return Wording(f"‘{a.label}’", f"‘{b.label}’", f"For ‘{question}’")
+    condition, other = spec.conditions[sides.a], spec.conditions[sides.b]
     body, trained = condition.body, condition.trained
     only = ("" if "all" in trained else "only ") + trained_name(trained).replace("+", ", ")
     inside = f"the {body} body" if isinstance(body, str) else f"the body ‘{body_name(body)}’"
     setting = {"all": "Trained in full", "frozen": "Frozen"}.get(trained_name(trained), f"With {only} trained")
-    place = f"{checkpoint_labels(spec)[checkpoint]}: " if len(spec.checkpoints) > 1 else ""
+    place = f"{checkpoint_labels(spec)[sides.checkpoint]}: " if len(spec.checkpoints) > 1 else ""
     if kind == "input":
         within = "" if body == "pretrained" else f" and with {inside}"
         return Wording("the pretrained token embeddings", _other_input(other.input), f"{place}{setting}{within}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from crossover.config.conditions import Condition
+from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.specs.base import Record
@@ -173,6 +174,7 @@ class StudySpec(Record):
     conditions: dict[str, Condition]
     cells: tuple[Cell, ...]
     left_out: tuple[LeftOut, ...]
+    compare: tuple[AskedComparison, ...]
     analyses: tuple[StudyAnalysis, ...]
     reproduce: str
 

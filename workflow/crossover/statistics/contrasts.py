@@ -1,7 +1,7 @@
 """Paired comparisons of conditions on the same test items with the same seeds."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ from crossover.statistics.records import Scores
 from crossover.statistics.tables import table_of
 
 COLUMNS = [
-    *("study", "task", "checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm"),
+    *("study", "task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held"),
+    *("difference", "low", "high", "p", "p_holm"),
     *("interval_method", "items", "groups", "seeds"),
 ]
 
@@ -32,7 +33,7 @@ class ConditionPair:
     """Two conditions that differ in one choice alone.
 
     Attributes:
-        kind: the choice: `body`, `input` or `trained`.
+        kind: the choice: `body`, `input` or `trained`; `asked` for a comparison of the user's own, which may differ in several.
         question: what the comparison asks. Those that ask the same are corrected together.
         a: the first condition: with the pretrained body or input, or with a part of the model trained.
         b: the second one.
@@ -48,10 +49,11 @@ class ConditionPair:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where two conditions are compared: on one task, or on all tasks (None), with one checkpoint."""
+    """Where two conditions are compared: on one task, or on all tasks (None), the first with one checkpoint and the second with one."""
 
     study: str
     checkpoint: str
+    other_checkpoint: str
     task: str | None = None
 
 
@@ -128,7 +130,7 @@ def holm_adjusted(table: pd.DataFrame) -> pd.Series:
 
 
 def compare_conditions(spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores]) -> pd.DataFrame:
-    """Compare all pairs of conditions of every task and checkpoint.
+    """Compare all pairs of conditions of every task and checkpoint, and what the study asks for.
 
     Args:
         spec: the study.
@@ -143,16 +145,25 @@ def compare_conditions(spec: StudySpec, scores: Mapping[tuple[str, str, str], Sc
         UserError: two cells were not scored on the same items.
     """
     rows = []
-    for pair in comparable_pairs(spec.conditions):
-        for checkpoint, task in itertools.product(spec.checkpoints, spec.tasks):
-            left, right = scores.get((task, checkpoint, pair.a)), scores.get((task, checkpoint, pair.b))
+    for pair, checkpoint, other in _pairs_of(spec):
+        for task in spec.tasks:
+            left, right = scores.get((task, checkpoint, pair.a)), scores.get((task, other, pair.b))
             if left and right and (common := tuple(seed for seed in left.seeds if seed in right.seeds)):
                 left, right = left.of_seeds(common), right.of_seeds(common)
                 difference = _compare(left, right, spec.confidence, lowest_score(spec, task))
-                rows.append((Scope(spec.study, checkpoint, task), pair, difference))
+                rows.append((Scope(spec.study, checkpoint, other, task), pair, difference))
     table = table_of(rows, COLUMNS)
     table["p_holm"] = holm_adjusted(table)
     return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))
+
+
+def _pairs_of(spec: StudySpec) -> Iterator[tuple[ConditionPair, str, str]]:
+    """Yield pairs of conditions, with the checkpoint of the first and that of the second."""
+    for pair, checkpoint in itertools.product(comparable_pairs(spec.conditions), spec.checkpoints):
+        yield pair, checkpoint, checkpoint
+    for asked in spec.compare:
+        pair = ConditionPair("asked", asked.question, asked.a.condition, asked.b.condition, "")
+        yield pair, asked.a.checkpoint, asked.b.checkpoint
 
 
 def lowest_score(spec: StudySpec, task: str) -> float:

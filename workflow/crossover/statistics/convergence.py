@@ -157,7 +157,7 @@ def compare_speed(spec: StudySpec, convergence: pd.DataFrame) -> pd.DataFrame:
             both = usable[(usable["checkpoint"] == checkpoint) & usable["condition"].isin([pair.a, pair.b])]
             both = both[both.groupby(["task", "seed"])["condition"].transform("size") == 2]  # else one is missing yet
             if pair.kind == "body" and len(both):
-                rows.append((Scope(spec.study, checkpoint), pair, _compare_speed(both, pair.a, pair.b)))
+                rows.append((Scope(spec.study, checkpoint, checkpoint), pair, _compare_speed(both, pair.a, pair.b)))
     table = table_of(rows, SPEED_COLUMNS)
     table["p_holm"] = holm_adjusted(table)
     return table.astype({"chi2": float, "p": float, "p_holm": float})
