@@ -19,7 +19,7 @@ from crossover.report.facts import read_cards
 from crossover.report.findings import caveats
 from crossover.runs.files import read_metrics, run_folder, write_provenance
 from crossover.specs.runs import RateSelection
-from crossover.specs.studies import Cell, StudySpec
+from crossover.specs.studies import Cell, LeftOut, StudySpec
 from crossover.statistics.aggregate import make_tables
 from crossover.statistics.contrasts import comparable_pairs
 from crossover.statistics.partial import DAMAGED, OTHER_RATE, MissingRun, Part, complete_part, computed_part
@@ -162,6 +162,16 @@ def test_a_rate_at_the_edge_of_a_range_that_has_widened_is_said_to_be(small):
     for part in (complete_part(narrowed(small)), computed_part(narrowed(small))):
         said = [text for text in caveats(part, tables, cards) if "learning rate" in text]
         assert said == [f"{words}, after its range was widened to its limit; a better one may lie outside."]
+
+
+def test_what_is_left_out_is_named_with_its_reason(small):
+    tables, cards = make_tables(small), read_cards(small)
+    [task, *_], [condition, *_] = small.tasks, small.conditions
+    gone = LeftOut(task=task, checkpoint="topics-gpt2", condition=condition, reason="patches have no tokens")
+    said = caveats(complete_part(small.model_copy(update={"left_out": (gone,)})), tables, cards)
+    title = small.conditions[condition].title
+    assert f"Left out, since patches have no tokens: the condition ‘{title}’ on {small.tasks[task].title}." in said
+    assert not [text for text in caveats(complete_part(small), tables, cards) if text.startswith("Left out")]
 
 
 @given(data=st.data())
