@@ -369,7 +369,7 @@ def test_a_cell_takes_from_the_recipe_what_the_study_does_not_change(config):
     """Changes for all runs, over them those by task, by checkpoint and by condition."""
     study = {
         "recipe": "kao2021",
-        "training": {"batch_size": 1, "dropout": 0.1, "length": "9 steps", "gradient_clip": 3.0},
+        "training": {"batch_size": 1, "dropout": 0.1, "length": "9 steps", "gradient_clip": 3.0, "head": {}},
         "training_by_task": {"digits": {"batch_size": 2, "dropout": 0.2, "learning_rates": [0.5]}},
         "training_by_checkpoint": {"topics-gpt2": {"dropout": 0.3, "length": "7 epochs"}},
         "training_by_condition": {"random-all": {"length": "1 step", "gradient_clip": None}},

@@ -33,6 +33,7 @@ class Adapter:
         token_scale: computes from the config the factor by which the model multiplies embeddings that it looks up itself,
             but not embeddings that it is given.
         load_options: keyword arguments for AutoModel, such as to leave out a pooler that gets no gradient.
+        pooler: dotted path of the dense layer of the pooler that is left out; None where there is none.
         body_of: takes the body out of a model, such as its encoder; by default the whole model is the body.
         register: makes classes of our own known to transformers; by default there are none.
         objective: how it is pretrained here as a language model, "causal" or "masked"; None where it cannot be.
@@ -55,6 +56,7 @@ class Adapter:
     segments: str | None = None
     token_scale: Callable[[Any], float] = lambda config: 1.0
     load_options: dict[str, object] = field(default_factory=dict)
+    pooler: str | None = None
     body_of: Callable[[Any], Any] = lambda model: model
     register: Callable[[], None] = lambda: None
     objective: str | None = None

@@ -44,13 +44,18 @@ class TokenTable(nn.Module):
         return embedded
 
 
-def new_input(encoding: EncoderFacts, width: int) -> nn.Embedding | nn.Linear:
+def new_input(encoding: EncoderFacts, width: int, padding: bool = False) -> nn.Embedding | nn.Linear:
     """Return a new input layer at the scale of Lu et al.'s code: for symbols embeddings N(0, 1), for patches a linear layer.
 
     The linear layer is orthogonal with their gain, and has a bias of 0.
+
+    Args:
+        encoding: of the task's tokens.
+        width: of the embeddings.
+        padding: whether padding is read, and so has an embedding behind those of the symbols.
     """
     if encoding.vocabulary is not None:
-        return nn.Embedding(len(encoding.vocabulary), width)
+        return nn.Embedding(len(encoding.vocabulary) + padding, width)
     assert encoding.width is not None
     layer = nn.Linear(encoding.width, width)
     nn.init.orthogonal_(layer.weight, gain=ORTHOGONAL_GAIN)
@@ -80,7 +85,8 @@ def _root_mean_square(layer: nn.Module, items: Tokens) -> float:
     chosen = np.unique(np.linspace(0, len(items) - 1, MEASURED_ITEMS).round().astype(np.int64))
     total, count = 0.0, 0
     for index in chosen:
-        values, _, _ = items.gather(np.array([index]))  # alone, so that there is no padding
+        values, real, _ = items.gather(np.array([index]))
+        values = values[:, real[0]]
         given = layer(torch.from_numpy(values if values.dtype.kind == "f" else values.astype(np.int64))).double()
         total, count = total + given.square().sum().item(), count + given.numel()
     return math.sqrt(total / count)

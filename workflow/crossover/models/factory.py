@@ -15,6 +15,7 @@ from crossover.errors import UserError
 from crossover.models.adapter import Adapter
 from crossover.models.derive import adapter_for, check_forward_contract
 from crossover.models.embeddings import TokenTable, new_input, scale_input, scale_of, symbol_to_token_ids
+from crossover.models.heads import load_pooler, random_pooler
 from crossover.models.load import load_body, load_config
 from crossover.models.lora import add_lora
 from crossover.models.module import SequenceModel
@@ -63,7 +64,7 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
     torch.manual_seed(derived_seed(seed, "input"))
     input_layer: nn.Module
     if spec.input == "new":
-        input_layer = fresh = new_input(encoding, adapter.widths(config)[0])
+        input_layer = fresh = new_input(encoding, adapter.widths(config)[0], padding=spec.head.pads)
         if spec.input_scale == "checkpoint":
             scale_input(fresh, items, scale_of(replaced))
         elif isinstance(spec.input_scale, float):
@@ -73,9 +74,14 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
         ids = symbol_to_token_ids(spec.input, encoding, embedding.num_embeddings, folder / "tokenizer.json")
         input_layer = TokenTable(embedding, ids)
 
+    pooler = None
+    if spec.head.pooler == "pretrained":
+        torch.manual_seed(derived_seed(seed, "pooler"))
+        drawn = starts_random(spec.body)
+        pooler = random_pooler(config, adapter) if drawn else load_pooler(folder, config, adapter)
     torch.manual_seed(derived_seed(seed, "head"))
     dropout = spec.input_dropout if spec.input == "new" else 0.0
-    model = SequenceModel(body, input_layer, encoding.target, adapter, encoding.separator, dropout)
+    model = SequenceModel(body, input_layer, encoding.target, adapter, encoding.separator, dropout, spec.head, pooler)
     for number, part in enumerate(spec.trained):
         if part.lora:
             add_lora(body, adapter, part, derived_seed(seed, f"lora {number}"))

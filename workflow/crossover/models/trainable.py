@@ -15,6 +15,8 @@ def trained_rates(
 ) -> dict[str, float]:
     """Return the trained parameters by name, each with its multiple of the learning rate.
 
+    A new pooler belongs to the head; that of the checkpoint is a feed-forward layer of its own, outside of the blocks.
+
     Args:
         model: body, input layer and head.
         trained: parts of the model; later parts override earlier ones.
@@ -25,9 +27,11 @@ def trained_rates(
         UserError: a part names blocks that the body does not have, or nothing is trained.
     """
     places: dict[str, tuple[str, int | None, bool]] = {}  # group, block, and whether it is a LoRA adapter's
+    pooler_group = "head" if model.read_settings.pooler == "new" else "feedforward"
+    outside = {"input": input_group, "pooler": pooler_group, "head": "head"}
     for name, _ in model.named_parameters():
         (place, inside), is_lora = name.split(".", 1), False
-        group, block = {"input": input_group, "head": "head"}.get(place, ""), None
+        group, block = outside.get(place, ""), None
         if place == "body":
             inside, is_lora = original_name(inside)
             group, block = adapter.group_of(inside), adapter.block_of(inside)

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from crossover.config.bodies import Body, RandomInit
 from crossover.config.conditions import TrainedPart
+from crossover.config.heads import Head
 from crossover.config.inputs import Input, InputScale
 from crossover.config.sizes import Drawn
 from crossover.config.training import Training
@@ -73,6 +74,7 @@ class ModelSettings(Record):
         random_init: how it is drawn; None where it does not start random.
         input: how sequences enter.
         input_scale: of a new input layer; None where the input is another.
+        head: what the output layer reads, and through what.
         trained: the parts that receive gradients.
     """
 
@@ -82,6 +84,7 @@ class ModelSettings(Record):
     random_init: RandomInit | None
     input: Input
     input_scale: InputScale | None
+    head: Head
     trained: tuple[TrainedPart, ...]
 
     @property

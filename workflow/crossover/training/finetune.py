@@ -64,6 +64,8 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     encoding = EncodingDescription.load(tokens_folder / "encoding.json")
     checkpoint_digest = verify_checkpoint(spec.checkpoint)
     splits = {name: Tokens.open(tokens_folder, name) for name in ("train", "validation", "test")}
+    if spec.head.pads:
+        splits = {name: tokens.padded(encoding) for name, tokens in splits.items()}
     _require_selection(spec, len(splits["validation"]))
     scorers = {name: _scorer(tokens_folder, name, encoding.target, splits[name]) for name in ("validation", "test")}
     if spec.train_subset:

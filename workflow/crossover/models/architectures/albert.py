@@ -16,5 +16,6 @@ ADAPTER = replace(
     },
     blocks="encoder.albert_layer_groups",
     input_width="embedding_size",
+    pooler="pooler",
 )
 TINY = bert.TINY | {"embedding_size": 8}

@@ -16,6 +16,7 @@ ADAPTER = Adapter(
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     segments="type_vocab_size",
     load_options={"add_pooling_layer": False},
+    pooler="pooler.dense",
     objective="masked",
 )
 TINY = {
