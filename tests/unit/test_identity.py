@@ -281,6 +281,7 @@ def test_words_and_hardware_enter_no_name(config):
         ("recipes/fair.yaml", ["decayed"], "all", {"run": ""}),
         ("recipes/fair.yaml", ["input_scale"], 0.77, {"run": ""}),
         ("recipes/fair.yaml", ["random_init"], "gpt2-2020", {"run": ".random-"}),
+        ("recipes/fair.yaml", ["vit_positions"], "zeros", {"run": ""}),
         (
             "studies/demo.yaml",
             ["training_by_condition", "random-all", "head"],

@@ -151,7 +151,7 @@ class Tiny:
             "training": training | changes.get("training", {}),
         }
         scale = "checkpoint" if fields["input"] == "new" else None
-        defaults = {"input_scale": scale, "random_init": "library", "head": {}}
+        defaults = {"input_scale": scale, "random_init": "library", "vit_positions": "checkpoint", "head": {}}
         return RunSpec.named(f"{task}.tiny-{model}.tried", **defaults | fields)
 
     def encoding(self, task: str) -> EncodingDescription:

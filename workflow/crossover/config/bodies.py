@@ -81,6 +81,7 @@ Body = (
 )
 
 RandomInit = Literal["library", "gpt2-2020"]
+VitPositions = Literal["checkpoint", "zeros"]
 
 
 def starts_random(body: Body) -> bool:

@@ -49,17 +49,21 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
     if spec.dropout is not None:
         for name in adapter.dropouts:
             setattr(config, name, spec.dropout)
-    max_length = adapter.max_length(config)
+    zero_positions = adapter.zero_positions if spec.vit_positions == "zeros" else None
+    max_length = None if zero_positions else adapter.max_length(config)
     if max_length is not None and encoding.longest > max_length:
+        otherwise = ", or set vit_positions of the recipe to zeros" if adapter.zero_positions else ""
         raise UserError(
             f"results/tokens/{spec.tokens} has sequences of {encoding.longest} positions, but checkpoint "
-            f"{spec.checkpoint.name} has only {max_length}; shorten the task's encoding or take another checkpoint."
+            f"{spec.checkpoint.name} has only {max_length}; shorten the task's encoding or take another checkpoint{otherwise}."
         )
 
     own_tokens = spec.input not in ("new", "re-embedded")
     pretrained = load_body(folder, config) if own_tokens or spec.body != "random" else None
     table = detach_token_embedding(pretrained, adapter) if pretrained else None
     body, replaced = build_body(spec.body, pretrained, table, config, seed, spec.random_init)
+    if zero_positions:
+        zero_positions(body, encoding.longest)
 
     torch.manual_seed(derived_seed(seed, "input"))
     input_layer: nn.Module

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from crossover.config.bodies import Body, RandomInit
+from crossover.config.bodies import Body, RandomInit, VitPositions
 from crossover.config.conditions import TrainedPart
 from crossover.config.heads import Head
 from crossover.config.inputs import Input, InputScale
@@ -74,6 +74,7 @@ class ModelSettings(Record):
         random_init: how it is drawn; None where it does not start random.
         input: how sequences enter.
         input_scale: of a new input layer; None where the input is another.
+        vit_positions: of a ViT.
         head: what the output layer reads, and through what.
         trained: the parts that receive gradients.
     """
@@ -84,6 +85,7 @@ class ModelSettings(Record):
     random_init: RandomInit | None
     input: Input
     input_scale: InputScale | None
+    vit_positions: VitPositions
     head: Head
     trained: tuple[TrainedPart, ...]
 
