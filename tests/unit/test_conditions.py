@@ -36,6 +36,7 @@ CONDITIONS = {  # every kind of body and of input, and every way to say what is 
     "reservoir": ("random", "new", ["head"]),
     "scratch": ("random", "re-embedded", ALL),
     "statistics": ({"kind": "statistics"}, "pretrained", ["head", "norms"]),
+    "scaled": ({"kind": "scaled", "per": "weight", "groups": None}, "new", ALL),
     "reinit": (REINIT | {"blocks": LAST}, {"kind": "shift", "by": 3}, ALL),
     "permuted": ({"kind": "permuted", "seed": 1}, {"kind": "permutation", "seed": 2}, ["head", "feedforward"]),
     "probe": ({"kind": "truncated", "blocks": 1, "of": "pretrained"}, "pretrained", ["head"]),
@@ -231,6 +232,8 @@ def test_blocks_that_are_not_there_cannot_be_trained(tiny):
 
 
 VALUES = {
+    "scaled-frozen": {"per": ["tensor", "weight"]},
+    "scaled-all": {"per": ["tensor", "weight"]},
     "first-head-norms": {"of": ["pretrained", "random"], "blocks": [1, 12]},
     "first-head": {"of": ["pretrained", "random"], "blocks": [1, 12]},
     "reinit-last": {"count": "0..12"},

@@ -604,7 +604,7 @@ def test_a_misspelt_key_of_a_parametrised_condition_is_refused_when_it_is_chosen
         ("checkpoints", "topic-gpt", "study demo: unknown checkpoint topic-gpt; did you mean topics-gpt2?"),
         ("conditions", "random-al", "study demo: unknown condition random-al; did you mean random-all?"),
         ("recipe", "fiar", "study demo: unknown recipe fiar; did you mean fair?"),
-        ("conditions", "zzz", "study demo: unknown condition zzz; known: first-head, first-head-norms, permuted,"),
+        ("conditions", "zzz", "study demo: unknown condition zzz; known: first-head, first-head-norms, mimetic-all,"),
     ],
 )
 def test_an_unknown_name_in_a_study_names_the_nearest(key, name, expected, config):

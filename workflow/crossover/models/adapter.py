@@ -26,6 +26,8 @@ class Adapter:
         width: config key of the hidden size.
         depth: config key of the number of times that blocks are applied.
         heads: config key of the number of attention heads; None where there is no attention.
+        projections: paths within a block of the layers of queries, keys, values and output, or of the one that holds the first three
+            and of the output; None where attention has no such layers.
         input_width: config key of the width of the embeddings, where it differs from the hidden size.
         feedforward_width: config key of the width inside a feed-forward layer; None where it follows from the hidden size.
         reserved_positions: number of positions that no sequence can use.
@@ -51,6 +53,7 @@ class Adapter:
     width: str = "hidden_size"
     depth: str = "num_hidden_layers"
     heads: str | None = "num_attention_heads"
+    projections: tuple[str, ...] | None = None
     input_width: str | None = None
     feedforward_width: str | None = "intermediate_size"
     reserved_positions: int = 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, starts_random
+from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, ScaledBody, starts_random
 from crossover.config.inputs import PermutationInput, TableInput
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
@@ -16,6 +16,7 @@ from crossover.models.adapter import Adapter
 from crossover.models.derive import adapter_for, check_forward_contract
 from crossover.models.embeddings import TokenTable, new_input, scale_input, scale_of, symbol_to_token_ids
 from crossover.models.heads import load_pooler, random_pooler
+from crossover.models.initialisation import take_scale
 from crossover.models.load import load_body, load_config
 from crossover.models.lora import add_lora
 from crossover.models.module import SequenceModel
@@ -136,16 +137,28 @@ def build_body(
         torch.manual_seed(derived_seed(seed, "body"))
         body = random_body(config, random_init)
         drawn = detach_token_embedding(body, adapter)
-        positions_are_kept = isinstance(settings, RandomBody) and "positions" in settings.kept
-        replaced = table if positions_are_kept else drawn
+        replaced = table if _has_scale_of_positions(settings) else drawn
     assert body is not None
     assert replaced is not None
     if isinstance(settings, RandomBody):
         assert pretrained is not None
         copy_groups(body, pretrained, settings.kept, adapter)
+    elif isinstance(settings, ScaledBody):
+        assert pretrained is not None
+        take_scale(body, pretrained, settings, adapter)
     elif not isinstance(settings, str):
         change_body(body, adapter, settings, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
     return body, replaced
+
+
+def _has_scale_of_positions(settings: Body) -> bool:
+    """Return whether a body that starts random has the checkpoint's positions, or their scale, to which inputs are added."""
+    match settings:
+        case RandomBody(kept=kept):
+            return "positions" in kept
+        case ScaledBody():
+            return settings.changes("positions")
+    return False
 
 
 def random_body(config: PretrainedConfig, init: RandomInit | None = None) -> PreTrainedModel:

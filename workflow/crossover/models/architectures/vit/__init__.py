@@ -36,6 +36,7 @@ ADAPTER = Adapter(
     token_table="patch_embeddings",
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     positions=_patches,
+    projections=tuple(f"attention.{name}_proj" for name in "qkvo"),
     load_options={"add_pooling_layer": False},
     body_of=_body,
     zero_positions=_zero_positions,
