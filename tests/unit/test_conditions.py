@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from test_models import ALL, EACH, group_by_type, weights
-from tiny_runs import ROOT, SIZES, VOCABULARY, renamed, write_checkpoint
+from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, renamed, write_checkpoint
 from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2Model
@@ -23,7 +23,7 @@ from crossover.files import sha256
 from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
-from crossover.models.trainable import trained_rates
+from crossover.models.trainable import count_parameters, trained_rates
 from crossover.specs.descriptions import EncodedTarget
 from crossover.training.loop import Interrupted, LoopSettings, train
 from crossover.training.state import StateStore
@@ -226,6 +226,37 @@ def test_blocks_that_are_not_there_cannot_be_trained(tiny):
     part = TrainedPart(groups=["norms"], blocks=BlockSelection(which="last", count=3))
     with pytest.raises(UserError, match="trained names blocks 0 to 2, but the checkpoint has 2"):
         trained_rates(build(tiny, "gpt2", "full"), [part], ADAPTERS["gpt2"], "input")
+
+
+@EACH
+def test_positions_that_no_item_reaches_are_trained_but_not_used(model, tiny):
+    sequence = build(tiny, model, "frozen")
+    counts = count_parameters(sequence, longest=7)
+    sizes = {name: one.numel() for name, one in sequence.named_parameters()}
+    assert (counts.trained, counts.total) == (sum(sizes[name] for name in sequence.rates), sum(sizes.values()))
+    adapter = ADAPTERS[model]
+    rows = 0 if adapter.positions is None or model == "llama" else POSITIONS + adapter.reserved_positions - 7
+    rows += 2 if model == "bart" else 0  # positions in front of the first
+    assert counts.trained - counts.used == rows * adapter.widths(sequence.body.config)[0]
+    assert count_parameters(build(tiny, model, "reservoir"), longest=7).used == sum(
+        one.numel() for one in sequence.head.parameters()
+    )
+
+
+def test_the_parameters_of_the_paper_are_counted_as_the_paper_counts_them(tiny):
+    """Lu et al. (2021) give 4 d L + l d + d_in d + d d_out: 106K for GPT-2 on CIFAR-10, without biases and the last norm."""
+    config = GPT2Config(vocab_size=2)
+    with torch.device("meta"):
+        body = GPT2Model(config)
+        target = EncodedTarget(kind="class", classes=tuple("abcdefghij"))
+        model = SequenceModel(body, nn.Linear(16, 768), target, ADAPTERS["gpt2"])
+    rates = trained_rates(model, [TrainedPart(groups=list(TRAINED_PRESETS["frozen"]))], ADAPTERS["gpt2"], "input")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in rates
+    without = 2 * 768 + 768 + 10  # the last norm, and the biases of input and output
+    assert (
+        count_parameters(model, longest=64).used - without == 4 * 768 * 12 + 64 * 768 + 16 * 768 + 768 * 10 == 105_984
+    )
 
 
 # --- config/conditions.yaml ---------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
+from crossover.models.derive import adapter_for
 from crossover.models.lora import original_name
 from crossover.models.module import SequenceModel
 from crossover.models.surgery import blocks_of, select_blocks
+from crossover.specs.descriptions import ParameterCounts
 
 
 def trained_rates(
@@ -51,6 +53,26 @@ def trained_rates(
             f"the model has no parameters of the groups that are to be trained ({names}); add head to them."
         )
     return rates
+
+
+def count_parameters(model: SequenceModel, longest: int) -> ParameterCounts:
+    """Count the parameters of a model.
+
+    Args:
+        model: with the parameters that are trained set.
+        longest: positions of the longest sequence.
+    """
+    config = model.body.config
+    adapter = adapter_for(config)
+    trained = {name: one.numel() for name, one in model.named_parameters() if one.requires_grad}
+    width, limited = adapter.widths(config)[0], adapter.max_length(config) is not None
+    unused = sum(
+        max(size - longest * width, 0)
+        for name, size in trained.items()
+        if limited and name.startswith("body.") and adapter.group_of(original_name(name[5:])[0]) == "positions"
+    )
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return ParameterCounts(trained=sum(trained.values()), used=sum(trained.values()) - unused, total=total)
 
 
 def is_bias(name: str) -> bool:

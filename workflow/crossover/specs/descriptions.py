@@ -329,9 +329,16 @@ class TestResult(Record):
 
 
 class ParameterCounts(Record):
-    """Parameters that are trained, and all."""
+    """Numbers of parameters.
+
+    Attributes:
+        trained: that get gradients.
+        used: the trained ones without the position embeddings that no item of the task reaches, as papers count them.
+        total: all.
+    """
 
     trained: int
+    used: int
     total: int
 
 
