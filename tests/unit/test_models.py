@@ -222,7 +222,7 @@ def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
     std = getattr(body.config, "initializer_range", None)  # T5 has none: it scales by the width of each layer
     for module in body.modules():
         for name, tensor in module.named_parameters(recurse=False):
-            if model == "lstm" and not isinstance(
+            if model.startswith("lstm") and not isinstance(
                 module, nn.Embedding
             ):  # U(-1, 1) over the root of the inputs, norms too
                 limit = (len(tensor) if type(module).__name__ == "LayerNorm" else 16) ** -0.5
