@@ -148,6 +148,13 @@ def test_training_of_one_task_plans_its_cells(finished):
     assert finished.plan() == runs(TUNES) | REPORT
 
 
+def test_another_head_of_a_task_plans_its_cells_and_the_default_written_out_plans_nothing(finished):
+    finished.append("tiny.yaml", "training_by_task:\n  tunes: {head: {read: last, pooler: none}}\n")
+    assert finished.plan() == set()
+    finished.edit("tiny.yaml", "{read: last, pooler: none}", "{read: mean, pooler: new, dropout: 0.1}")
+    assert finished.plan() == runs(TUNES) | REPORT
+
+
 def test_another_encoding_plans_tokens_and_what_follows(finished):
     finished.edit("config/tasks/tunes.yaml", "max_length: 8", "max_length: 7")
     assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(TUNES) | REPORT

@@ -362,7 +362,9 @@ def _write_run(
         stopped_early=last < MAX_STEPS,
         validation=ValidationResult(score=float(learned.max()), loss=1.6 - float(learned.max())),
         test=test,
-        parameters=ParameterCounts(trained=21_000 if condition.endswith("frozen") else 560_000, total=560_000),
+        parameters=ParameterCounts(
+            trained=21_000 if condition.endswith("frozen") else 560_000, used=20_000, total=560_000
+        ),
     )
     write_json(folder / "metrics.json", metrics.content())
     seconds = round(float(rng.uniform(3, 9)), 3)

@@ -15,7 +15,16 @@ from page import Page
 
 from crossover.analyses.kinds import text_of
 from crossover.charts.palette import make_models, make_series, metric_words, task_labels
-from crossover.config.bodies import BlockSelection, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.bodies import (
+    BlockSelection,
+    MimeticBody,
+    PermutedBody,
+    RandomBody,
+    ReinitBody,
+    ScaledBody,
+    StatisticsBody,
+    TruncatedBody,
+)
 from crossover.config.conditions import Condition, TrainedPart
 from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
@@ -277,6 +286,14 @@ REINIT = ReinitBody(kind="reinit", blocks=FIRST, norms="kept", weights="tamkin20
         (
             {"body": StatisticsBody(kind="statistics")},
             "the pretrained body against a random one with its statistics",
+        ),
+        (
+            {"body": ScaledBody(kind="scaled", per="tensor", groups=["norms"])},
+            "the pretrained body against a random one at its scale per tensor of norms",
+        ),
+        (
+            {"body": MimeticBody(kind="mimetic")},
+            "the pretrained body against a random one with mimetic attention weights",
         ),
         (
             {"body": RandomBody(kind="random", kept=["positions"])},

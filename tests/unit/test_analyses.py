@@ -120,7 +120,7 @@ def test_every_kind_measures_every_architecture(kind, model, tiny, tmp_path):
         analyse_models(spec(tiny, kind, *((model, body) for body in bodies_of(kind))), 0, tmp_path, CPU, "test")
     except UserError as error:
         assert str(error).startswith(
-            "checkpoint tiny-lstm (lstm) returns no attention maps, which this analysis needs;"
+            f"checkpoint tiny-{model} ({model}) returns no attention maps, which this analysis needs;"
         )
         return
     checked_provenance(tmp_path, ["values.parquet"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from test_models import ALL, EACH, group_by_type, weights
-from tiny_runs import ROOT, SIZES, VOCABULARY, renamed, write_checkpoint
+from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, renamed, write_checkpoint
 from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2Model
@@ -23,7 +23,7 @@ from crossover.files import sha256
 from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
-from crossover.models.trainable import trained_rates
+from crossover.models.trainable import count_parameters, trained_rates
 from crossover.specs.descriptions import EncodedTarget
 from crossover.training.loop import Interrupted, LoopSettings, train
 from crossover.training.state import StateStore
@@ -36,6 +36,7 @@ CONDITIONS = {  # every kind of body and of input, and every way to say what is 
     "reservoir": ("random", "new", ["head"]),
     "scratch": ("random", "re-embedded", ALL),
     "statistics": ({"kind": "statistics"}, "pretrained", ["head", "norms"]),
+    "scaled": ({"kind": "scaled", "per": "weight", "groups": None}, "new", ALL),
     "reinit": (REINIT | {"blocks": LAST}, {"kind": "shift", "by": 3}, ALL),
     "permuted": ({"kind": "permuted", "seed": 1}, {"kind": "permutation", "seed": 2}, ["head", "feedforward"]),
     "probe": ({"kind": "truncated", "blocks": 1, "of": "pretrained"}, "pretrained", ["head"]),
@@ -96,7 +97,9 @@ def test_it_learns_by_heart_moves_what_is_trained_and_nothing_else(model, condit
     before = weights(sequence)
     losses = learn(sequence, StateStore(tmp_path, 1e9), 25)
     # Lu et al.'s LSTM as a reservoir hardly changes with what it reads: its norms start near 0.
-    assert losses[-1] < (0.99 if model == "lstm" and CONDITIONS[condition][2] == ["head"] else 0.85) * losses[0]
+    assert (
+        losses[-1] < (0.99 if model.startswith("lstm") and CONDITIONS[condition][2] == ["head"] else 0.85) * losses[0]
+    )
     after = weights(sequence)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     expected = set(expected_rates(sequence, model, condition))
@@ -227,10 +230,43 @@ def test_blocks_that_are_not_there_cannot_be_trained(tiny):
         trained_rates(build(tiny, "gpt2", "full"), [part], ADAPTERS["gpt2"], "input")
 
 
+@EACH
+def test_positions_that_no_item_reaches_are_trained_but_not_used(model, tiny):
+    sequence = build(tiny, model, "frozen")
+    counts = count_parameters(sequence, longest=7)
+    sizes = {name: one.numel() for name, one in sequence.named_parameters()}
+    assert (counts.trained, counts.total) == (sum(sizes[name] for name in sequence.rates), sum(sizes.values()))
+    adapter = ADAPTERS[model]
+    rows = 0 if adapter.positions is None or model == "llama" else POSITIONS + adapter.reserved_positions - 7
+    rows += 2 if model == "bart" else 0  # positions in front of the first
+    assert counts.trained - counts.used == rows * adapter.widths(sequence.body.config)[0]
+    assert count_parameters(build(tiny, model, "reservoir"), longest=7).used == sum(
+        one.numel() for one in sequence.head.parameters()
+    )
+
+
+def test_the_parameters_of_the_paper_are_counted_as_the_paper_counts_them(tiny):
+    """Lu et al. (2021) give 4 d L + l d + d_in d + d d_out: 106K for GPT-2 on CIFAR-10, without biases and the last norm."""
+    config = GPT2Config(vocab_size=2)
+    with torch.device("meta"):
+        body = GPT2Model(config)
+        target = EncodedTarget(kind="class", classes=tuple("abcdefghij"))
+        model = SequenceModel(body, nn.Linear(16, 768), target, ADAPTERS["gpt2"])
+    rates = trained_rates(model, [TrainedPart(groups=list(TRAINED_PRESETS["frozen"]))], ADAPTERS["gpt2"], "input")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name in rates
+    without = 2 * 768 + 768 + 10  # the last norm, and the biases of input and output
+    assert (
+        count_parameters(model, longest=64).used - without == 4 * 768 * 12 + 64 * 768 + 16 * 768 + 768 * 10 == 105_984
+    )
+
+
 # --- config/conditions.yaml ---------------------------------------------------------------------------------
 
 
 VALUES = {
+    "scaled-frozen": {"per": ["tensor", "weight"]},
+    "scaled-all": {"per": ["tensor", "weight"]},
     "first-head-norms": {"of": ["pretrained", "random"], "blocks": [1, 12]},
     "first-head": {"of": ["pretrained", "random"], "blocks": [1, 12]},
     "reinit-last": {"count": "0..12"},

@@ -369,7 +369,7 @@ def test_a_cell_takes_from_the_recipe_what_the_study_does_not_change(config):
     """Changes for all runs, over them those by task, by checkpoint and by condition."""
     study = {
         "recipe": "kao2021",
-        "training": {"batch_size": 1, "dropout": 0.1, "length": "9 steps", "gradient_clip": 3.0},
+        "training": {"batch_size": 1, "dropout": 0.1, "length": "9 steps", "gradient_clip": 3.0, "head": {}},
         "training_by_task": {"digits": {"batch_size": 2, "dropout": 0.2, "learning_rates": [0.5]}},
         "training_by_checkpoint": {"topics-gpt2": {"dropout": 0.3, "length": "7 epochs"}},
         "training_by_condition": {"random-all": {"length": "1 step", "gradient_clip": None}},
@@ -604,7 +604,7 @@ def test_a_misspelt_key_of_a_parametrised_condition_is_refused_when_it_is_chosen
         ("checkpoints", "topic-gpt", "study demo: unknown checkpoint topic-gpt; did you mean topics-gpt2?"),
         ("conditions", "random-al", "study demo: unknown condition random-al; did you mean random-all?"),
         ("recipe", "fiar", "study demo: unknown recipe fiar; did you mean fair?"),
-        ("conditions", "zzz", "study demo: unknown condition zzz; known: first-head, first-head-norms, permuted,"),
+        ("conditions", "zzz", "study demo: unknown condition zzz; known: first-head, first-head-norms, mimetic-all,"),
     ],
 )
 def test_an_unknown_name_in_a_study_names_the_nearest(key, name, expected, config):

@@ -44,6 +44,38 @@ def items_of(encoded: Encoded) -> list[np.ndarray]:
     return np.split(encoded.values, np.cumsum(encoded.lengths)[:-1])
 
 
+# --- special tokens ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(sequences=st.lists(st.text("ACGTN", max_size=12), min_size=1, max_size=6), longest=st.integers(3, 9))
+def test_special_tokens_stand_around_each_sequence_and_count_as_positions(sequences, longest):
+    table = texts(["A" + one for one in sequences])  # no task has empty sequences
+    for module, more in ((symbols, {}), (kmers, {"k": 2})):
+        own = {"alphabet": "dna", **more}
+        plain = encoder_of(module, {**own, "max_length": longest - 2}, table)
+        around = encoder_of(module, {**own, "max_length": longest, "special_tokens": True}, table)
+        known = plain.facts.vocabulary
+        assert around.facts.vocabulary == (*known, "[CLS]", "[SEP]")
+        assert around.facts.special_tokens > plain.facts.special_tokens
+        encoded, expected = around.encode(table), plain.encode(table)
+        for found, inner in zip(items_of(encoded), items_of(expected), strict=True):
+            assert found.tolist() == [len(known), *inner, len(known) + 1]
+            assert around.decode(found) == plain.decode(inner)
+        assert encoded.lengths.tolist() == [len(one) for one in items_of(encoded)]
+        assert (encoded.truncated, encoded.unknown, encoded.counts) == (
+            expected.truncated,
+            expected.unknown,
+            expected.counts,
+        )
+
+
+@pytest.mark.parametrize("more", [{"kind": "symbols"}, {"kind": "kmers", "k": 2}])
+def test_special_tokens_leave_room_for_a_symbol(more):
+    with pytest.raises(ValueError, match="max_length must be at least 3, since two positions are for special tokens"):
+        TypeAdapter(Encoding).validate_python({"alphabet": "dna", "max_length": 2, "special_tokens": True, **more})
+
+
 # --- k-mers -----------------------------------------------------------------------------------------------
 
 

@@ -281,6 +281,13 @@ def test_words_and_hardware_enter_no_name(config):
         ("recipes/fair.yaml", ["decayed"], "all", {"run": ""}),
         ("recipes/fair.yaml", ["input_scale"], 0.77, {"run": ""}),
         ("recipes/fair.yaml", ["random_init"], "gpt2-2020", {"run": ".random-"}),
+        ("recipes/fair.yaml", ["vit_positions"], "zeros", {"run": ""}),
+        (
+            "studies/demo.yaml",
+            ["training_by_condition", "random-all", "head"],
+            {"dropout": 0.1},
+            {"run": ".random-all-"},
+        ),
         ("studies/demo.yaml", ["training_by_condition", "random-all", "dropout"], 0.77, {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "trained"], ["head"], {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "body"], "pretrained", {"run": ".random-all-"}),

@@ -202,6 +202,14 @@ def test_symbols_become_the_tokens_with_their_spelling(name, symbols, mirrored):
     assert len(set(tokens)) == len(symbols)
 
 
+def test_special_tokens_are_those_of_the_tokenizer(mirrored):
+    """Letters between special tokens are what BERT's tokenizer makes of them as words."""
+    path = mirrored(BERT) / "tokenizer.json"
+    facts = EncoderFacts(kind="symbols", vocabulary=("A", "C", "G", "T", "[CLS]", "[SEP]"), special_tokens=True)
+    tokens = symbol_to_token_ids("pretrained", facts, 10**5, path)
+    assert tokens[[4, 2, 0, 0, 5]].tolist() == AutoTokenizer.from_pretrained(path.parent)("G A A")["input_ids"]
+
+
 def refused(settings: object, facts: dict, tokens: int, path: Path) -> str:
     with pytest.raises(UserError) as caught:
         symbol_to_token_ids(settings, EncoderFacts(kind="symbols", **facts), tokens, path)
@@ -225,6 +233,12 @@ def refused(settings: object, facts: dict, tokens: int, path: Path) -> str:
 )
 def test_symbols_that_have_no_tokens_are_refused(settings, facts, tokens, expected, mirrored):
     assert expected in refused(settings, facts, tokens, mirrored(BERT) / "tokenizer.json")
+
+
+def test_a_tokenizer_without_special_tokens_around_texts_is_refused(mirrored):
+    facts = {"vocabulary": ["A", "[CLS]", "[SEP]"], "special_tokens": True}
+    expected = "does not put texts between two special tokens, as special_tokens of the task's encoding asks for"
+    assert expected in refused("pretrained", facts, 10**5, mirrored(GPT2) / "tokenizer.json")
 
 
 def test_spelling_needs_a_tokenizer(tmp_path):

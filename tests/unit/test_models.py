@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_models import plain_model
 from safetensors.torch import load_file, save_file
-from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline, write_checkpoint
+from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline, renamed, write_checkpoint
 from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Model
@@ -222,7 +222,7 @@ def test_a_random_body_is_the_initialisation_of_the_architecture(model, tiny):
     std = getattr(body.config, "initializer_range", None)  # T5 has none: it scales by the width of each layer
     for module in body.modules():
         for name, tensor in module.named_parameters(recurse=False):
-            if model == "lstm" and not isinstance(
+            if model.startswith("lstm") and not isinstance(
                 module, nn.Embedding
             ):  # U(-1, 1) over the root of the inputs, norms too
                 limit = (len(tensor) if type(module).__name__ == "LayerNorm" else 16) ** -0.5
@@ -437,10 +437,31 @@ def test_sequences_longer_than_the_positions_are_refused(model, tiny):
         build_model(
             tiny.spec(model=model), encoding.model_copy(update={"longest": POSITIONS + 1}), tiny.items("listops"), 0
         )
+    otherwise = ", or set vit_positions of the recipe to zeros" if model == "vit" else ""
     assert str(caught.value) == (
         f"results/tokens/listops-tokens has sequences of {POSITIONS + 1} positions, but checkpoint tiny-{model} has only "
-        f"{POSITIONS}; shorten the task's encoding or take another checkpoint."
+        f"{POSITIONS}; shorten the task's encoding or take another checkpoint{otherwise}."
     )
+
+
+@EACH
+def test_a_vit_has_new_positions_of_zeros_for_any_length_and_others_keep_theirs(model, tiny):
+    encoding = tiny.encoding("listops").model_copy(update={"longest": POSITIONS + 9})
+    spec = tiny.spec(model=model, trained=["head", "positions"], vit_positions="zeros")
+    if model != "vit":
+        own, new = (build(tiny, model, vit_positions=one) for one in ("checkpoint", "zeros"))
+        assert same(weights(own), weights(new))
+        return
+    for body in ("pretrained", "random"):
+        sequence = build_model(renamed(spec, body=body), encoding, tiny.items("listops"), 0).eval()
+        positions = sequence.body.position_embeddings
+        assert positions.shape == (1, POSITIONS + 9, 16)
+        assert not positions.any()
+        assert "body.position_embeddings" in sequence.rates
+        own, new = weights(build(tiny, model, body=body)), weights(sequence)
+        assert {name for name in own if not torch.equal(own[name], new[name])} == {"body.position_embeddings"}
+        symbols = torch.arange(POSITIONS + 9)[None] % 8
+        assert sequence(symbols, torch.tensor([POSITIONS + 9])).isfinite().all()
 
 
 # --- real checkpoints -------------------------------------------------------------------------------------------

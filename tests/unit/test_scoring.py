@@ -71,6 +71,20 @@ def test_a_number_is_learned_and_given_back_in_its_own_units(tiny, tmp_path, mon
     assert predictions["score"].mean() == pytest.approx(expected)
 
 
+def test_numbers_are_standardised_unless_the_target_leaves_them_as_they_are(tiny, tmp_path, monkeypatch):
+    number = {"kind": "number", "metric": "spearman"}
+    test, encoding = tokens(tmp_path, lambda count: 0.5 + 0.25 * count, **number, standardised=False)
+    stored = np.load(tmp_path / "results/tokens/dna-tokens/test.targets.npy")
+    assert stored.tolist() == test["target"].to_numpy(np.float32).tolist()
+    assert (encoding.target.mean, encoding.target.deviation) == (0.0, 1.0)
+    _, predictions = finetuned(tiny, tmp_path, monkeypatch)
+    assert predictions["target"].tolist() == pytest.approx(test["target"].tolist(), rel=1e-6)
+    assert abs(predictions["prediction"] - predictions["target"]).mean() < test["target"].std() / 2
+    tokens(tmp_path / "default", lambda count: 0.5 + 0.25 * count, **number)
+    training = np.load(tmp_path / "default/results/tokens/dna-tokens/train.targets.npy")
+    assert (training.mean(), training.std()) == pytest.approx((0, 1), abs=1e-5)
+
+
 def test_every_metric_that_is_asked_for_is_reported(tiny, tmp_path, monkeypatch):
     asked = {"metric": "f1", "also": ["accuracy", "mcc"], "positive": "many"}
     test, encoding = tokens(tmp_path, lambda count: "many" if count > 3 else "few", kind="class", **asked)
@@ -119,6 +133,7 @@ def test_one_number_for_all_cannot_be_learned(tmp_path):
         ({"kind": "class", "positive": "x"}, "f1 needs positive"),
         ({"kind": "class", "also": ["accuracy"]}, "a metric is listed twice"),
         ({"kind": "bits", "vote": True}, "vote is only for kind class; remove it"),
+        ({"kind": "class", "standardised": False}, "standardised is only for kind number; remove it"),
     ],
 )
 def test_a_metric_that_does_not_fit_is_refused(target, words):

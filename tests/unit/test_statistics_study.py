@@ -68,7 +68,7 @@ def write_run(
         stopped_early=False,
         validation=ValidationResult(score=validation, loss=1.0),
         test=None if scores is None else {"score": 0.5, "metrics": {}, "loss": 1.0, "items": len(scores)},
-        parameters=ParameterCounts(trained=10, total=100),
+        parameters=ParameterCounts(trained=10, used=9, total=100),
     )
     write_json(folder / "metrics.json", metrics.content())
     write_provenance(folder, provenance(2.0))

@@ -7,9 +7,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_runs import SIZES, outline, write_checkpoint
+from tiny_runs import SIZES, outline, tiny_config, write_checkpoint
 
-from crossover.config.bodies import PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.bodies import (
+    MimeticBody,
+    PermutedBody,
+    RandomBody,
+    ReinitBody,
+    ScaledBody,
+    StatisticsBody,
+    TruncatedBody,
+)
 from crossover.errors import UserError
 from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_body, detach_token_embedding
@@ -202,3 +210,103 @@ def test_blocks_that_are_not_there_are_named(model, folders):
         changed(folders, model, ReinitBody(kind="reinit", blocks={"which": "first", "count": 5}))
     with pytest.raises(UserError, match="body truncated asks for 5 blocks, but the checkpoint has 4"):
         changed(folders, model, TruncatedBody(kind="truncated", blocks=5))
+
+
+# --- controls of initialisation ---------------------------------------------------------------------------------
+
+
+@EACH
+@pytest.mark.parametrize("groups", [None, ["norms"], ["attention", "positions"]])
+@pytest.mark.parametrize("per", ["tensor", "weight"])
+def test_a_scaled_body_is_the_random_one_at_the_pretrained_scale(per, groups, model, folders):
+    config = load_config(folders / model)
+
+    def body(settings):
+        pretrained = load(folders, model)
+        table = detach_token_embedding(pretrained, ADAPTERS[model])
+        built, replaced = build_body(settings, pretrained, table, config, 0)
+        return tensors(built), tensors(pretrained), replaced is table
+
+    found, pretrained, has_their_scale = body(ScaledBody(kind="scaled", per=per, groups=groups))
+    random, _, _ = body("random")
+    assert has_their_scale == (groups is None or "positions" in groups)
+    for name, tensor in found.items():
+        start, wanted = random[name], pretrained[name]
+        if groups is not None and ADAPTERS[model].group_of(name) not in groups:
+            assert torch.equal(tensor, start), name
+        elif per == "weight":
+            assert torch.equal(tensor, torch.where(start == 0, 0.0, torch.copysign(wanted, start))), name
+        elif start.any():
+            assert tensor.norm().item() == pytest.approx(wanted.norm().item(), rel=1e-5), name
+            torch.testing.assert_close(tensor / tensor.norm(), start / start.norm())
+        else:
+            assert not tensor.any(), name
+
+
+WIDTH = 96
+SIZES_OF_HEADS = {"t5": "d_kv"}  # which others derive from the width
+
+
+def products(model, heads):
+    """Of each block of a mimetic body: W_Q W_K^T of each head, and W_V W_O, as its layers compute them."""
+    adapter = ADAPTERS[model]
+    changes = {adapter.width: WIDTH, adapter.heads: heads}
+    changes |= {SIZES_OF_HEADS[model]: WIDTH // heads} if model in SIZES_OF_HEADS else {}
+    changes |= {"num_key_value_heads": heads} if model == "llama" else {}
+    body = build_body(MimeticBody(kind="mimetic"), None, None, tiny_config(model, **changes), 0)[0].eval()
+    identity = torch.eye(WIDTH)
+    for block in blocks_of(body, adapter):
+        *first, leave = (block.get_submodule(path) for path in adapter.projections)
+        with torch.inference_mode():  # a body that is drawn has no biases yet
+            entered = [one(identity) for one in first] if len(first) == 3 else first[0](identity).chunk(3, dim=1)
+            query, key, value = entered
+            pairs = zip(query.chunk(heads, dim=1), key.chunk(heads, dim=1), strict=True)
+            yield [one @ other.T for one, other in pairs], leave(value)
+
+
+WITH_PROJECTIONS = pytest.mark.parametrize("model", [model for model in SIZES if ADAPTERS[model].projections])
+
+
+@WITH_PROJECTIONS
+def test_products_of_mimetic_attention_weights_are_close_to_the_identity(model):
+    blocks = list(products(model, heads=1))
+    assert len(blocks) == (1 if model == "albert" else 2)
+    for [query_key], value_output in blocks:
+        for product, noise, identity in ((query_key, 0.7, 0.7), (value_output, 0.4, -0.4)):
+            rest = product - identity * torch.eye(WIDTH)
+            assert product.diagonal().mean().item() == pytest.approx(identity, abs=0.05)
+            assert rest.std().item() == pytest.approx(noise / WIDTH**0.5, rel=0.05)
+
+
+@WITH_PROJECTIONS
+def test_every_head_of_a_mimetic_body_has_the_largest_part_of_a_product_of_its_own(model):
+    for heads, _ in products(model, heads=2):
+        for product in heads:
+            values = torch.linalg.svdvals(product)
+            assert values[WIDTH // 2 - 1] > 0.1
+            assert values[WIDTH // 2] < 1e-4 < product.diagonal().mean()
+        assert not torch.allclose(*heads, atol=0.05)
+
+
+def test_attention_that_cannot_be_mimetic_is_refused():
+    for model, expected in (
+        ("lstm", "body mimetic is not known for the architecture lstm"),
+        (
+            "llama",
+            "body mimetic needs as many key and value weights as query weights, .* this llama has 8 and 16; choose",
+        ),
+    ):
+        with pytest.raises(UserError, match=expected):
+            build_body(MimeticBody(kind="mimetic"), None, None, tiny_config(model), 0)
+
+
+@pytest.mark.parametrize("model", [model for model in SIZES if ADAPTERS[model].projections and model != "llama"])
+def test_only_attention_weights_of_a_mimetic_body_differ_from_the_random_one(model):
+    mimetic, random = (
+        tensors(build_body(settings, None, None, tiny_config(model), 0)[0])
+        for settings in (MimeticBody(kind="mimetic"), "random")
+    )
+    differing = {name for name in random if not torch.equal(mimetic[name], random[name])}
+    assert {ADAPTERS[model].group_of(name) for name in differing} == {"attention"}
+    again = tensors(build_body(MimeticBody(kind="mimetic"), None, None, tiny_config(model), 0)[0])
+    assert all(torch.equal(tensor, again[name]) for name, tensor in mimetic.items())

@@ -49,7 +49,7 @@ METRICS = {
     **{"run": "run", "seed": 9, "task": "task", "checkpoint": "checkpoint", "condition": "condition"},
     "train_items": 9,
     **{"metric": "accuracy", "floor": 0.5, "steps": 1, "best_step": 1, "stopped_early": False, "test": None},
-    **{"parameters": {"trained": 1, "total": 1}},
+    **{"parameters": {"trained": 1, "used": 1, "total": 1}},
 }
 
 

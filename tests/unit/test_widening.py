@@ -25,7 +25,7 @@ from workflow_copy import wait_for
 METRICS = {
     **{"run": "a", "seed": 9, "task": "t", "checkpoint": "c", "condition": "d", "learning_rate": 0.1},
     **{"metric": "accuracy", "floor": 0.1, "steps": 10, "best_step": 10, "stopped_early": False, "test": None},
-    "parameters": {"trained": 1, "total": 2},
+    "parameters": {"trained": 1, "used": 1, "total": 2},
     "train_items": 9,
 }
 READ = {"checkpoint": "weights"}

@@ -151,7 +151,8 @@ class Tiny:
             "training": training | changes.get("training", {}),
         }
         scale = "checkpoint" if fields["input"] == "new" else None
-        return RunSpec.named(f"{task}.tiny-{model}.tried", **{"input_scale": scale, "random_init": "library"} | fields)
+        defaults = {"input_scale": scale, "random_init": "library", "vit_positions": "checkpoint", "head": {}}
+        return RunSpec.named(f"{task}.tiny-{model}.tried", **defaults | fields)
 
     def encoding(self, task: str) -> EncodingDescription:
         """What is known of the tokens of a task."""

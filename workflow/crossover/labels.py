@@ -7,9 +7,11 @@ from crossover.config.base import SeedOrRun
 from crossover.config.bodies import (
     BlockSelection,
     Body,
+    MimeticBody,
     PermutedBody,
     RandomBody,
     ReinitBody,
+    ScaledBody,
     StatisticsBody,
     TruncatedBody,
 )
@@ -36,8 +38,10 @@ def body_name(body: Body) -> str:
             return body
         case RandomBody(kept=kept):
             return f"random but {', '.join(kept)}"
-        case StatisticsBody():
-            return "statistics"
+        case StatisticsBody() | MimeticBody():
+            return body.kind
+        case ScaledBody(per=per, groups=groups):
+            return f"scaled per {per}" + (f": {', '.join(groups)}" if groups else "")
         case ReinitBody():
             return _reinit_name(body)
         case PermutedBody(seed=seed):

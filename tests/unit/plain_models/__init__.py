@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel
 
 def plain_model(folder: str) -> nn.Module:
     config = AutoConfig.from_pretrained(folder)
-    own = f"{__name__}.{config.model_type}"
+    own = f"{__name__}.{config.model_type.replace('-', '_')}"
     if find_spec(own):
         return importlib.import_module(own).plain(folder).eval()
     model = AutoModel.from_pretrained(folder)

@@ -31,6 +31,7 @@ class AnalysedModel:
         folder: results/tokens/<tokens>/.
         encoding: the encoding.json in that folder.
         device: where the network is.
+        padded: whether the network reads padding.
     """
 
     checkpoint: str
@@ -38,6 +39,7 @@ class AnalysedModel:
     folder: Path
     encoding: EncodingDescription
     device: torch.device
+    padded: bool = False
 
     @classmethod
     def build(cls, spec: ModelSettings, seed: int, device: torch.device) -> "AnalysedModel":
@@ -49,11 +51,12 @@ class AnalysedModel:
         folder = Path("results/tokens") / spec.tokens
         encoding = EncodingDescription.load(folder / "encoding.json")
         network = build_model(spec, encoding, Tokens.open(folder, "train"), seed).eval().to(device)
-        return cls(spec.checkpoint.name, network, folder, encoding, device)
+        return cls(spec.checkpoint.name, network, folder, encoding, device, spec.head.pads)
 
     def tokens(self, split: str) -> Tokens:
-        """Open a split of the task, and verify its files."""
-        return Tokens.open(self.folder, split)
+        """Open a split of the task as the network reads it, and verify its files."""
+        tokens = Tokens.open(self.folder, split)
+        return tokens.padded(self.encoding) if self.padded else tokens
 
     @torch.inference_mode()
     def forward(self, tokens: Tokens, items: np.ndarray, **outputs: bool) -> Iterator[tuple[slice, Any, Tensor]]:

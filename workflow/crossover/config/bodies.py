@@ -27,11 +27,14 @@ class BlockSelection(ConfigModel):
         return self
 
 
+BodyGroup = Literal["positions", "norms", "attention", "feedforward", "embeddings"]
+
+
 class RandomBody(ConfigModel):
     """The architecture's own random initialisation, except for parameter groups that keep their pretrained weights."""
 
     kind: Literal["random"]
-    kept: list[Literal["positions", "norms", "attention", "feedforward", "embeddings"]] = Field(min_length=1)
+    kept: list[BodyGroup] = Field(min_length=1)
     """Parameter groups that keep their pretrained weights. `embeddings` does not include token embeddings, which are set
     by the condition's `input`."""
 
@@ -40,6 +43,28 @@ class StatisticsBody(ConfigModel):
     """Random weights with the mean and standard deviation of each pretrained tensor (Lu et al. 2021)."""
 
     kind: Literal["statistics"]
+
+
+class ScaledBody(ConfigModel):
+    """The architecture's own random initialisation, at the scale of the pretrained weights (after Wu et al. 2022, section 5)."""
+
+    kind: Literal["scaled"]
+    per: Literal["tensor", "weight"]
+    """`tensor`: each tensor has the pretrained root mean square; `weight`: each weight has the pretrained absolute value, and its
+    random sign."""
+    groups: Annotated[list[BodyGroup], Field(min_length=1)] | None = None
+    """Parameter groups with the pretrained scale, such as the norms alone; by default all."""
+
+    def changes(self, group: str) -> bool:
+        """Return whether a parameter group has the pretrained scale."""
+        return self.groups is None or group in self.groups
+
+
+class MimeticBody(ConfigModel):
+    """The architecture's own random initialisation, with attention weights whose products are close to the identity, as those of
+    pretrained models (Trockman & Kolter 2023)."""
+
+    kind: Literal["mimetic"]
 
 
 class ReinitBody(ConfigModel):
@@ -77,15 +102,19 @@ class TruncatedBody(ConfigModel):
 
 Body = (
     Literal["pretrained", "random"]
-    | Annotated[RandomBody | StatisticsBody | ReinitBody | PermutedBody | TruncatedBody, Field(discriminator="kind")]
+    | Annotated[
+        RandomBody | StatisticsBody | ScaledBody | MimeticBody | ReinitBody | PermutedBody | TruncatedBody,
+        Field(discriminator="kind"),
+    ]
 )
 
 RandomInit = Literal["library", "gpt2-2020"]
+VitPositions = Literal["checkpoint", "zeros"]
 
 
 def starts_random(body: Body) -> bool:
     """Return whether a body starts from the architecture's own initialisation."""
     match body:
-        case "random" | RandomBody() | TruncatedBody(of="random"):
+        case "random" | RandomBody() | ScaledBody() | MimeticBody() | TruncatedBody(of="random"):
             return True
     return False

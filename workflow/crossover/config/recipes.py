@@ -18,7 +18,8 @@ from pydantic import (
 )
 
 from crossover.config.base import ConfigModel, TitledModel
-from crossover.config.bodies import RandomInit
+from crossover.config.bodies import RandomInit, VitPositions
+from crossover.config.heads import Head
 from crossover.config.inputs import InputScale
 from crossover.config.training import Training
 
@@ -119,6 +120,11 @@ class Recipe(Training):
     random_init: RandomInit = "library"
     """How random bodies are drawn: as the library does today, or GPT-2 as it did in 2020 (`gpt2-2020`), when projections into the
     residual stream were not yet divided by the root of their number."""
+    vit_positions: VitPositions = "checkpoint"
+    """Position embeddings of a ViT: the `checkpoint`'s, for as many patches as its images have; or `zeros`, for sequences of any
+    length (Lu et al. 2021). Other architectures keep theirs."""
+    head: Head = Head()
+    """What the output layer reads, and through what. A study that changes it gives all of its keys that are not the default."""
     learning_rates: Annotated[
         RateList | Annotated[RateRange, Tag("RateRange")] | Annotated[RatesByKind, Tag("RatesByKind")],
         Discriminator(_form),

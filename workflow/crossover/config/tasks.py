@@ -90,6 +90,9 @@ class Target(ConfigModel):
     vote: bool = False
     """Score groups instead of items, by majority vote over the predicted classes of a group's items."""
 
+    standardised: bool = True
+    """Whether numbers are predicted in units of the standard deviation of the training split, around its mean; or as they are."""
+
     @model_validator(mode="after")
     def metrics_fit_kind(self) -> "Target":
         """Raise unless all metrics can score this kind of target, and none is listed twice."""
@@ -107,6 +110,13 @@ class Target(ConfigModel):
         """Raise unless F1 has its positive class, and no other metric has one."""
         if ("f1" in [self.metric, *self.also]) != (self.positive is not None):
             raise ValueError("f1 needs positive, the class that it is computed for; no other metric may set positive")
+        return self
+
+    @model_validator(mode="after")
+    def only_numbers_are_standardised(self) -> "Target":
+        """Raise if targets other than numbers are to be left as they are."""
+        if not self.standardised and self.kind != "number":
+            raise ValueError("standardised is only for kind number; remove it")
         return self
 
     @model_validator(mode="after")

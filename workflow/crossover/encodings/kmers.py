@@ -11,6 +11,7 @@ from crossover.alphabets import ALPHABETS, UNKNOWN
 from crossover.config.encodings import KmersEncoding
 from crossover.encodings.encoder import (
     Encoded,
+    Encoder,
     ItemBatches,
     column,
     id_type,
@@ -19,6 +20,7 @@ from crossover.encodings.encoder import (
     truncate,
 )
 from crossover.encodings.letters import code_points, letter_ids
+from crossover.encodings.special import Surrounded
 from crossover.specs.descriptions import Card, EncoderFacts
 
 LEFT_OVER = "letters at an end that fill no k-mer"
@@ -107,7 +109,7 @@ class KmerEncoder:
         return words[0] + "".join(word[-1] for word in words[1:]) if self.overlapping else "".join(words)
 
 
-def make_encoder(encoding: KmersEncoding, card: Card, training: ItemBatches) -> KmerEncoder:
+def make_encoder(encoding: KmersEncoding, card: Card, training: ItemBatches) -> Encoder:
     """Return the encoder of k-mers of DNA or proteins.
 
     Raises:
@@ -115,4 +117,5 @@ def make_encoder(encoding: KmersEncoding, card: Card, training: ItemBatches) -> 
     """
     require_type(card, training, "kmers", "large_string")
     alphabet = ALPHABETS[encoding.alphabet]
-    return KmerEncoder(alphabet[:-1], alphabet[-1], encoding.k, encoding.overlapping, encoding.max_length)
+    encoder = KmerEncoder(alphabet[:-1], alphabet[-1], encoding.k, encoding.overlapping, encoding.symbols_of_item)
+    return Surrounded(encoder) if encoding.special_tokens else encoder

@@ -17,6 +17,7 @@ from crossover.config.encodings import SymbolsEncoding
 from crossover.encodings.encoder import (
     Decoded,
     Encoded,
+    Encoder,
     ItemBatches,
     column,
     id_type,
@@ -25,6 +26,7 @@ from crossover.encodings.encoder import (
     truncate,
 )
 from crossover.encodings.letters import code_points, letter_ids
+from crossover.encodings.special import Surrounded
 from crossover.errors import UserError
 from crossover.specs.descriptions import Card, EncoderFacts
 
@@ -191,7 +193,7 @@ class SymbolEncoder:
         return self.alphabet.decode(values)
 
 
-def make_encoder(encoding: SymbolsEncoding, card: Card, training: ItemBatches) -> SymbolEncoder:
+def make_encoder(encoding: SymbolsEncoding, card: Card, training: ItemBatches) -> Encoder:
     """Return the encoder of an alphabet; `whitespace` and `characters` are collected from the training sequences.
 
     Raises:
@@ -205,7 +207,8 @@ def make_encoder(encoding: SymbolsEncoding, card: Card, training: ItemBatches) -
             f"task {card.task!r} has sequences of whole notes, but alphabet {name} has pitches only; set reader.content to "
             "pitches, or encoding.kind to events."
         )
-    return SymbolEncoder(make_alphabet(name, training), encoding.max_length)
+    encoder = SymbolEncoder(make_alphabet(name, training), encoding.symbols_of_item)
+    return Surrounded(encoder) if encoding.special_tokens else encoder
 
 
 def make_alphabet(name: str, training: ItemBatches) -> Alphabet:

@@ -18,7 +18,7 @@ def make_target_encoder(target: Target, encoding: Encoding, training: pa.Array) 
     """Return the function that encodes the targets of a split, and what `encoding.json` says of them.
 
     Classes become int64 [items], their indices in sorted order. Numbers become float32 [items], standardised by mean and
-    standard deviation of the training split. Bits become int8 [items, positions, bits].
+    standard deviation of the training split unless the target leaves them as they are. Bits become int8 [items, positions, bits].
 
     Args:
         target: what is predicted.
@@ -48,6 +48,8 @@ def _numbers(target: Target, training: pa.Array) -> tuple[TargetEncoder, Encoded
     mean, deviation = float(values.mean()), float(values.std())
     if deviation == 0:
         raise UserError(f"all training targets are {mean:g}, so there is nothing to learn; correct the raw files.")
+    if not target.standardised:
+        mean, deviation = 0.0, 1.0
     encoded = EncodedTarget(**dict(target), mean=mean, deviation=deviation)
     return (lambda column: ((column.to_numpy() - mean) / deviation).astype(np.float32)), encoded
 

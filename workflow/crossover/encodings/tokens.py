@@ -20,8 +20,10 @@ class Tokens:
         values: uint16 or uint32 [positions of all], or uint8 or float32 [positions of all, width].
         offsets: int64 [items], or one more; item i begins at `values[offsets[i]]`.
         targets: int64 or float32 [items], or int8 [items, positions, bits].
-        lengths: int64 [items], the number of positions of each item.
+        lengths: int64 [items], the number of positions of each item; where padding counts, all are the same.
         scaling: float32 [2, width]: values are read as value * scaling[0] + scaling[1]; None to leave them as they are.
+        padding: what stands beyond the end of an item.
+        unpadded: int64 [items], the number of positions of each item without padding, where `lengths` counts it; else None.
     """
 
     values: np.ndarray
@@ -29,6 +31,8 @@ class Tokens:
     targets: np.ndarray
     lengths: np.ndarray
     scaling: np.ndarray | None = None
+    padding: int = 0
+    unpadded: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: Path, split: str) -> "Tokens":
@@ -45,6 +49,12 @@ class Tokens:
         values, offsets, targets = (np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)) for path in paths[:3])
         return cls(values, offsets, targets, np.diff(offsets), _scaling(encoding))
 
+    def padded(self, encoding: EncodingDescription) -> "Tokens":
+        """Return the split with all items as long as the longest of the task; their padding is one more symbol, or zeros."""
+        padding = 0 if encoding.vocabulary is None else len(encoding.vocabulary)
+        lengths = np.full_like(self.lengths, encoding.longest)
+        return replace(self, lengths=lengths, padding=padding, unpadded=self.lengths)
+
     def __len__(self) -> int:
         return len(self.lengths)
 
@@ -54,9 +64,9 @@ class Tokens:
         Args:
             indices: int64 [items], of the items.
         """
-        return replace(
-            self, offsets=self.offsets[indices], targets=self.targets[indices], lengths=self.lengths[indices]
-        )
+        unpadded = None if self.unpadded is None else self.unpadded[indices]
+        chosen = {"offsets": self.offsets[indices], "targets": self.targets[indices], "lengths": self.lengths[indices]}
+        return replace(self, **chosen, unpadded=unpadded)
 
     def gather(
         self, indices: np.ndarray, transform: Transform | None = None
@@ -68,20 +78,22 @@ class Tokens:
             transform: applied to the stored values [B, T, width] before they are scaled, such as an augmentation.
 
         Returns:
-            values: uint16 or uint32 [B, T], or float32 [B, T, width]; 0 at padding.
+            values: uint16 or uint32 [B, T], or float32 [B, T, width]; at padding 0, or int64 where it is a symbol.
             mask: bool [B, T], false at padding.
             targets: int64 or float32 [B], or int8 [B, positions, bits].
         """
-        lengths = self.lengths[indices]
-        positions = np.arange(lengths.max())
-        mask = positions < lengths[:, None]
+        positions = np.arange(self.lengths[indices].max())
+        real = self.lengths if self.unpadded is None else self.unpadded
+        mask = positions < real[indices][:, None]
         # Beyond the end of an item are the next items, and beyond the last one is nothing, which "clip" takes care of.
         values = np.take(self.values, self.offsets[indices][:, None] + positions, axis=0, mode="clip")
         if transform is not None:
             values = transform(values)
         if self.scaling is not None:
             values = values * self.scaling[0] + self.scaling[1]
-        values[~mask] = 0
+        if self.padding:
+            values = values.astype(np.int64)  # which has room for one more symbol
+        values[~mask] = self.padding
         return values, mask, self.targets[indices]
 
 

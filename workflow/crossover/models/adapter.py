@@ -26,6 +26,8 @@ class Adapter:
         width: config key of the hidden size.
         depth: config key of the number of times that blocks are applied.
         heads: config key of the number of attention heads; None where there is no attention.
+        projections: paths within a block of the layers of queries, keys, values and output, or of the one that holds the first three
+            and of the output; None where attention has no such layers.
         input_width: config key of the width of the embeddings, where it differs from the hidden size.
         feedforward_width: config key of the width inside a feed-forward layer; None where it follows from the hidden size.
         reserved_positions: number of positions that no sequence can use.
@@ -33,7 +35,9 @@ class Adapter:
         token_scale: computes from the config the factor by which the model multiplies embeddings that it looks up itself,
             but not embeddings that it is given.
         load_options: keyword arguments for AutoModel, such as to leave out a pooler that gets no gradient.
+        pooler: dotted path of the dense layer of the pooler that is left out; None where there is none.
         body_of: takes the body out of a model, such as its encoder; by default the whole model is the body.
+        zero_positions: gives a body new positions of zeros for sequences of some length; None where positions cannot be new.
         register: makes classes of our own known to transformers; by default there are none.
         objective: how it is pretrained here as a language model, "causal" or "masked"; None where it cannot be.
         pretraining_settings: config of models that are pretrained here, beyond their size.
@@ -49,13 +53,16 @@ class Adapter:
     width: str = "hidden_size"
     depth: str = "num_hidden_layers"
     heads: str | None = "num_attention_heads"
+    projections: tuple[str, ...] | None = None
     input_width: str | None = None
     feedforward_width: str | None = "intermediate_size"
     reserved_positions: int = 0
     segments: str | None = None
     token_scale: Callable[[Any], float] = lambda config: 1.0
     load_options: dict[str, object] = field(default_factory=dict)
+    pooler: str | None = None
     body_of: Callable[[Any], Any] = lambda model: model
+    zero_positions: Callable[[Any, int], None] | None = None
     register: Callable[[], None] = lambda: None
     objective: str | None = None
     pretraining_settings: dict[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crossover.alphabets import UNKNOWN
+from crossover.alphabets import SPECIAL, UNKNOWN
 from crossover.config.inputs import Input, PermutationInput, ShiftInput, TableInput
 from crossover.encodings.tokenizer import read_tokenizer, unknown_id
 from crossover.encodings.tokens import Tokens
@@ -44,13 +44,18 @@ class TokenTable(nn.Module):
         return embedded
 
 
-def new_input(encoding: EncoderFacts, width: int) -> nn.Embedding | nn.Linear:
+def new_input(encoding: EncoderFacts, width: int, padding: bool = False) -> nn.Embedding | nn.Linear:
     """Return a new input layer at the scale of Lu et al.'s code: for symbols embeddings N(0, 1), for patches a linear layer.
 
     The linear layer is orthogonal with their gain, and has a bias of 0.
+
+    Args:
+        encoding: of the task's tokens.
+        width: of the embeddings.
+        padding: whether padding is read, and so has an embedding behind those of the symbols.
     """
     if encoding.vocabulary is not None:
-        return nn.Embedding(len(encoding.vocabulary), width)
+        return nn.Embedding(len(encoding.vocabulary) + padding, width)
     assert encoding.width is not None
     layer = nn.Linear(encoding.width, width)
     nn.init.orthogonal_(layer.weight, gain=ORTHOGONAL_GAIN)
@@ -80,7 +85,8 @@ def _root_mean_square(layer: nn.Module, items: Tokens) -> float:
     chosen = np.unique(np.linspace(0, len(items) - 1, MEASURED_ITEMS).round().astype(np.int64))
     total, count = 0.0, 0
     for index in chosen:
-        values, _, _ = items.gather(np.array([index]))  # alone, so that there is no padding
+        values, real, _ = items.gather(np.array([index]))
+        values = values[:, real[0]]
         given = layer(torch.from_numpy(values if values.dtype.kind == "f" else values.astype(np.int64))).double()
         total, count = total + given.square().sum().item(), count + given.numel()
     return math.sqrt(total / count)
@@ -133,7 +139,7 @@ def symbol_to_token_ids(settings: Input, encoding: EncoderFacts, tokens: int, to
             f"the task has {len(symbols)} symbols, but the checkpoint of {tokenizer.parent} only {tokens} tokens; choose input new."
         )
     if settings == "pretrained" and not subwords:
-        return _spelled(symbols, tokenizer)
+        return _spelled(symbols, tokenizer, encoding.special_tokens)
     return token_map(settings, tokens)[: len(symbols)]
 
 
@@ -176,11 +182,17 @@ def _digest(tokenizer: Path) -> str | None:
     return sha256(tokenizer) if tokenizer.is_file() else None
 
 
-def _spelled(symbols: Sequence[str], path: Path) -> np.ndarray:
+def _spelled(symbols: Sequence[str], path: Path, special_tokens: bool) -> np.ndarray:
     """Return the ids of the tokens that are spelled like the symbols, int64 [symbols].
 
+    Args:
+        symbols: of a task.
+        path: of the checkpoint's tokenizer.
+        special_tokens: whether the last two symbols are what the tokenizer puts around each text.
+
     Raises:
-        UserError: there is no tokenizer, or a symbol has no token of its own.
+        UserError: there is no tokenizer, a symbol has no token of its own, or the tokenizer does not put texts between two
+            special tokens.
     """
     if not path.is_file():
         raise UserError(
@@ -189,8 +201,14 @@ def _spelled(symbols: Sequence[str], path: Path) -> np.ndarray:
     tokenizer = read_tokenizer(path)
     unknown = unknown_id(tokenizer)
     special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    around = tokenizer.encode("").ids if special_tokens else []
+    if special_tokens and len(around) != len(SPECIAL):
+        raise UserError(
+            f"{path} does not put texts between two special tokens, as special_tokens of the task's encoding asks for; set it to "
+            "false, or choose input new."
+        )
     owners: dict[int, str] = {}
-    for symbol in symbols:
+    for symbol in symbols[: len(symbols) - len(around)]:
         exact = tokenizer.token_to_id(symbol)
         found = [exact] if exact is not None else tokenizer.encode(symbol, add_special_tokens=False).ids
         if symbol == UNKNOWN and unknown is not None:
@@ -206,4 +224,4 @@ def _spelled(symbols: Sequence[str], path: Path) -> np.ndarray:
                 "kind permutation."
             )
         owners[found[0]] = symbol
-    return np.array(list(owners))
+    return np.array([*owners, *around])

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, starts_random
+from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, ScaledBody, starts_random
 from crossover.config.inputs import PermutationInput, TableInput
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
 from crossover.models.derive import adapter_for, check_forward_contract
 from crossover.models.embeddings import TokenTable, new_input, scale_input, scale_of, symbol_to_token_ids
+from crossover.models.heads import load_pooler, random_pooler
+from crossover.models.initialisation import take_scale
 from crossover.models.load import load_body, load_config
 from crossover.models.lora import add_lora
 from crossover.models.module import SequenceModel
@@ -48,22 +50,26 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
     if spec.dropout is not None:
         for name in adapter.dropouts:
             setattr(config, name, spec.dropout)
-    max_length = adapter.max_length(config)
+    zero_positions = adapter.zero_positions if spec.vit_positions == "zeros" else None
+    max_length = None if zero_positions else adapter.max_length(config)
     if max_length is not None and encoding.longest > max_length:
+        otherwise = ", or set vit_positions of the recipe to zeros" if adapter.zero_positions else ""
         raise UserError(
             f"results/tokens/{spec.tokens} has sequences of {encoding.longest} positions, but checkpoint "
-            f"{spec.checkpoint.name} has only {max_length}; shorten the task's encoding or take another checkpoint."
+            f"{spec.checkpoint.name} has only {max_length}; shorten the task's encoding or take another checkpoint{otherwise}."
         )
 
     own_tokens = spec.input not in ("new", "re-embedded")
     pretrained = load_body(folder, config) if own_tokens or spec.body != "random" else None
     table = detach_token_embedding(pretrained, adapter) if pretrained else None
     body, replaced = build_body(spec.body, pretrained, table, config, seed, spec.random_init)
+    if zero_positions:
+        zero_positions(body, encoding.longest)
 
     torch.manual_seed(derived_seed(seed, "input"))
     input_layer: nn.Module
     if spec.input == "new":
-        input_layer = fresh = new_input(encoding, adapter.widths(config)[0])
+        input_layer = fresh = new_input(encoding, adapter.widths(config)[0], padding=spec.head.pads)
         if spec.input_scale == "checkpoint":
             scale_input(fresh, items, scale_of(replaced))
         elif isinstance(spec.input_scale, float):
@@ -73,9 +79,14 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
         ids = symbol_to_token_ids(spec.input, encoding, embedding.num_embeddings, folder / "tokenizer.json")
         input_layer = TokenTable(embedding, ids)
 
+    pooler = None
+    if spec.head.pooler == "pretrained":
+        torch.manual_seed(derived_seed(seed, "pooler"))
+        drawn = starts_random(spec.body)
+        pooler = random_pooler(config, adapter) if drawn else load_pooler(folder, config, adapter)
     torch.manual_seed(derived_seed(seed, "head"))
     dropout = spec.input_dropout if spec.input == "new" else 0.0
-    model = SequenceModel(body, input_layer, encoding.target, adapter, encoding.separator, dropout)
+    model = SequenceModel(body, input_layer, encoding.target, adapter, encoding.separator, dropout, spec.head, pooler)
     for number, part in enumerate(spec.trained):
         if part.lora:
             add_lora(body, adapter, part, derived_seed(seed, f"lora {number}"))
@@ -126,16 +137,28 @@ def build_body(
         torch.manual_seed(derived_seed(seed, "body"))
         body = random_body(config, random_init)
         drawn = detach_token_embedding(body, adapter)
-        positions_are_kept = isinstance(settings, RandomBody) and "positions" in settings.kept
-        replaced = table if positions_are_kept else drawn
+        replaced = table if _has_scale_of_positions(settings) else drawn
     assert body is not None
     assert replaced is not None
     if isinstance(settings, RandomBody):
         assert pretrained is not None
         copy_groups(body, pretrained, settings.kept, adapter)
+    elif isinstance(settings, ScaledBody):
+        assert pretrained is not None
+        take_scale(body, pretrained, settings, adapter)
     elif not isinstance(settings, str):
         change_body(body, adapter, settings, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
     return body, replaced
+
+
+def _has_scale_of_positions(settings: Body) -> bool:
+    """Return whether a body that starts random has the checkpoint's positions, or their scale, to which inputs are added."""
+    match settings:
+        case RandomBody(kept=kept):
+            return "positions" in kept
+        case ScaledBody():
+            return settings.changes("positions")
+    return False
 
 
 def random_body(config: PretrainedConfig, init: RandomInit | None = None) -> PreTrainedModel:

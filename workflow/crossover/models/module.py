@@ -7,17 +7,22 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from crossover.config.heads import Head
 from crossover.models.adapter import Adapter
+from crossover.models.heads import Pooler, read_states
 from crossover.specs.descriptions import EncodedTarget
+
+PLAIN_HEAD = Head()
 
 
 class SequenceModel(nn.Module):
     """A model from sequences to the logits of a target.
 
-    The head reads the hidden states of the last real positions of each sequence, never of padding: the last position for a
-    class or a number, the last `positions` ones for bits (Lu et al. 2021, section 2.2).
+    By default the head reads the hidden states of the last real positions of each sequence, never of padding: the last position
+    for a class or a number, the last `positions` ones for bits (Lu et al. 2021, section 2.2).
 
     Attributes:
+        read_settings: what the head reads, and through what.
         separator: the symbol that ends the first segment of a sequence; None where the body has no segments.
         rates: the trained parameters by name, each with its multiple of the learning rate.
         mixed: whether matrix products are computed in bf16.
@@ -31,7 +36,21 @@ class SequenceModel(nn.Module):
         adapter: Adapter,
         separator: int | None = None,
         input_dropout: float = 0.0,
+        head: Head = PLAIN_HEAD,
+        pooler: Pooler | None = None,
     ) -> None:
+        """Put the parts together, and draw the head and a new pooler from torch's global generator.
+
+        Args:
+            body: without token embeddings.
+            input_layer: from what items are to what the body takes.
+            target: what is predicted.
+            adapter: the body's.
+            separator: the symbol that ends the first segment of a sequence.
+            input_dropout: behind the input layer.
+            head: what the head reads, and through what.
+            pooler: of the checkpoint, or drawn as the body; None where `head` asks for a new one or none.
+        """
         super().__init__()
         self.input = input_layer
         self.input_dropout = nn.Dropout(input_dropout) if input_dropout else nn.Identity()
@@ -39,7 +58,11 @@ class SequenceModel(nn.Module):
         self.separator = separator if adapter.has_segments(body.config) else None
         self.positions = target.positions
         self.shape = _output_shape(target)
-        self.head = nn.Linear(adapter.widths(body.config)[1], math.prod(self.shape))
+        width = adapter.widths(body.config)[1]
+        self.head = nn.Linear(width, math.prod(self.shape))
+        self.read_settings = head
+        self.pooler = Pooler(width) if head.pooler == "new" else pooler or nn.Identity()
+        self.head_dropout = nn.Dropout(head.dropout) if head.dropout else nn.Identity()
         self.rates: dict[str, float] = {}
         self.mixed = False
 
@@ -55,7 +78,8 @@ class SequenceModel(nn.Module):
         """
         with torch.autocast(values.device.type, torch.bfloat16, enabled=self.mixed):
             states = self.read(values, lengths).last_hidden_state
-            logits: Tensor = self.head(self.read_out(states, lengths)).float().unflatten(-1, self.shape)
+            read = self.head_dropout(self.pooler(self.read_out(states, lengths)))
+            logits: Tensor = self.head(read).float().unflatten(-1, self.shape)
         return logits[:, 0] if len(self.shape) == 1 else logits
 
     def read(self, values: Tensor, lengths: Tensor, **options: Any) -> Any:
@@ -76,10 +100,8 @@ class SequenceModel(nn.Module):
         return self.body(**arguments | options)
 
     def read_out(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """Select from states [batch, longest, width] the positions that the head reads, [batch, positions, width]."""
-        back = torch.arange(-self.positions, 0, device=states.device)
-        places = lengths[:, None] + back
-        return states.gather(1, places[:, :, None].expand(-1, -1, states.shape[2]))
+        """Select from states [batch, longest, width] what the head reads, [batch, positions, width]."""
+        return read_states(states, lengths, self.read_settings.read, self.positions)
 
 
 def segment_ids(symbols: Tensor, separator: int) -> Tensor:

@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crossover.config.bodies import BlockSelection, PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.bodies import BlockSelection, MimeticBody, PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
+from crossover.models.initialisation import set_mimetic
 
 STD = 0.02  # standard deviation of the initial weights of BERT and GPT-2
 # The code of Tamkin et al. (2020) calls scipy.stats.truncnorm(-2 * s, 2 * s, scale=s), whose limits are in units of the
 # standard deviation: weights lie within 2 * s * s and are all but uniform there.
 LIMITS = {"truncated-normal": 2 * STD, "tamkin2020": 2 * STD * STD}
 
-Surgery = StatisticsBody | ReinitBody | PermutedBody | TruncatedBody
+Surgery = StatisticsBody | MimeticBody | ReinitBody | PermutedBody | TruncatedBody
 
 
 def change_body(body: nn.Module, adapter: Adapter, settings: Surgery, generator: torch.Generator) -> None:
@@ -33,12 +34,14 @@ def change_body(body: nn.Module, adapter: Adapter, settings: Surgery, generator:
         generator: where random draws come from.
 
     Raises:
-        UserError: the settings name blocks that the body does not have.
+        UserError: the settings name blocks that the body does not have, or do not fit its attention.
     """
     with torch.no_grad():
         match settings:
             case StatisticsBody():
                 _redraw(body, generator)
+            case MimeticBody():
+                set_mimetic(body, blocks_of(body, adapter), adapter, generator)
             case ReinitBody():
                 _reinitialise(body, adapter, settings, generator)
             case PermutedBody(seed=int(seed)):

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from crossover.config.conditions import TrainedPart
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
+from crossover.models.derive import adapter_for
 from crossover.models.lora import original_name
 from crossover.models.module import SequenceModel
 from crossover.models.surgery import blocks_of, select_blocks
+from crossover.specs.descriptions import ParameterCounts
 
 
 def trained_rates(
     model: SequenceModel, trained: Sequence[TrainedPart], adapter: Adapter, input_group: str
 ) -> dict[str, float]:
     """Return the trained parameters by name, each with its multiple of the learning rate.
+
+    A new pooler belongs to the head; that of the checkpoint is a feed-forward layer of its own, outside of the blocks.
 
     Args:
         model: body, input layer and head.
@@ -25,9 +29,11 @@ def trained_rates(
         UserError: a part names blocks that the body does not have, or nothing is trained.
     """
     places: dict[str, tuple[str, int | None, bool]] = {}  # group, block, and whether it is a LoRA adapter's
+    pooler_group = "head" if model.read_settings.pooler == "new" else "feedforward"
+    outside = {"input": input_group, "pooler": pooler_group, "head": "head"}
     for name, _ in model.named_parameters():
         (place, inside), is_lora = name.split(".", 1), False
-        group, block = {"input": input_group, "head": "head"}.get(place, ""), None
+        group, block = outside.get(place, ""), None
         if place == "body":
             inside, is_lora = original_name(inside)
             group, block = adapter.group_of(inside), adapter.block_of(inside)
@@ -47,6 +53,26 @@ def trained_rates(
             f"the model has no parameters of the groups that are to be trained ({names}); add head to them."
         )
     return rates
+
+
+def count_parameters(model: SequenceModel, longest: int) -> ParameterCounts:
+    """Count the parameters of a model.
+
+    Args:
+        model: with the parameters that are trained set.
+        longest: positions of the longest sequence.
+    """
+    config = model.body.config
+    adapter = adapter_for(config)
+    trained = {name: one.numel() for name, one in model.named_parameters() if one.requires_grad}
+    width, limited = adapter.widths(config)[0], adapter.max_length(config) is not None
+    unused = sum(
+        max(size - longest * width, 0)
+        for name, size in trained.items()
+        if limited and name.startswith("body.") and adapter.group_of(original_name(name[5:])[0]) == "positions"
+    )
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return ParameterCounts(trained=sum(trained.values()), used=sum(trained.values()) - unused, total=total)
 
 
 def is_bias(name: str) -> bool:

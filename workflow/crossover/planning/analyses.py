@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 
 from crossover.analyses.kinds import measure_module, text_of
+from crossover.config.heads import Head
 from crossover.config.studies import Analysis, Study
 from crossover.errors import UserError
 from crossover.labels import body_kind, body_name, input_name
 from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
 from crossover.planning.code import code_of
+from crossover.planning.heads import check_head
 from crossover.planning.parts import Parts
 from crossover.planning.recipes import Recipes, initial_weights
 from crossover.planning.tasks import PlannedTask, plan_task
@@ -99,13 +101,16 @@ def _models(
     rows = study.rows_of(checkpoint.name)
     models: list[PlannedModel] = []
     for name, condition in parts.fitting(task, checkpoint, rows).items():
+        recipe = recipes.of(rows[name], task.name, checkpoint.name, name)
+        check_head(recipe.head, task, checkpoint, name, condition)
         settings = ModelSettings(
             tokens=tokens.spec.name,
             checkpoint=checkpoint.files,
             body=condition.body,
             input=condition.input,
             trained=condition.model_copy(update={"trained": "all"}).trained_parts,
-            **initial_weights(condition, recipes.of(rows[name], task.name, checkpoint.name, name)),
+            **initial_weights(condition, recipe),
+            head=Head(read=recipe.head.read),
         )
         labels = ModelLabels(
             checkpoint=checkpoint.name,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypedDict, get_args
 
-from crossover.config.bodies import RandomInit, starts_random
+from crossover.config.bodies import RandomInit, VitPositions, starts_random
 from crossover.config.conditions import Condition
 from crossover.config.inputs import InputScale
 from crossover.config.load import load_recipe, parse
@@ -13,10 +13,11 @@ from crossover.errors import UserError
 
 
 class InitialWeights(TypedDict):
-    """How a recipe has the weights of a condition drawn that the checkpoint does not have; None for those that it has."""
+    """How a recipe has weights of a condition set that are not the checkpoint's; None for those that are."""
 
     random_init: RandomInit | None
     input_scale: InputScale | None
+    vit_positions: VitPositions
 
 
 def initial_weights(condition: Condition, recipe: Recipe) -> InitialWeights:
@@ -24,6 +25,7 @@ def initial_weights(condition: Condition, recipe: Recipe) -> InitialWeights:
     return {
         "random_init": recipe.random_init if starts_random(condition.body) else None,
         "input_scale": recipe.input_scale if condition.input == "new" else None,
+        "vit_positions": recipe.vit_positions,
     }
 
 

@@ -10,6 +10,7 @@ from crossover.config.studies import Study
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.planning.checkpoints import PlannedCheckpoint
 from crossover.planning.code import code_of
+from crossover.planning.heads import check_head
 from crossover.planning.recipes import initial_weights
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.load import AnySpec
@@ -38,6 +39,7 @@ def plan_cell(
     recipe: Recipe,
 ) -> PlannedCell:
     """Plan the runs of one task with some of its training items, one checkpoint and one condition, whose name is given."""
+    check_head(recipe.head, task, checkpoint, name, condition)
     key = CellKey(task=TaskAtSize(task.name, items).name, checkpoint=checkpoint.name, condition=name)
     augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
     code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
@@ -55,6 +57,7 @@ def plan_cell(
             input=condition.input,
             trained=trained,
             **initial_weights(condition, recipe),
+            head=recipe.head,
             training=training,
             learning_rate=rate,
             score_test=score_test,

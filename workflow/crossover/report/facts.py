@@ -23,7 +23,7 @@ COLUMNS = {
              "test_score", "steps", "best_step", "stopped_early", "path"],
     "cells": ["task", "checkpoint", "condition", "run", "train_items", "learning_rate", "seeds", "score", "sd_seeds", "low", "high",
               "interval_over", "interval_method", "floor", "above_floor", "items", "groups", "parameters_trained",
-              "parameters_total", "threshold", "reached", "median_steps"],
+              "parameters_used", "parameters_total", "threshold", "reached", "median_steps"],
     "contrasts": ["task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
                   "interval_method", "items", "groups", "seeds"],
     "convergence": ["task", "checkpoint", "condition", "run", "seed", "threshold", "steps", "censored", "steps_run"],

@@ -12,7 +12,16 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from crossover.charts.palette import checkpoint_labels, make_series, task_labels
-from crossover.config.bodies import Body, PermutedBody, RandomBody, ReinitBody, StatisticsBody, TruncatedBody
+from crossover.config.bodies import (
+    Body,
+    MimeticBody,
+    PermutedBody,
+    RandomBody,
+    ReinitBody,
+    ScaledBody,
+    StatisticsBody,
+    TruncatedBody,
+)
 from crossover.config.inputs import Input
 from crossover.labels import body_name, input_name, trained_name
 from crossover.report import numbers
@@ -167,6 +176,10 @@ def _other_body(body: Body) -> str:
             return f"one that is random but for its {' and '.join(kept)}"
         case StatisticsBody():
             return "a random one with its statistics"
+        case ScaledBody(per=per, groups=groups):
+            return f"a random one at its scale per {per}" + (f" of {' and '.join(groups)}" if groups else "")
+        case MimeticBody():
+            return "a random one with mimetic attention weights"
         case ReinitBody():
             return f"one that is drawn anew in part ({body_name(body)})"
         case PermutedBody(seed=seed):

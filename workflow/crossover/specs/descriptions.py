@@ -169,8 +169,8 @@ class EncodedTarget(Target):
 
     Attributes:
         classes: in the order of their numbers.
-        mean: of training targets that are numbers, which are standardised.
-        deviation: of them.
+        mean: of training targets that are numbers; 0 where these are not standardised.
+        deviation: of them; 1 where they are not standardised.
         positions: at which bits are read out.
         bits: of each of these positions.
     """
@@ -205,6 +205,7 @@ class EncoderFacts(Record):
         kind: of the encoding.
         vocabulary: the symbol of each id; None for patches.
         width: values of a patch; None for symbols.
+        special_tokens: whether sequences of symbols stand between special tokens, the last two of the vocabulary.
         tokenizer: SHA-256 of the tokenizer of subwords.
         separator: id of the token that ends the first text of a pair.
         scaling: of pixels.
@@ -214,6 +215,7 @@ class EncoderFacts(Record):
     kind: str
     vocabulary: tuple[str, ...] | None = None
     width: int | None = None
+    special_tokens: bool = False
     tokenizer: str | None = None
     separator: int | None = None
     scaling: Scaling | None = None
@@ -327,9 +329,16 @@ class TestResult(Record):
 
 
 class ParameterCounts(Record):
-    """Parameters that are trained, and all."""
+    """Numbers of parameters.
+
+    Attributes:
+        trained: that get gradients.
+        used: the trained ones without the position embeddings that no item of the task reaches, as papers count them.
+        total: all.
+    """
 
     trained: int
+    used: int
     total: int
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from crossover.config.bodies import Body, RandomInit
+from crossover.config.bodies import Body, RandomInit, VitPositions
 from crossover.config.conditions import TrainedPart
+from crossover.config.heads import Head
 from crossover.config.inputs import Input, InputScale
 from crossover.config.sizes import Drawn
 from crossover.config.training import Training
@@ -73,6 +74,8 @@ class ModelSettings(Record):
         random_init: how it is drawn; None where it does not start random.
         input: how sequences enter.
         input_scale: of a new input layer; None where the input is another.
+        vit_positions: of a ViT.
+        head: what the output layer reads, and through what.
         trained: the parts that receive gradients.
     """
 
@@ -82,6 +85,8 @@ class ModelSettings(Record):
     random_init: RandomInit | None
     input: Input
     input_scale: InputScale | None
+    vit_positions: VitPositions
+    head: Head
     trained: tuple[TrainedPart, ...]
 
     @property

@@ -52,6 +52,7 @@ class RunResult:
     best_step: int
     stopped_early: bool
     parameters_trained: int
+    parameters_used: int
     parameters_total: int
     path: str
 
@@ -77,6 +78,7 @@ class CellResult:
         items: number of test items.
         groups: number of independent test items.
         parameters_trained: parameters that received gradients.
+        parameters_used: those without the position embeddings that no item reaches, as papers count them.
         parameters_total: all parameters.
     """
 
@@ -96,6 +98,7 @@ class CellResult:
     items: int
     groups: int
     parameters_trained: int
+    parameters_used: int
     parameters_total: int
 
 
@@ -211,6 +214,7 @@ def _run_result(member: Member, metrics: Metrics) -> RunResult:
         best_step=metrics.best_step,
         stopped_early=metrics.stopped_early,
         parameters_trained=metrics.parameters.trained,
+        parameters_used=metrics.parameters.used,
         parameters_total=metrics.parameters.total,
         path=run_folder(member.run, member.seed).as_posix(),
     )
@@ -293,6 +297,7 @@ def _cell_result(spec: StudySpec, cell: Cell, scores: Scores, runs: pd.DataFrame
         items=len(scores.items),
         groups=mean.groups,
         parameters_trained=int(runs["parameters_trained"].iloc[0]),
+        parameters_used=int(runs["parameters_used"].iloc[0]),
         parameters_total=int(runs["parameters_total"].iloc[0]),
     )
 

@@ -18,6 +18,7 @@ from crossover.errors import UserError
 from crossover.files import sha256, write_json, write_parquet
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
+from crossover.models.trainable import count_parameters
 from crossover.runs.files import write_provenance
 from crossover.runs.provenance import Recorder
 from crossover.seeds import derived_seed
@@ -64,12 +65,14 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     encoding = EncodingDescription.load(tokens_folder / "encoding.json")
     checkpoint_digest = verify_checkpoint(spec.checkpoint)
     splits = {name: Tokens.open(tokens_folder, name) for name in ("train", "validation", "test")}
+    if spec.head.pads:
+        splits = {name: tokens.padded(encoding) for name, tokens in splits.items()}
     _require_selection(spec, len(splits["validation"]))
     scorers = {name: _scorer(tokens_folder, name, encoding.target, splits[name]) for name in ("validation", "test")}
     if spec.train_subset:
         splits["train"] = draw_subset(splits["train"], spec.train_subset, derived_seed(seed, "train items"))
     model = build_model(spec, encoding, splits["train"], seed).to(device)
-    parameters = _count_parameters(model)
+    parameters = count_parameters(model, encoding.longest)
     rate = _learning_rate(spec)
     log.info(
         "%s seed %d: %d of %d parameters are trained, learning rate %g",
@@ -122,13 +125,6 @@ def _learning_rate(spec: RunSpec) -> float:
     if isinstance(spec.learning_rate, SelectedRate):
         return RateSelection.load(Path(spec.rate_file)).learning_rate
     return spec.learning_rate
-
-
-def _count_parameters(model: SequenceModel) -> ParameterCounts:
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return ParameterCounts(
-        trained=sum(size for size, trained in sizes if trained), total=sum(size for size, _ in sizes)
-    )
 
 
 def _metrics(

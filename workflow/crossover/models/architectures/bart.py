@@ -19,6 +19,7 @@ ADAPTER = Adapter(
     width="d_model",
     depth="encoder_layers",
     heads="encoder_attention_heads",
+    projections=tuple(f"self_attn.{name}_proj" for name in ("q", "k", "v", "out")),
     feedforward_width="encoder_ffn_dim",
     body_of=attrgetter("encoder"),
     objective="masked",

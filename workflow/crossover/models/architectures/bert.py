@@ -14,8 +14,10 @@ ADAPTER = Adapter(
     blocks="encoder.layer",
     token_table="embeddings.word_embeddings",
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    projections=("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
     segments="type_vocab_size",
     load_options={"add_pooling_layer": False},
+    pooler="pooler.dense",
     objective="masked",
 )
 TINY = {

@@ -18,6 +18,7 @@ ADAPTER = Adapter(
     width="n_embd",
     depth="n_layer",
     heads="n_head",
+    projections=("attn.c_attn", "attn.c_proj"),
     feedforward_width=None,
     objective="causal",
     pretraining_settings={"activation_function": "gelu_pytorch_tanh"},  # GPT-2's GELU as one kernel instead of eight

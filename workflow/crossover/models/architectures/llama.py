@@ -13,6 +13,7 @@ ADAPTER = Adapter(
     blocks="layers",
     token_table="embed_tokens",
     dropouts=("attention_dropout",),
+    projections=tuple(f"self_attn.{name}_proj" for name in "qkvo"),
     objective="causal",
 )
 TINY = {

@@ -20,6 +20,7 @@ ADAPTER = Adapter(
     width="d_model",
     depth="num_layers",
     heads="num_heads",
+    projections=tuple(f"layer.0.SelfAttention.{name}" for name in "qkvo"),
     feedforward_width="d_ff",
     body_of=attrgetter("encoder"),
     objective="masked",

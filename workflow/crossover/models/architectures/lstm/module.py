@@ -89,21 +89,29 @@ class LSTMModel(LSTMPreTrained):
     here it starts from zeros.
     """
 
+    block = LSTMBlock
+
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__(config)
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = nn.ModuleList([LSTMBlock(config) for _ in range(config.num_hidden_layers)])
+        self.layers = nn.ModuleList([self.block(config) for _ in range(config.num_hidden_layers)])
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the token embeddings."""
         return self.embed_tokens
 
+    def enter(self, embedded: Tensor) -> Tensor:
+        """Return what the first layer reads of embeddings [batch, longest, width]."""
+        return embedded
+
     def forward(
         self, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, **options: Any
     ) -> BaseModelOutput:
         """Compute the hidden states of token ids, int64 [batch, longest], or of embeddings, float32 [batch, longest, width]."""
-        states: tuple[Tensor, ...] = (self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds,)
+        states: tuple[Tensor, ...] = (
+            self.enter(self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds),
+        )
         for layer in self.layers:
             states += (layer(states[-1]),)
         return BaseModelOutput(
@@ -114,9 +122,11 @@ class LSTMModel(LSTMPreTrained):
 class LSTMForCausalLM(LSTMPreTrained):
     """The LSTM with its token embeddings as the output layer."""
 
+    body = LSTMModel
+
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__(config)
-        self.model = LSTMModel(config)
+        self.model = self.body(config)
         self.post_init()
 
     def forward(self, input_ids: Tensor, **options: Any) -> CausalLMOutput:

@@ -12,6 +12,10 @@ def _body(model: Any) -> Any:
     return SequenceViT(model)
 
 
+def _zero_positions(body: Any, length: int) -> None:
+    body.zero_positions(length)
+
+
 def _patches(config: Any) -> int | None:
     """Return how many patches an image has; the config says their sizes in pixels, or in rows and columns of them."""
     sizes = [getattr(config, name, None) for name in ("image_size", "patch_size")]
@@ -32,8 +36,10 @@ ADAPTER = Adapter(
     token_table="patch_embeddings",
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     positions=_patches,
+    projections=tuple(f"attention.{name}_proj" for name in "qkvo"),
     load_options={"add_pooling_layer": False},
     body_of=_body,
+    zero_positions=_zero_positions,
 )
 TINY = {
     "hidden_size": 16,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutput
@@ -22,6 +23,10 @@ class SequenceViT(nn.Module):
         self.dropout = vit.embeddings.dropout
         self.layers = vit.layers
         self.layernorm = vit.layernorm
+
+    def zero_positions(self, length: int) -> None:
+        """Replace the position embeddings by zeros for sequences of some length, as in Lu et al.'s code."""
+        self.position_embeddings = nn.Parameter(torch.zeros(1, length, self.position_embeddings.shape[2]))
 
     def set_attn_implementation(self, name: str) -> None:
         """Choose how attention is computed, as in Hugging Face models."""

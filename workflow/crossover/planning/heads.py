@@ -1,0 +1,51 @@
+"""Whether a head fits the task, the checkpoint and the condition of a cell."""
+
+from crossover.config.bodies import starts_random
+from crossover.config.checkpoints import PretrainedHere
+from crossover.config.conditions import Condition
+from crossover.config.heads import Head
+from crossover.errors import UserError
+from crossover.models.adapter import Adapter
+from crossover.models.discovery import ADAPTERS, adapter_modules
+from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.tasks import PlannedTask
+
+
+def check_head(head: Head, task: PlannedTask, checkpoint: PlannedCheckpoint, name: str, condition: Condition) -> None:
+    """Refuse a head that could only fail in the jobs, or that would read what knows nothing of the sequence.
+
+    Of a checkpoint whose architecture is not known yet, a missing pooler is found by the run, before its first step.
+
+    Args:
+        head: of the cell's recipe.
+        task: of the cell.
+        checkpoint: of the cell.
+        name: of the condition in config/conditions.yaml.
+        condition: of the cell.
+
+    Raises:
+        UserError: the head does not fit.
+    """
+    where = f"head of task {task.name}, checkpoint {checkpoint.name} and condition {name}"
+    adapter, symbols = _adapter_of(checkpoint), task.config.encoding.kind != "patches"
+    if task.config.target.kind == "bits" and head.read in ("cls", "mean"):
+        raise UserError(f"{where}: bits are read position by position, not by read: {head.read}; set it to last.")
+    if head.pads and symbols and condition.input != "new":
+        raise UserError(
+            f"{where}: read: last-position reads padding, which has an embedding with input new alone; choose another read or input."
+        )
+    if adapter and adapter.objective == "causal" and head.read == "cls":
+        raise UserError(
+            f"{where}: the first position of a {adapter.model_type} knows no other, so read: cls would read nothing of the "
+            "sequence; set it to last or mean."
+        )
+    untrained = isinstance(checkpoint.config, PretrainedHere) and not starts_random(condition.body)
+    if head.pooler == "pretrained" and adapter and (adapter.pooler is None or untrained):
+        owner = "a model that is pretrained here" if adapter.pooler else f"the architecture {adapter.model_type}"
+        raise UserError(f"{where}: {owner} has no pooler that pooler: pretrained could take; set it to new or none.")
+
+
+def _adapter_of(checkpoint: PlannedCheckpoint) -> Adapter | None:
+    """Return the adapter of a checkpoint's architecture; None where it is not known yet, or not described."""
+    known = [adapter for name, adapter in ADAPTERS.items() if adapter_modules(name) == checkpoint.adapter_modules]
+    return known[0] if known else None
