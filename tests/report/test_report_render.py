@@ -184,7 +184,15 @@ def condition(title: str = "", **choices) -> Condition:
 
 def checkpoint(title: str) -> StudyCheckpoint:
     return StudyCheckpoint(
-        title=title, description="", licence="", folder="", origin=None, pretraining=None, subset=None
+        title=title,
+        description="",
+        licence="",
+        folder="",
+        has_weights=True,
+        origin=None,
+        fetched=None,
+        pretraining=None,
+        subset=None,
     )
 
 
