@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
+from crossover.alphabets import PROTEIN
 from crossover.cli import main
 from crossover.files import sha256
 from crossover.models.factory import build_model
@@ -136,14 +137,14 @@ def test_antiberty_has_read_antibodies(fetched):
 
 
 def test_antiberty_reads_its_own_letters(fetched, tiny):
-    """With input `pretrained` every amino acid is its own token, and the states are those of the plain model."""
+    """With input `pretrained` every amino acid is its own token, and X the unknown one; states are those of the plain model."""
     folder = fetched("antiberty")
-    letters = "ACDEFGHIKLMNPQRSTVWY"
-    encoding = tiny.encoding("listops").model_copy(update={"vocabulary": tuple(letters)})
+    encoding = tiny.encoding("listops").model_copy(update={"vocabulary": tuple(PROTEIN)})
     spec = tiny.spec(checkpoint={"name": "antiberty", "folder": str(folder)}, input="pretrained")
     model = build_model(spec, encoding, tiny.items("listops"), 0).eval()
-    symbols = torch.tensor([[letters.index(letter) for letter in GERMLINE[:40]]])
-    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(GERMLINE[:40], add_special_tokens=False).ids
+    sequence = GERMLINE[:38] + "XW"
+    symbols = torch.tensor([[PROTEIN.index(letter) for letter in sequence]])
+    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(sequence, add_special_tokens=False).ids
     plain = AutoModel.from_pretrained(folder).eval()
     with torch.inference_mode():
         state = plain(torch.tensor([ids])).last_hidden_state[0, -1]

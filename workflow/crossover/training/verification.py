@@ -19,6 +19,10 @@ def verify_checkpoint(checkpoint: CheckpointFiles) -> str:
     """
     folder = Path(checkpoint.folder)
     if checkpoint.sha256 is not None:  # a user's own folder, read in place
+        if not (folder / "model.safetensors").is_file():
+            raise UserError(
+                f"{folder}/model.safetensors is missing; run snakemake again, which converts other formats."
+            )
         if tree_digest(folder) != checkpoint.sha256:
             raise UserError(f"{folder} has changed since this run was planned; run snakemake again.")
         return sha256(folder / "model.safetensors")
