@@ -6,6 +6,7 @@ from contextlib import redirect_stderr
 from copy import deepcopy
 from pathlib import Path
 
+from crossover.acquire.transfer.http import NOT_WRITTEN
 from crossover.errors import UserError
 from crossover.files import not_written, replacing
 
@@ -41,9 +42,9 @@ def dequantise(path: Path, folder: Path) -> tuple[str]:
             plain.save_pretrained(temporary)
             tokenizer = PreTrainedTokenizerFast.from_pretrained(path.parent, gguf_file=path.name)
             tokenizer.backend_tokenizer.save(f"{temporary}/tokenizer.json")
-        except OSError as error:
-            raise not_written(folder, error) from error
         except Exception as error:  # the libraries raise many kinds of exceptions for files that they do not know
+            if isinstance(error, OSError) and error.errno in NOT_WRITTEN:
+                raise not_written(folder, error) from error
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(f"{path} cannot be de-quantised ({reason}); get it again, or another format.") from error
         for name in ("config.json", "model.safetensors", "tokenizer.json"):

@@ -123,6 +123,6 @@ def starts_random(body: Body) -> bool:
 def needs_weights(body: Body) -> bool:
     """Return whether a body has anything of the checkpoint's weights."""
     match body:
-        case "random" | TruncatedBody(of="random"):
+        case "random" | MimeticBody() | TruncatedBody(of="random"):
             return False
     return True
