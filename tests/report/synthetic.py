@@ -105,7 +105,9 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
                 description="A small GPT-2, pretrained on the topics of Python's own documentation.",
                 licence="PSF-2.0",
                 folder=checkpoint,
+                has_weights=True,
                 origin=None,
+                fetched=None,
                 pretraining=f"{checkpoint}/checkpoint.json",
                 subset="wiki.tokens: 100 of 200 articles",
             )

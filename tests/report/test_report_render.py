@@ -32,6 +32,7 @@ from crossover.report import findings, numbers
 from crossover.report.charts import draw_sizes
 from crossover.report.facts import tasks_with_sizes
 from crossover.report.render import render_report
+from crossover.specs.descriptions import FetchedDescription
 from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import comparable_pairs
@@ -161,7 +162,12 @@ def test_a_small_study_says_what_it_lacks(study, conditions, tmp_path, monkeypat
         for cell in study.spec.cells
         if cell.task in ("bit-xor", "folds-sim") and cell.condition in conditions
     )
-    foreign = {name: one.model_copy(update={"pretraining": None}) for name, one in study.spec.checkpoints.items()}
+    described = FetchedDescription(
+        name="theirs", sha256={}, origin="a package", changes=("weights de-quantised from Q4_1",)
+    )
+    described.write(tmp_path / "checkpoint.json")
+    elsewhere = {"pretraining": None, "origin": "the Python package <a> 1.0", "fetched": f"{tmp_path}/checkpoint.json"}
+    foreign = {name: one.model_copy(update=elsewhere) for name, one in study.spec.checkpoints.items()}
     spec = study.spec.of_cells(cells).model_copy(update={"checkpoints": foreign, "analyses": ()})
     aggregate_study(spec, tmp_path)
     render_report(spec, tmp_path)
@@ -170,7 +176,8 @@ def test_a_small_study_says_what_it_lacks(study, conditions, tmp_path, monkeypat
     assert "over test items alone" in text
     assert "one learning rate, which was not selected" in text
     assert "Analyses" not in text
-    assert "knows nothing of how they were pretrained" in text
+    assert "knows nothing of how they were pretrained. They are from the Python package <a> 1.0 and lie in" in text
+    assert "Its files are not as they were published: weights de-quantised from Q4_1." in text
     assert "nothing was learned there" in text
     assert ("does not compare a pretrained body with a random one" in text) == (len(conditions) == 1)
 
@@ -184,7 +191,15 @@ def condition(title: str = "", **choices) -> Condition:
 
 def checkpoint(title: str) -> StudyCheckpoint:
     return StudyCheckpoint(
-        title=title, description="", licence="", folder="", origin=None, pretraining=None, subset=None
+        title=title,
+        description="",
+        licence="",
+        folder="",
+        has_weights=True,
+        origin=None,
+        fetched=None,
+        pretraining=None,
+        subset=None,
     )
 
 

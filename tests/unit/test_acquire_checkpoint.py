@@ -1,5 +1,6 @@
 """Checkpoints of the Hugging Face hub, fetched by the hub's own library from a server that answers as the hub does."""
 
+import io
 import json
 import re
 import threading
@@ -8,7 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import constants
+from safetensors.torch import load, load_file, save
 from tiny_runs import VOCABULARY, environment, start, write_checkpoint
 
 from crossover import cli
@@ -16,12 +19,13 @@ from crossover.config.checkpoints import Checkpoint
 from crossover.config.load import parse
 from crossover.errors import UserError
 from crossover.files import read_json, sha256
-from crossover.specs.checkpoints import CheckpointFiles, HubSpec
-from crossover.specs.descriptions import HubDescription
+from crossover.specs.checkpoints import CheckpointFiles, FetchedSpec, HubSource
+from crossover.specs.descriptions import FetchedDescription
 from crossover.training.verification import verify_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ID = "someone/bert"
+SIZE = {"architecture": "bert", "blocks": 2, "width": 64, "positions": 24}
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -75,7 +79,9 @@ def hub(tmp_path) -> Iterator[ThreadingHTTPServer]:
 
 def arguments(root: Path, **settings) -> list[str]:
     """The command that fetches the checkpoint of a spec into `out`."""
-    spec = HubSpec.named("bert", **{"id": ID, "revision": COMMIT, "code": {}} | settings)
+    size = SIZE | settings.pop("size", {})
+    source = HubSource(**{"id": ID, "revision": COMMIT} | settings)
+    spec = FetchedSpec.named("mine", source=source, size=size, code={})
     (root / "spec.json").write_text(spec.text)
     return ["fetch-checkpoint", "--spec", str(root / "spec.json"), "--output", str(root / "out")]
 
@@ -111,7 +117,7 @@ def test_a_checkpoint_is_fetched_with_its_digests(hub, tmp_path):
         "model.safetensors",
         "tokenizer.json",
     ]
-    record = HubDescription.load(out / "checkpoint.json")
+    record = FetchedDescription.load(out / "checkpoint.json")
     for name, digest in record.sha256.items():
         assert (out / name).read_bytes() == hub.files[name]
         assert digest == sha256(out / name)
@@ -150,10 +156,45 @@ def test_a_wrong_id_or_revision_is_named(settings, expected, fetch):
     assert_said(fetch(**settings), expected)
 
 
-def test_weights_that_are_not_safetensors_are_not_fetched(hub, fetch, tmp_path):
-    del hub.files["model.safetensors"]
-    assert_said(fetch(), rf"model.safetensors of {ID} .* that the weights are one model.safetensors")
-    assert not (tmp_path / "out/pytorch_model.bin").exists()
+def test_weights_in_shards_are_fetched_and_joined(hub, fetch, tmp_path):
+    whole = load(hub.files.pop("model.safetensors"))
+    names = sorted(whole)
+    shards = {"a.safetensors": names[:5], "b.safetensors": names[5:]}
+    hub.files |= {name: save({key: whole[key] for key in keys}) for name, keys in shards.items()}
+    places = {key: name for name, keys in shards.items() for key in keys}
+    hub.files["model.safetensors.index.json"] = json.dumps({"weight_map": places}).encode()
+    assert fetch() == ""
+    assert_same(load_file(tmp_path / "out/model.safetensors"), whole)
+    changes = FetchedDescription.load(tmp_path / "out/checkpoint.json").changes
+    assert changes == ("weights joined from 2 safetensors files",)
+    del hub.files["b.safetensors"]
+    assert_said(fetch(), rf"b.safetensors of {ID} at commit {COMMIT} could not be downloaded")
+
+
+def test_weights_of_pytorch_are_fetched_where_there_are_no_others(hub, fetch, tmp_path):
+    whole = load(hub.files.pop("model.safetensors"))
+    buffer = io.BytesIO()
+    torch.save(whole, buffer)
+    hub.files["pytorch_model.bin"] = buffer.getvalue()
+    assert fetch() == ""
+    assert_same(load_file(tmp_path / "out/model.safetensors"), whole)
+
+
+def test_weights_in_no_known_format_are_named(hub, fetch):
+    del hub.files["model.safetensors"], hub.files["pytorch_model.bin"]
+    assert_said(
+        fetch(), rf"model.safetensors, model.safetensors.index.json or pytorch_model.bin of {ID} .* could not be"
+    )
+
+
+@pytest.mark.parametrize("size", [{"positions": 512}, {"blocks": 3}, {"width": 65}, {"architecture": "albert"}])
+def test_a_checkpoint_of_another_size_is_named_before_its_weights_are_fetched(size, fetch, tmp_path):
+    said = fetch(size=size)
+    assert_said(
+        said, r"config/checkpoints/mine.yaml says architecture \w+, blocks \d, width \d+, positions \d+, but the config"
+    )
+    assert_said(said, "says architecture bert, blocks 2, width 64, positions 24; correct the file and run again")
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
 
 
 def test_weights_that_were_cut_off_at_the_hub_are_named(hub, fetch, tmp_path):
@@ -165,7 +206,12 @@ def test_weights_that_were_cut_off_at_the_hub_are_named(hub, fetch, tmp_path):
 def test_an_architecture_that_nobody_knows_is_named_before_its_weights_are_fetched(hub, fetch, tmp_path):
     hub.files["config.json"] = b'{"model_type": "frob"}'
     assert_said(fetch(), "neither crossover nor transformers knows the architecture 'frob'")
-    assert not (tmp_path / "out/model.safetensors").exists()
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def assert_said(said: str, expected: str) -> None:
@@ -174,7 +220,7 @@ def assert_said(said: str, expected: str) -> None:
 
 @pytest.mark.parametrize("changes", [{"revision": "main"}, {"id": "../../etc"}, {"id": "a/b/c"}, {"id": ""}])
 def test_an_id_must_be_one_and_a_revision_a_commit(changes):
-    content = {"title": "t", "description": "d", "kind": "hub", "licence": "l", "id": ID, "revision": COMMIT}
+    content = {"title": "t", "kind": "hub", "licence": "l", "id": ID, "revision": COMMIT, **SIZE}
     assert parse(Checkpoint, content, "x").id == ID
     with pytest.raises(UserError, match=next(iter(changes))):
         parse(Checkpoint, content | changes, "x")

@@ -136,8 +136,18 @@ def test_of_a_folder_its_architecture_is_in_the_names_of_runs_and_analyses(confi
     assert names(monkeypatch, f"{FAMILY}vit.module") == before
 
 
-def test_every_architecture_is_in_the_names_where_it_is_not_known_yet(config, monkeypatch):
-    only(config, "theirs", kind="hub", id="someone/model", revision="0" * 40)
+def test_of_a_checkpoint_of_the_hub_the_declared_architecture_is_in_the_names(config, monkeypatch):
+    size = {"architecture": "gpt2", "blocks": 12, "width": 768, "positions": 1024}
+    only(config, "theirs", kind="hub", id="someone/model", revision="0" * 40, **size)
+    before = names(monkeypatch)
+    assert kinds(before - names(monkeypatch, f"{FAMILY}gpt2")) == {"run", "analysis"}
+    assert names(monkeypatch, f"{FAMILY}vit.module") == before
+
+
+def test_every_architecture_is_in_the_names_where_a_gguf_file_says_it(config, tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/model.gguf").touch()
+    only(config, "mine", kind="folder", path="weights")
     before = names(monkeypatch)
     for model in ("gpt2", "vit.module"):
         assert kinds(before - names(monkeypatch, FAMILY + model)) == {"run", "analysis"}
@@ -146,6 +156,7 @@ def test_every_architecture_is_in_the_names_where_it_is_not_known_yet(config, mo
 def test_an_architecture_that_no_file_describes_has_no_code_of_its_own(config, tmp_path, monkeypatch):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/config.json").write_text('{"model_type": "electra"}')
+    (tmp_path / "weights/model.safetensors").touch()
     only(config, "mine", kind="folder", path="weights")
     before = names(monkeypatch)
     assert names(monkeypatch, f"{FAMILY}bert") == before

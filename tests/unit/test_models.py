@@ -19,12 +19,15 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelF
 from crossover.commands.view import view_checkpoint
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
-from crossover.files import read_json, tree_digest
+from crossover.files import read_json, sha256, tree_digest
+from crossover.models.blank import describe_architecture
 from crossover.models.discovery import ADAPTERS
 from crossover.models.embeddings import ORTHOGONAL_GAIN
 from crossover.models.factory import build_model
 from crossover.models.load import load_body, load_config
+from crossover.models.size import read_size
 from crossover.seeds import derived_seed
+from crossover.specs.checkpoints import ArchitectureSpec, ModelSize
 from crossover.training.finetune import finetune_run
 from crossover.training.loop import LoopSettings, train
 from crossover.training.state import StateStore
@@ -387,7 +390,7 @@ def test_pickled_weights_are_never_opened(broken, tiny):
     torch.save(Trap(), broken / "pytorch_model.bin")
     assert "model.safetensors" in refusal(tiny, broken)
     spec = tiny.spec(checkpoint={"name": "mine", "folder": str(broken), "sha256": tree_digest(broken)})
-    with pytest.raises(UserError, match=r"model\.safetensors is missing; weights are read from safetensors alone"):
+    with pytest.raises(UserError, match=r"model\.safetensors is missing; run snakemake again"):
         finetune_run(spec, 0, broken / "out", torch.device("cpu"), 60, "test")
     assert not (broken / "opened").exists()
 
@@ -486,6 +489,30 @@ def test_the_command_view_counts_the_parameters_of_a_checkpoint(mirrored):
     text = view_checkpoint(str(mirrored("models/stories260K"))).text()
     assert "llama, 5 blocks, 64 wide, 512 positions" in text
     assert text.splitlines()[-3].split() == ["all", "704", "61,440", "165,120", "32,768", "260,032"]
+
+
+@pytest.mark.parametrize("architecture", sorted(model for model, adapter in ADAPTERS.items() if adapter.objective))
+def test_an_architecture_without_weights_trains_with_a_random_body(architecture, tiny, tmp_path):
+    """Its config is of the size that is asked for, and the body is the one that a checkpoint with this config has at random."""
+    size = {"blocks": 3, "width": 16, "heads": 2, "positions": 64, "vocabulary": 31, "dropout": 0.0}
+    spec = ArchitectureSpec.named("mine", architecture=architecture, code={}, **size)
+    describe_architecture(spec, tmp_path / spec.name)
+    found = read_size(tmp_path / spec.name)
+    unlimited = architecture in ("t5", "lstm")
+    assert found == ModelSize(architecture=architecture, blocks=3, width=16, positions=None if unlimited else 64)
+    files = {"name": spec.name, "folder": str(tmp_path / spec.name)}
+    run = tiny.spec(
+        checkpoint=files,
+        body="random",
+        input="re-embedded",
+        training={"length": "2 steps", "evaluate_every": "1 step"},
+    )
+    finetune_run(run, 0, tmp_path / "out", torch.device("cpu"), 60, "test")
+    assert read_json(tmp_path / "out/metrics.json")["steps"] == 2
+    provenance = read_json(tmp_path / "out/provenance.json")
+    assert provenance["digests"]["checkpoint"] == sha256(tmp_path / spec.name / "config.json")
+    table = build_model(run, tiny.encoding("listops"), tiny.items("listops"), 0).input.table
+    assert table.weight.shape[0] == 31
 
 
 @pytest.mark.parametrize(

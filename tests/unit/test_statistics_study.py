@@ -109,7 +109,7 @@ def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> 
     )  # fmt: skip
     folder = "results/checkpoints/c-00000001"
     checkpoint = StudyCheckpoint(
-        title="", description="", licence="", folder=folder, origin=None, pretraining=f"{folder}/checkpoint.json",
+        title="", description="", licence="", folder=folder, has_weights=True, origin=None, fetched=None, pretraining=f"{folder}/checkpoint.json",
         subset=None,
     )  # fmt: skip
     return StudySpec(

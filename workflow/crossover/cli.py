@@ -110,6 +110,7 @@ TaskFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tasks/
 TokensFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tokens/<tokens>-<hash>")]
 DownloadFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="resources/downloads/<checkpoint>-<hash>")]
 CheckpointFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/checkpoints/<checkpoint>-<hash>")]
+ArchitectureFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/architectures/<checkpoint>-<hash>")]
 RunFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/runs/<run>/seed-<n>")]
 AnalysisFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>")]
 AnalysesFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/studies/<study>/analyses")]
@@ -272,9 +273,16 @@ def tokenize_task(context: typer.Context, spec: Spec, task: TaskFolder, output: 
 
 @app.command(rich_help_panel=STAGES)
 def fetch_checkpoint(context: typer.Context, spec: Spec, output: DownloadFolder, log: Log = None) -> None:
-    """Fetch a checkpoint from the Hugging Face hub."""
+    """Fetch a checkpoint that was made elsewhere, and convert its weights to safetensors."""
     with stages.logged(log, context.obj):
         stages.fetch_checkpoint(spec, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def describe_architecture(context: typer.Context, spec: Spec, output: ArchitectureFolder, log: Log = None) -> None:
+    """Write the config of a model without weights."""
+    with stages.logged(log, context.obj):
+        stages.describe_architecture(spec, output)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -32,10 +32,27 @@ rule fetch_checkpoint:
         "results/benchmarks/fetch_checkpoint/{checkpoint}.tsv"
     localrule: True
     conda:
-        "../../envs/data.yaml"
+        "../../envs/train.yaml"
     shell:
         "python -m crossover fetch-checkpoint"
         " --spec results/specs/{wildcards.checkpoint:q}.json --output resources/downloads/{wildcards.checkpoint:q} --log {log:q}"
+
+
+rule describe_architecture:
+    input:
+        in_job("results/specs/{checkpoint}.json"),
+    output:
+        multiext("results/architectures/{checkpoint}/", "checkpoint.json", "config.json"),
+    log:
+        "logs/describe_architecture/{checkpoint}.log",
+    benchmark:
+        "results/benchmarks/describe_architecture/{checkpoint}.tsv"
+    localrule: True
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python -m crossover describe-architecture"
+        " --spec results/specs/{wildcards.checkpoint:q}.json --output results/architectures/{wildcards.checkpoint:q} --log {log:q}"
 
 
 rule prepare_task:

@@ -179,8 +179,6 @@ def tokenizer_of_tokens(wildcards):
     tokenizer = spec_of(wildcards.tokens).tokenizer
     if not tokenizer:
         return []
-    if tokenizer.receipt:
-        return [ancient(tokenizer.receipt)]
     file = Path(tokenizer.file)
     made_here = tokenizer.sha256 is None
     return [ancient(str(path)) for path in ([file, file.with_name("checkpoint.json")] if made_here else [file])]
@@ -235,10 +233,11 @@ def files_of_checkpoint(name, folder):
     """The files of a checkpoint that is made or fetched; checkpoint.json describes them. A user's own was there before the plan."""
     if name not in PLAN.specs:
         return (f"{folder}/config.json",)
-    spec = PLAN.specs[name]
-    if spec.kind == "dataset":
-        return (ancient(spec.receipt),)
-    made_by = rules.fetch_checkpoint if spec.kind == "hub" else rules.pretrain_checkpoint
+    made_by = {
+        "fetched": rules.fetch_checkpoint,
+        "architecture": rules.describe_architecture,
+        "checkpoint": rules.pretrain_checkpoint,
+    }[PLAN.specs[name].kind]
     description, *others = [path.format(checkpoint=name) for path in made_by.output]
     return (description, *map(ancient, others))
 

@@ -103,7 +103,7 @@ def unpack(archive: Path, folder: Path, budget: UnpackBudget, only: Iterable[str
         raise not_written(folder, error) from error
     if not names:
         raise UserError(
-            f"{archive} contains no files{f' that match {patterns}' if patterns else ''}; correct the dataset."
+            f"{archive} contains no files{f' that match {patterns}' if patterns else ''}; correct the dataset or checkpoint."
         )
     return sorted(names)
 

@@ -1,98 +1,99 @@
-"""Download a checkpoint of the Hugging Face hub at a pinned commit."""
+"""Fetch a checkpoint that was made elsewhere, and bring it into one form: config.json, model.safetensors, tokenizer.json."""
 
-import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from crossover.acquire.download import download_files
+from crossover.acquire.formats import CONFIG, TOKENIZER, WEIGHTS, convert
+from crossover.acquire.hub_checkpoint import address_on_hub, fetch_from_hub
+from crossover.acquire.package import fetch_package
+from crossover.acquire.transfer.checksums import CHECKSUMS
 from crossover.errors import UserError
-from crossover.files import read_json, sha256
-from crossover.specs.checkpoints import HubSpec
-from crossover.specs.descriptions import HubDescription
+from crossover.files import sha256, tree_digest
+from crossover.specs.checkpoints import (
+    DownloadSource,
+    FetchedSpec,
+    FolderSource,
+    HubSource,
+    ModelSize,
+    PackageSource,
+)
+from crossover.specs.descriptions import FetchedDescription
 
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+RAW = ".raw"  # what was fetched, until it is converted; an interrupted download goes on from there
 
 
-def fetch_checkpoint(spec: HubSpec, folder: Path, check_model_type: Callable[[object], None]) -> None:
+def fetch_checkpoint(spec: FetchedSpec, folder: Path, read_size: Callable[[Path], ModelSize]) -> None:
     """Write config.json, model.safetensors, tokenizer.json and, last, checkpoint.json with their SHA-256.
 
-    Weights in other formats, which can contain code, are not downloaded. If the commit has no tokenizer.json, as for models of
-    images, that file is written with `null`. Interrupted downloads are resumed.
+    Weights in one model.safetensors stay as they are, byte for byte; others are converted. Without a tokenizer, as for models
+    of images, tokenizer.json is written with `null`.
 
     Args:
         spec: the checkpoint's spec.
         folder: where the files go.
-        check_model_type: raises UserError for the model type of an unsupported architecture, before weights are downloaded.
+        read_size: returns the size that the config.json in a folder describes; raises UserError for an unsupported architecture.
 
     Raises:
-        UserError: the hub, the checkpoint, its commit or a file of it is not available, or its architecture is not supported.
+        UserError: a file is not available or is damaged, or the model has another size than the spec says.
     """
-    _require(spec, CONFIG, folder)
-    config = read_json(folder / CONFIG)
-    check_model_type(config.get("model_type") if isinstance(config, dict) else None)
-    _require(spec, WEIGHTS, folder)
-    _check_weights(folder / WEIGHTS)
-    if _download(spec, TOKENIZER, folder):
-        (folder / TOKENIZER).write_text("null\n")
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the hub's library
-    HubDescription(
+
+    def check(place: Path) -> None:
+        _check_size(spec, read_size(place))
+
+    raw = folder / RAW
+    raw.mkdir(parents=True, exist_ok=True)
+    place, tokenizer = _fetch(spec, raw, check)
+    if (place / CONFIG).is_file():  # before weights are converted; a GGUF file has it inside
+        check(place)
+    changes = convert(place, folder, tokenizer)
+    check(folder)
+    FetchedDescription(
         name=spec.name,
-        origin=address_on_hub(spec.id, spec.revision),
+        origin=_origin(spec),
         sha256={name: sha256(folder / name) for name in (CONFIG, WEIGHTS, TOKENIZER)},
+        changes=changes,
     ).write(folder / "checkpoint.json")
+    shutil.rmtree(raw)
 
 
-def address_on_hub(identifier: str, revision: str) -> str:
-    """Return the web page of a checkpoint on the hub."""
-    return f"https://huggingface.co/{identifier}/tree/{revision}"
+def _fetch(spec: FetchedSpec, raw: Path, check: Callable[[Path], None]) -> tuple[Path, Path | None]:
+    """Fetch the files of a checkpoint into `raw`; return the folder that they are in, and a tokenizer from elsewhere."""
+    match spec.source:
+        case HubSource():
+            fetch_from_hub(spec.source, raw, check)
+            return raw, None
+        case PackageSource(folder=folder, tokenizer=tokenizer):
+            fetch_package(spec.source, spec.mirrored, raw)
+            return raw / folder, raw / tokenizer if tokenizer else None
+        case DownloadSource(files=files, folder=folder):
+            assert spec.publication is not None  # every download has one
+            download_files(files, spec.publication, raw, raw.parent.parent / CHECKSUMS)
+            return raw / folder, None
+        case FolderSource(path=path, sha256=digest):
+            if tree_digest(Path(path)) != digest:
+                raise UserError(f"{path} has changed since this was planned; run snakemake again.")
+            return Path(path), None
 
 
-def _check_weights(path: Path) -> None:
-    """Raise UserError unless a safetensors file is complete."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy"):
-            pass
-    except SafetensorError as error:
-        raise UserError(f"{path} is not a complete safetensors file ({error}); download it again.") from error
+def _check_size(spec: FetchedSpec, found: ModelSize) -> None:
+    """Raise UserError unless the model has the size that planning counted on."""
+    if spec.size and found != spec.size:
+        raise UserError(
+            f"config/checkpoints/{spec.stem}.yaml says {spec.size.words}, but the config of {_origin(spec)} says {found.words}; "
+            "correct the file and run again."
+        )
 
 
-def _require(spec: HubSpec, name: str, folder: Path) -> None:
-    """Download a file; raise UserError if the commit has no such file."""
-    if missing := _download(spec, name, folder):
-        raise _failure(spec, name, missing) from missing
-
-
-def _download(spec: HubSpec, name: str, folder: Path) -> Exception | None:
-    """Download a file with the library of the hub.
-
-    Returns:
-        None, or the library's exception if the commit has no such file.
-
-    Raises:
-        UserError: the file is not available for any other reason.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import RemoteEntryNotFoundError
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    try:
-        hf_hub_download(spec.id, name, revision=spec.revision, local_dir=folder)
-    except RemoteEntryNotFoundError as error:
-        return error
-    except Exception as error:  # the library and those below it raise many kinds of exceptions
-        raise _failure(spec, name, error) from error
-    return None
-
-
-def _failure(spec: HubSpec, name: str, error: Exception) -> UserError:
-    reason = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
-    return UserError(
-        f"{name} of {spec.id} at commit {spec.revision} could not be downloaded from the Hugging Face hub ({reason}); check "
-        "id, revision and the network, that the weights are one model.safetensors, and, if the hub asks for consent, that "
-        "HF_TOKEN is set; then run again."
-    )
+def _origin(spec: FetchedSpec) -> str:
+    match spec.source:
+        case HubSource(id=identifier, revision=revision):
+            return address_on_hub(identifier, revision)
+        case PackageSource(name=name, version=version):
+            return f"the Python package {name} {version}"
+        case DownloadSource():
+            assert spec.publication is not None
+            return ", ".join(source.url for source in spec.publication.sources.values())
+        case FolderSource(path=path):
+            return path

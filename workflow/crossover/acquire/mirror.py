@@ -2,7 +2,7 @@
 
 Its MANIFEST.json lists files under `files`: `file` (path in the mirror), `upstream` (original address), `bytes`,
 `sha256`, `status` (complete, or subset, described by `rows` and `note`). Files without an entry are looked up at
-<host>/<path> of their address. The manifest is read when a study is planned, since a subset is different data.
+<host>/<path> of their address; the wheel of a package, which has none, is found by its SHA-256. The manifest is read when a study is planned, since a subset is different data.
 """
 
 import json
@@ -81,8 +81,15 @@ class Mirror:
         if len(found) > 1:  # several entries share the address: tell them apart by name
             names = (file.stored_as, PurePosixPath(urlsplit(file.url).path).name)
             found = [entry for name in names for entry in found if entry.original_name == name]
-        found = found or [entry for entry in self.entries if entry.sha256 == file.sha256]
-        return found[0] if found else None
+        return found[0] if found else self._entry_of(file.sha256)
+
+    def find_digest(self, digest: str) -> str | None:
+        """Return the path or address of the file with that SHA-256, such as a wheel; None if the manifest has none."""
+        entry = self._entry_of(digest)
+        return self._place(entry.file) if entry else None
+
+    def _entry_of(self, digest: str | None) -> ManifestEntry | None:
+        return next((entry for entry in self.entries if entry.sha256 == digest), None)
 
     def _place(self, path: str) -> str:
         return f"{self.root}/{quote(path)}" if _is_address(self.root) else f"{self.root}/{path}"

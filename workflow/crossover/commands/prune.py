@@ -25,6 +25,7 @@ NAMED = (
     "results/tasks",
     "results/tokens",
     "results/checkpoints",
+    "results/architectures",
     "results/rates",
     "results/widened",
     "results/runs",

@@ -107,12 +107,20 @@ def tokenize_task(spec: Path, task: Path, output: Path) -> None:
 
 
 def fetch_checkpoint(spec: Path, output: Path) -> None:
-    """Fetch a checkpoint from the Hugging Face hub."""
+    """Fetch a checkpoint that was made elsewhere."""
     from crossover.acquire.checkpoint import fetch_checkpoint
-    from crossover.models.discovery import check_model_type
-    from crossover.specs.checkpoints import HubSpec
+    from crossover.models.size import read_size
+    from crossover.specs.checkpoints import FetchedSpec
 
-    fetch_checkpoint(HubSpec.load(spec), output, check_model_type)
+    fetch_checkpoint(FetchedSpec.load(spec), output, read_size)
+
+
+def describe_architecture(spec: Path, output: Path) -> None:
+    """Write the config of a model without weights."""
+    from crossover.models.blank import describe_architecture
+    from crossover.specs.checkpoints import ArchitectureSpec
+
+    describe_architecture(ArchitectureSpec.load(spec), output)
 
 
 def pretrain_checkpoint(spec: Path, corpus: Path, output: Path, compute: Compute, save_every: float) -> None:

@@ -14,6 +14,7 @@ from crossover.models.derive import adapter_for
 from crossover.models.load import load_body, load_config
 from crossover.models.surgery import blocks_of
 from crossover.planning.checkpoints import plan_checkpoint
+from crossover.specs.descriptions import CheckpointDescription
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,6 +33,7 @@ class CheckpointView:
         width: size of the vectors between blocks.
         positions: most positions of a sequence, or None without a limit.
         counts: number of parameters by part (`block 0`, ..., `outside`) and group.
+        changes: how its files differ from those that were published, in words.
     """
 
     folder: Path
@@ -40,12 +42,14 @@ class CheckpointView:
     width: int
     positions: int | None
     counts: Mapping[tuple[str, str], int]
+    changes: tuple[str, ...]
 
     @property
     def head(self) -> str:
-        """Its architecture and sizes in one line."""
+        """Its architecture and sizes, and what was done to it, in one line."""
         limit = f"{self.positions} positions" if self.positions else "positions without a limit"
-        return f"{self.folder}: {self.model_type}, {self.blocks} blocks, {self.width} wide, {limit}"
+        changed = f" ({'; '.join(self.changes)})" if self.changes else ""
+        return f"{self.folder}: {self.model_type}, {self.blocks} blocks, {self.width} wide, {limit}{changed}"
 
     def rows(self) -> list[Row]:
         """Return the table of parameters: groups from left to right, parts from top to bottom, and sums."""
@@ -71,7 +75,8 @@ class CheckpointView:
         for (part, group), count in self.counts.items():
             parameters.setdefault(part, {})[group] = count
         sizes = {"blocks": self.blocks, "width": self.width, "positions": self.positions}
-        return {"folder": str(self.folder), "model_type": self.model_type, **sizes, "parameters": parameters}
+        about = {"folder": str(self.folder), "model_type": self.model_type, "changes": self.changes}
+        return {**about, **sizes, "parameters": parameters}
 
     def page(self) -> "RenderableType":
         """Return the sizes and the table of parameters."""
@@ -101,7 +106,9 @@ def view_checkpoint(name: str) -> CheckpointView:
         part = "outside" if block is None else f"block {block}"
         counts[part, adapter.group_of(parameter)] += tensor.numel()
     blocks, width = len(blocks_of(body, adapter)), adapter.widths(config)[1]
-    return CheckpointView(folder, config.model_type, blocks, width, adapter.max_length(config), counts)
+    record = folder / "checkpoint.json"
+    changes = CheckpointDescription.load(record).changes if record.is_file() else ()
+    return CheckpointView(folder, config.model_type, blocks, width, adapter.max_length(config), counts, changes)
 
 
 def _folder(name: str) -> Path:

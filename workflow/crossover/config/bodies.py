@@ -118,3 +118,11 @@ def starts_random(body: Body) -> bool:
         case "random" | RandomBody() | ScaledBody() | MimeticBody() | TruncatedBody(of="random"):
             return True
     return False
+
+
+def needs_weights(body: Body) -> bool:
+    """Return whether a body has anything of the checkpoint's weights."""
+    match body:
+        case "random" | MimeticBody() | TruncatedBody(of="random"):
+            return False
+    return True

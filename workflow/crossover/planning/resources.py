@@ -12,7 +12,7 @@ from pathlib import Path
 from crossover.files import read_json
 from crossover.planning.architectures import stored_size
 from crossover.specs.analyses import AnalysisSpec
-from crossover.specs.checkpoints import PretrainedSpec
+from crossover.specs.checkpoints import ArchitectureSpec, FetchedSpec, ModelSize, PretrainedSpec
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import ModelSettings, RunSpec, SelectedRate
 from crossover.specs.tasks import TokensSpec
@@ -27,6 +27,7 @@ EPOCH_ITEMS = 10_000  # training items assumed where the length is in epochs: pl
 FLOATS_PER_POSITION = 40  # activations kept for the gradient, per position, block and unit of width
 CPU_FLOPS = 5e9  # per thread, a tenth of what was measured
 GPU_FLOPS = 1e12  # small models do not fill a GPU
+VOCABULARY = 50_000  # tokens assumed where a checkpoint does not say
 BASE_PARAMETERS = 125_000_000  # of GPT-2's smallest model
 START_MINUTES = 10  # imports, a slow file server, and tokens read for the first time
 
@@ -100,7 +101,7 @@ def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
         case AnalysisSpec():
             return _analysis(spec, specs)
         case PretrainedSpec(training=training):
-            size = _pretrained_here(spec)
+            size = _built(spec, spec.vocabulary)
             return Work(size.parameters, size.blocks, size.width, training.context, training.batch_size, training.steps)
         case RunSpec(training=training):
             size = _model(spec, specs)
@@ -129,20 +130,30 @@ def _analysis(spec: AnalysisSpec, specs: Mapping[str, AnySpec]) -> Work:
 
 def _model(model: ModelSettings, specs: Mapping[str, AnySpec]) -> _Size:
     """Return the size of a model, and the longest sequence that it reads."""
-    made = specs.get(model.checkpoint.name)
-    size = _pretrained_here(made) if isinstance(made, PretrainedSpec) else _stored(Path(model.checkpoint.folder))
+    size = _size(specs.get(model.checkpoint.name), Path(model.checkpoint.folder))
     tokens = specs[model.tokens]
     assert isinstance(tokens, TokensSpec)
     return replace(size, length=getattr(tokens.encoding, "max_length", None) or size.length)
 
 
-def _pretrained_here(spec: PretrainedSpec) -> _Size:
-    parameters = 12 * spec.blocks * spec.width**2 + (spec.vocabulary + spec.positions) * spec.width
-    return _Size(parameters, spec.blocks, spec.width, spec.positions)
+def _size(spec: AnySpec | None, folder: Path) -> _Size:
+    """Return the size of a checkpoint: as its spec says, or else as its folder does."""
+    match spec:
+        case PretrainedSpec() | ArchitectureSpec():
+            return _built(spec, spec.vocabulary or VOCABULARY)
+        case FetchedSpec(size=ModelSize() as size):
+            return _built(size, VOCABULARY)
+    return _stored(folder)
+
+
+def _built(size: PretrainedSpec | ArchitectureSpec | ModelSize, vocabulary: int) -> _Size:
+    positions = size.positions or LONGEST
+    parameters = 12 * size.blocks * size.width**2 + (vocabulary + positions) * size.width
+    return _Size(parameters, size.blocks, size.width, positions)
 
 
 def _stored(folder: Path) -> _Size:
-    """Return the size of a checkpoint in a folder; of one that is still on the hub, that of GPT-2's smallest model."""
+    """Return the size of a checkpoint in a user's folder; where it holds a GGUF file, that of GPT-2's smallest model."""
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     weights = folder / "model.safetensors"
     return _Size(

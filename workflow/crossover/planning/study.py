@@ -103,9 +103,12 @@ class PlannedStudy:
 
 def _checkpoint(checkpoint: PlannedCheckpoint) -> StudyCheckpoint:
     return StudyCheckpoint(
-        **checkpoint.config.model_dump(include={"title", "description", "licence"}),
+        **checkpoint.config.model_dump(include={"title", "description"}),
+        licence=getattr(checkpoint.config, "licence", None),
         folder=checkpoint.files.folder,
+        has_weights=checkpoint.has_weights,
         origin=checkpoint.origin,
+        fetched=checkpoint.fetched,
         pretraining=checkpoint.pretraining,
         subset=checkpoint.subset,
     )

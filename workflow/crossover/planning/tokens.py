@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossover.config.bodies import needs_weights
 from crossover.config.conditions import Condition
 from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names
@@ -61,10 +62,15 @@ def _owner_of_tokenizer(source: str, checkpoint: PlannedCheckpoint | None, where
 
 
 def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> TokenizerFile:
-    """Return the tokenizer of a checkpoint, or of a path; with its digest unless the workflow makes or downloads it."""
+    """Return the tokenizer of a checkpoint, or of a path; with its digest unless the workflow makes or fetches it."""
+    if owner and not owner.has_weights:
+        raise UserError(
+            f"{where}: encoding.tokenizer takes that of checkpoint {owner.name}, which is an architecture without weights and "
+            "tokenizer; choose another tokenizer or another encoding."
+        )
     file = owner.tokenizer if owner else path
     if owner and owner.files.sha256 is None:
-        return TokenizerFile(file=str(file), receipt=owner.files.receipt)
+        return TokenizerFile(file=str(file))
     if not file.is_file():
         raise UserError(
             f"{where}: encoding.tokenizer needs {file}, which is missing; save the tokenizer there in the format of the "
@@ -83,13 +89,14 @@ def misfit(tokens: TokensSpec, condition: Condition) -> str | None:
 def check_fit(
     task: PlannedTask, tokens: TokensSpec, checkpoint: PlannedCheckpoint, conditions: Mapping[str, Condition]
 ) -> None:
-    """Refuse what could only fail in the jobs: sequences that are too long, and symbols that are not the checkpoint's tokens.
+    """Refuse what could only fail in the jobs: sequences that are too long, weights or tokens that are not there.
 
     Raises:
-        UserError: the checkpoint has too few positions, or a condition embeds other tokens than those of the task.
+        UserError: the checkpoint has too few positions or no weights, or a condition embeds other tokens than those of the task.
     """
     _check_length(task, checkpoint)
     for name, condition in conditions.items():
+        _check_weights(name, condition, checkpoint)
         _check_input(task.name, tokens, name, condition, checkpoint)
 
 
@@ -103,6 +110,16 @@ def _check_length(task: PlannedTask, checkpoint: PlannedCheckpoint) -> None:
         raise UserError(
             f"config/tasks/{task.name}.yaml: encoding.max_length is {task.longest}, but checkpoint {checkpoint.name} has "
             f"only {positions} positions; use at most {positions}, or a checkpoint with more."
+        )
+
+
+def _check_weights(name: str, condition: Condition, checkpoint: PlannedCheckpoint) -> None:
+    """Refuse a condition that starts from weights with a checkpoint that has none."""
+    own_tokens = condition.input not in ("new", "re-embedded")
+    if not checkpoint.has_weights and (own_tokens or needs_weights(condition.body)):
+        raise UserError(
+            f"condition {name} starts from pretrained weights, but config/checkpoints/{checkpoint.name}.yaml is an architecture "
+            "without any; choose conditions with body random and input new or re-embedded, or another checkpoint."
         )
 
 

@@ -12,7 +12,13 @@ from typing import NamedTuple, TypeVar
 import pandas as pd
 
 from crossover.files import check_file
-from crossover.specs.descriptions import Card, EncodingDescription, PretrainedDescription, Provenance
+from crossover.specs.descriptions import (
+    Card,
+    CheckpointDescription,
+    EncodingDescription,
+    PretrainedDescription,
+    Provenance,
+)
 from crossover.specs.studies import StudySpec, StudyTask
 from crossover.statistics.partial import MissingRun, Part
 from crossover.statistics.records import read_table
@@ -102,6 +108,12 @@ def _encodings_of(task: StudyTask) -> list[UsedEncoding]:
 def read_pretraining(spec: StudySpec) -> dict[str, PretrainingRun]:
     """Read what pretraining reported of each checkpoint that was pretrained here."""
     return {name: _read_pretraining(Path(one.pretraining)) for name, one in spec.checkpoints.items() if one.pretraining}
+
+
+def read_changes(spec: StudySpec) -> dict[str, tuple[str, ...]]:
+    """Read how the files of checkpoints that were made elsewhere differ from those that were published, in words."""
+    fetched = {name: one.fetched for name, one in spec.checkpoints.items() if one.fetched}
+    return {name: CheckpointDescription.load(Path(path)).changes for name, path in fetched.items()}
 
 
 def _read_pretraining(path: Path) -> PretrainingRun:

@@ -45,6 +45,7 @@ class Content:
         cards: of the tasks, by name.
         encodings: of the tasks, by name.
         pretraining: of the checkpoints that were pretrained here, by name.
+        changes: of the files of checkpoints that were made elsewhere, by name.
         analyses: None where there are none, or while runs are missing.
         computation: where, when, with what and at what cost it was computed.
         charts: by section.
@@ -56,6 +57,7 @@ class Content:
     cards: dict[str, Card]
     encodings: dict[str, list[facts.UsedEncoding]]
     pretraining: dict[str, facts.PretrainingRun]
+    changes: dict[str, tuple[str, ...]]
     analyses: Analyses | None
     computation: facts.ComputationSummary
     charts: ReportCharts
@@ -95,7 +97,7 @@ def _gather(part: Part, folder: Path) -> Content:
     planned = tables.cells["run"].map(part.seeds_planned)
     tables = replace(tables, cells=tables.cells.assign(seeds_planned=planned))
     series = make_series(part.whole)
-    pretraining = facts.read_pretraining(part.spec)
+    pretraining, changes = facts.read_pretraining(part.spec), facts.read_changes(part.spec)
     cards, encodings = facts.read_cards(part.spec), facts.read_encodings(part.spec)
     computation = facts.summarise_computation(tables.costs)
     # Drawing takes seconds: a damaged card, checkpoint or provenance is named before.
@@ -109,6 +111,7 @@ def _gather(part: Part, folder: Path) -> Content:
         cards=cards,
         encodings=encodings,
         pretraining=pretraining,
+        changes=changes,
         analyses=analyses,
         computation=computation,
         charts=charts,
@@ -151,6 +154,7 @@ def _page(content: Content, folder: Path) -> str:
         cards=content.cards,
         encodings=content.encodings,
         pretraining=content.pretraining,
+        changes=content.changes,
         analyses=content.analyses,
         computation=content.computation,
     )  # fmt: skip

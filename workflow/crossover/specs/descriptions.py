@@ -258,16 +258,23 @@ class CorpusSize(Record):
 
 
 class CheckpointDescription(Sealed):
-    """checkpoint.json: which files a checkpoint consists of; what else its kind says is not read."""
+    """checkpoint.json: which files a checkpoint consists of; what else its kind says is not read.
+
+    Attributes:
+        name: of its spec.
+        sha256: of its files.
+        changes: how its files differ from those that were published, in words.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     name: str
     sha256: dict[str, str]
+    changes: tuple[str, ...] = ()
 
 
-class HubDescription(CheckpointDescription):
-    """Of a checkpoint that was fetched: where it is from."""
+class FetchedDescription(CheckpointDescription):
+    """Of a checkpoint that was made elsewhere: where it is from, in words or as addresses."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -106,18 +106,22 @@ class StudyCheckpoint(Record):
     Attributes:
         title: shown in the report.
         description: shown in the report.
-        licence: of its weights or corpus.
+        licence: of its weights or corpus; None where it has none.
         folder: where it lies.
-        origin: its address on the web.
+        has_weights: whether it has weights, and not a size alone.
+        origin: where it is from, as an address on the web or in words.
+        fetched: the path of what fetching reports, where it was made elsewhere and is not read in place.
         pretraining: the path of what pretraining reports, where it is pretrained here.
         subset: what part of its corpus a mirror holds, in words.
     """
 
     title: str
     description: str
-    licence: str
+    licence: str | None
     folder: str
+    has_weights: bool
     origin: str | None
+    fetched: str | None
     pretraining: str | None
     subset: str | None
 

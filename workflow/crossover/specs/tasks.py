@@ -47,13 +47,11 @@ class TokenizerFile(Record):
 
     Attributes:
         file: its tokenizer.json.
-        sha256: of the file, unless the workflow makes or downloads it.
-        receipt: of the download that it lies in, where it does.
+        sha256: of the file, unless the workflow makes or fetches it.
     """
 
     file: str
     sha256: str | None = None
-    receipt: str | None = None
 
 
 class TokensSpec(Spec):
