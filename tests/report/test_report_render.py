@@ -77,7 +77,7 @@ def test_each_score_is_shown_with_its_interval_and_its_files(study, page):
     cells = pd.read_parquet(study.root / study.folder / "cells.parquet")
     assert len(cells) == 28
     for row in cells.itertuples():
-        assert f"cell-{row.run}" in page.all("id")
+        assert f"cell-{row.task}.{row.checkpoint}.{row.condition}" in page.all("id")
         assert numbers.percent_interval(row.low, row.high).replace(numbers.SPACE, " ") in page.text.replace(
             numbers.SPACE, " "
         )

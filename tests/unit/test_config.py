@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tiny_runs import ROOT
 
 from crossover.config import load
+from crossover.config.bodies import BlockSelection
 from crossover.config.conditions import TRAINED_PRESETS, Condition
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions, parameters_of
 from crossover.config.recipes import RateRange
 from crossover.errors import UserError
+from crossover.models.surgery import select_blocks
 from crossover.planning.plan import make_plan
 from crossover.specs.analyses import AnalysisSpec
 from crossover.specs.checkpoints import CheckpointFiles
@@ -540,6 +542,53 @@ def test_a_study_with_parametrised_conditions_can_be_planned(config):
         "reinit-last-2": "7 steps",
         "pretrained-tokens-all": "125 steps",
     }
+
+
+def test_equal_models_under_two_names_are_computed_once(config):
+    """The last block is the window of one block at its end; nothing but its name tells the two apart."""
+    names = [
+        {"reinit-last": {"count": "0..2"}},
+        {"reinit-window": {"count": 1, "start": [0, 1]}},
+        "pretrained-tokens-all",
+    ]
+    choose(config, *names, {"reinit-inverse": {"count": 1, "start": 0}})
+    edit(config / "studies/demo.yaml", "tasks", value=["listops"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    plan = make_plan("demo")
+    runs = {cell.condition: cell.run for cell in plan.study.cells}
+    assert runs["reinit-last-1"] == runs["reinit-window-1-1"] == runs["reinit-inverse-1-0"]
+    assert runs["reinit-last-0"] == runs["pretrained-tokens-all"]
+    different = {runs[name] for name in ("reinit-last-0", "reinit-last-1", "reinit-last-2", "reinit-window-1-0")}
+    assert len(different) == len(set(runs.values())) == 4
+    assert len(plan.study.cells) == 7
+    edit(config / "studies/demo.yaml", "training_by_condition", value={"reinit-window-1-1": {"batch_size": 3}})
+    runs = {cell.condition: cell.run for cell in make_plan("demo").study.cells}
+    assert runs["reinit-last-1"] != runs["reinit-window-1-1"], "it is trained in another way"
+
+
+@given(st.sampled_from(["first", "last", "window", "inverse"]), st.integers(0, 6), st.integers(0, 6))
+def test_a_selection_of_blocks_is_the_same_as_a_window(which, count, start):
+    assume(count or which in ("first", "last"))
+    selection = BlockSelection(which=which, count=count, start=start if which in ("window", "inverse") else 0)
+    window = selection.as_window(6)
+    if selection.count + selection.start <= 6:
+        chosen = select_blocks(selection, 6, "")
+        assert select_blocks(window, 6, "") == chosen
+        ordered = sorted(chosen)
+        if ordered and ordered[-1] - ordered[0] + 1 == len(ordered):
+            assert window == BlockSelection(which="window", count=len(ordered), start=ordered[0])
+    else:
+        assert window == selection, "the error is that of what the user wrote"
+
+
+def test_blocks_that_are_not_there_are_refused_before_anything_runs(config):
+    choose(config, {"reinit-last": {"count": "1..3"}})
+    edit(config / "studies/demo.yaml", "tasks", value=["listops"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    assert sentence(make_plan, "demo") == (
+        "condition reinit-last-3 needs 3 blocks, but checkpoint topics-gpt2 has 2; choose smaller numbers of blocks in the study, "
+        "or another checkpoint."
+    )
 
 
 @given(low=st.integers(0, 30), more=st.integers(0, 30))
@@ -1114,10 +1163,18 @@ ARCHITECTURE = {"kind": "architecture", "architecture": "gpt2", "blocks": 2, "wi
 
 def test_an_architecture_without_weights_has_random_bodies_alone(config):
     only_checkpoint(config, **ARCHITECTURE)
-    told = sentence(make_plan, "demo")
-    assert re.match(
-        r"condition pretrained-\w+ starts from pretrained weights, but config/checkpoints/mine.yaml is an", told
+    assert sentence(make_plan, "demo") == (
+        "study demo: condition pretrained-frozen has no cell, since an architecture alone has no weights to start from; remove it, "
+        "or add what fits it."
     )
+    edit(config / "studies/demo.yaml", "checkpoints", value=["topics-gpt2", "mine"])
+    study = make_plan("demo").study
+    assert {cell.condition for cell in study.cells if cell.checkpoint == "mine"} == {"random-all", "random-frozen"}
+    assert {(one.checkpoint, one.condition) for one in study.left_out} == {
+        ("mine", "pretrained-all"),
+        ("mine", "pretrained-frozen"),
+    }
+    edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
     edit(config / "studies/demo.yaml", "conditions", value=["random-all", "random-frozen"])
     edit(config / "studies/demo.yaml", "analyses", value=[])
     plan = make_plan("demo")

@@ -26,6 +26,22 @@ class BlockSelection(ConfigModel):
             raise ValueError("count is the length of the window, at least 1")
         return self
 
+    def as_window(self, blocks: int) -> "BlockSelection":
+        """Return the same selection of so many blocks as a window, where it is one, so that equal selections are equal."""
+        start, end = self.start, self.start + self.count
+        match self.which:
+            case "last":
+                start, end = blocks - self.count, blocks
+            case "inverse" if start == 0:
+                start, end = end, blocks
+            case "inverse" if end == blocks:
+                start, end = 0, start
+            case "inverse":
+                return self
+        if start < 0 or start >= end or end > blocks:  # none of the blocks, or more than there are
+            return self
+        return BlockSelection(which="window", count=end - start, start=start)
+
 
 BodyGroup = Literal["positions", "norms", "attention", "feedforward", "embeddings"]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from crossover.config.base import ConfigModel, TitledModel
-from crossover.config.bodies import BlockSelection, Body, ReinitBody
+from crossover.config.bodies import BlockSelection, Body, ReinitBody, TruncatedBody
 from crossover.config.inputs import Input
 from crossover.config.recipes import TrainingKind
 
@@ -99,6 +99,28 @@ class Condition(TitledModel):
         if not parts:
             raise ValueError("count is 0, and nothing else is trained; add head")
         return parts
+
+    def of_blocks(self, blocks: int) -> "Condition":
+        """Return the condition for a body of so many blocks; what two conditions say in different words becomes equal."""
+        body, trained = self.body, self.trained
+        if isinstance(body, ReinitBody):
+            body = body.model_copy(update={"blocks": body.blocks.as_window(blocks)})
+        if not isinstance(trained, str):
+            trained = [
+                part.model_copy(update={"blocks": part.blocks.as_window(blocks)})
+                if isinstance(part, TrainedPart) and part.blocks
+                else part
+                for part in trained
+            ]
+        return self.model_copy(update={"body": body, "trained": trained})
+
+    @property
+    def blocks_needed(self) -> int:
+        """The number of blocks that a body must have."""
+        selections = [part.blocks for part in self.trained_parts if part.blocks]
+        selections += [self.body.blocks] if isinstance(self.body, ReinitBody) else []
+        whole = self.body.blocks if isinstance(self.body, TruncatedBody) else 0
+        return max([whole, *(selection.start + selection.count for selection in selections)])
 
     @property
     def trained_parts(self) -> tuple[TrainedPart, ...]:

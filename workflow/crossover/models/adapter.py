@@ -25,6 +25,7 @@ class Adapter:
             there is no maximum.
         width: config key of the hidden size.
         depth: config key of the number of times that blocks are applied.
+        shares_blocks: whether one block is applied several times, so that blocks cannot be told apart.
         heads: config key of the number of attention heads; None where there is no attention.
         projections: paths within a block of the layers of queries, keys, values and output, or of the one that holds the first three
             and of the output; None where attention has no such layers.
@@ -52,6 +53,7 @@ class Adapter:
     positions: str | Callable[[Any], int | None] | None = "max_position_embeddings"
     width: str = "hidden_size"
     depth: str = "num_hidden_layers"
+    shares_blocks: bool = False
     heads: str | None = "num_attention_heads"
     projections: tuple[str, ...] | None = None
     input_width: str | None = None

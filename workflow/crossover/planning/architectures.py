@@ -53,6 +53,21 @@ def declared_size(checkpoint: BuiltModel | FetchedModel) -> ModelSize:
     )
 
 
+def stored_blocks(config: Mapping[str, Any], declared: int | None = None) -> int | None:
+    """Return the number of blocks of a model that can be told apart.
+
+    Args:
+        config: the content of its config.json, or its model type alone.
+        declared: the number that is known otherwise.
+
+    Returns:
+        The number; None where one block is applied several times, or where it is not known.
+    """
+    if ADAPTERS.get(str(config.get("model_type")), USUAL).shares_blocks:
+        return None
+    return declared or stored_size(config, "depth")
+
+
 def stored_size(config: Mapping[str, Any], size: Literal["depth", "width", "positions"]) -> int | None:
     """Return one of the sizes of a model, from the content of its config.json.
 

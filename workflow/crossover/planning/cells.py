@@ -8,7 +8,7 @@ from crossover.config.studies import Row, Study
 from crossover.errors import UserError
 from crossover.planning.parts import Parts
 from crossover.planning.recipes import Recipes
-from crossover.planning.runs import PlannedCell, plan_cell
+from crossover.planning.runs import Aliases, PlannedCell, plan_cell
 from crossover.specs.studies import Cell
 
 
@@ -26,7 +26,12 @@ def plan_cells(study: Study, parts: Parts, recipes: Recipes, where: str) -> list
     Raises:
         UserError: two settings cannot work together, a cell is listed twice, or a task or a row has no cell.
     """
-    cells = [cell for number, row in enumerate(study.all_rows) for cell in _of_row(study, number, row, parts, recipes)]
+    aliases = Aliases()
+    cells = [
+        cell
+        for number, row in enumerate(study.all_rows)
+        for cell in _of_row(study, number, row, parts, recipes, aliases)
+    ]
     _check_cells(study, [planned.cell for planned in cells], parts, where)
     order = [task.name for task in study.tasks_at_sizes]
     return sorted(cells, key=lambda planned: order.index(planned.cell.task))
@@ -54,7 +59,9 @@ def _check_cells(study: Study, cells: list[Cell], parts: Parts, where: str) -> N
             )
 
 
-def _of_row(study: Study, number: int, row: Row, parts: Parts, recipes: Recipes) -> Iterator[PlannedCell]:
+def _of_row(
+    study: Study, number: int, row: Row, parts: Parts, recipes: Recipes, aliases: Aliases
+) -> Iterator[PlannedCell]:
     names = [one.name for one in row.chosen_conditions]
     for task, checkpoint in product(
         map(parts.tasks.__getitem__, row.tasks), map(parts.checkpoints.__getitem__, row.checkpoints)
@@ -63,4 +70,4 @@ def _of_row(study: Study, number: int, row: Row, parts: Parts, recipes: Recipes)
         tokens = parts.tokens_of(task, checkpoint).spec
         for items, (name, condition) in product(study.train_items, conditions.items()):
             recipe = recipes.of(number, task.name, checkpoint.name, name)
-            yield plan_cell(study, row.seeds, task, items, tokens, checkpoint, name, condition, recipe)
+            yield plan_cell(study, row.seeds, task, items, tokens, checkpoint, name, condition, recipe, aliases)

@@ -24,7 +24,7 @@ from crossover.config.load import load_checkpoint
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.discovery import adapter_modules
-from crossover.planning.architectures import check_architecture, declared_size, stored_size
+from crossover.planning.architectures import check_architecture, declared_size, stored_blocks, stored_size
 from crossover.planning.code import code_of
 from crossover.planning.datasets import plan_dataset, plan_download
 from crossover.planning.tasks import PlannedTask, plan_task
@@ -114,6 +114,13 @@ class PlannedCheckpoint:
             config = _own_config(self.config)
             return stored_size(config, "positions") if config else None
         return declared_size(self.config).positions
+
+    @property
+    def blocks(self) -> int | None:
+        """Its number of blocks, or None where one is shared, or where the config of a folder leaves it open."""
+        if isinstance(self.config, LocalCheckpoint):
+            return stored_blocks(_own_config(self.config))
+        return stored_blocks({"model_type": self.config.architecture}, self.config.blocks)
 
     @cached_property
     def adapter_modules(self) -> list[str]:

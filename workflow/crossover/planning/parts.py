@@ -48,7 +48,7 @@ class Parts:
         tokens = self.tokens_of(task, checkpoint).spec
         fitting = {}
         for name in names:
-            if reason := misfit(tokens, self.conditions[name]):
+            if reason := misfit(tokens, checkpoint, self.conditions[name]):
                 left_out = LeftOut(task=task.name, checkpoint=checkpoint.name, condition=name, reason=reason)
                 self.left_out[left_out.task, left_out.checkpoint, name] = left_out
             else:

@@ -1,7 +1,7 @@
 """The specs of a cell's runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crossover.config.conditions import Condition
 from crossover.config.recipes import Recipe
@@ -27,6 +27,25 @@ class PlannedCell:
     specs: list[AnySpec]
 
 
+@dataclass(frozen=True)
+class Aliases:
+    """The conditions of a study by what they compute.
+
+    Attributes:
+        names: the first condition with each body, input, trained parts and recipe, by task and checkpoint.
+    """
+
+    names: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def first(self, key: CellKey, condition: Condition, recipe: Recipe) -> str:
+        """Return the name of the first condition that computes the same as the one of a cell."""
+        parts = [part.model_dump_json() for part in condition.trained_parts]
+        choices = condition.model_dump_json(include={"body", "input"})
+        return self.names.setdefault(
+            (key.task, key.checkpoint, choices, *parts, recipe.model_dump_json()), key.condition
+        )
+
+
 def plan_cell(
     study: Study,
     seeds: Sequence[int],
@@ -37,10 +56,16 @@ def plan_cell(
     name: str,
     condition: Condition,
     recipe: Recipe,
+    aliases: Aliases,
 ) -> PlannedCell:
-    """Plan the runs of one task with some of its training items, one checkpoint and one condition, whose name is given."""
+    """Plan the runs of one task with some of its training items, one checkpoint and one condition, whose name is given.
+
+    Conditions that are the same model under two names have the same runs, under the name that comes first.
+    """
     check_head(recipe.head, task, checkpoint, name, condition)
     key = CellKey(task=TaskAtSize(task.name, items).name, checkpoint=checkpoint.name, condition=name)
+    condition = condition.of_blocks(checkpoint.blocks) if checkpoint.blocks else condition
+    computed = key.model_copy(update={"condition": aliases.first(key, condition, recipe)})
     augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
     code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
     trained, training = condition.trained_parts, recipe.training
@@ -48,8 +73,8 @@ def plan_cell(
 
     def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
         return RunSpec.named(
-            f"{key.task}.{key.checkpoint}.{key.condition}",
-            cell=key,
+            f"{computed.task}.{computed.checkpoint}.{computed.condition}",
+            cell=computed,
             train_subset=subset,
             tokens=tokens.name,
             checkpoint=checkpoint.files,

@@ -79,24 +79,27 @@ def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> 
     return TokenizerFile(file=str(file), sha256=remembered_digest(file))
 
 
-def misfit(tokens: TokensSpec, condition: Condition) -> str | None:
-    """Return why a condition means nothing for a task, so that it is left out there; None where it fits."""
+def misfit(tokens: TokensSpec, checkpoint: PlannedCheckpoint, condition: Condition) -> str | None:
+    """Return why a condition means nothing for a task and a checkpoint, so that it is left out there; None where it fits."""
     if condition.input != "new" and tokens.encoding.kind == "patches":
         return "patches have no tokens"
+    own_tokens = condition.input not in ("new", "re-embedded")
+    if not checkpoint.has_weights and (own_tokens or needs_weights(condition.body)):
+        return "an architecture alone has no weights to start from"
     return None
 
 
 def check_fit(
     task: PlannedTask, tokens: TokensSpec, checkpoint: PlannedCheckpoint, conditions: Mapping[str, Condition]
 ) -> None:
-    """Refuse what could only fail in the jobs: sequences that are too long, weights or tokens that are not there.
+    """Refuse what could only fail in the jobs: sequences that are too long, blocks or tokens that are not there.
 
     Raises:
-        UserError: the checkpoint has too few positions or no weights, or a condition embeds other tokens than those of the task.
+        UserError: the checkpoint has too few positions or blocks, or a condition embeds other tokens than those of the task.
     """
     _check_length(task, checkpoint)
     for name, condition in conditions.items():
-        _check_weights(name, condition, checkpoint)
+        _check_blocks(name, condition, checkpoint)
         _check_input(task.name, tokens, name, condition, checkpoint)
 
 
@@ -113,13 +116,12 @@ def _check_length(task: PlannedTask, checkpoint: PlannedCheckpoint) -> None:
         )
 
 
-def _check_weights(name: str, condition: Condition, checkpoint: PlannedCheckpoint) -> None:
-    """Refuse a condition that starts from weights with a checkpoint that has none."""
-    own_tokens = condition.input not in ("new", "re-embedded")
-    if not checkpoint.has_weights and (own_tokens or needs_weights(condition.body)):
+def _check_blocks(name: str, condition: Condition, checkpoint: PlannedCheckpoint) -> None:
+    """Refuse a condition that names blocks which the checkpoint does not have; where their number is not known, the run does."""
+    if checkpoint.blocks and condition.blocks_needed > checkpoint.blocks:
         raise UserError(
-            f"condition {name} starts from pretrained weights, but config/checkpoints/{checkpoint.name}.yaml is an architecture "
-            "without any; choose conditions with body random and input new or re-embedded, or another checkpoint."
+            f"condition {name} needs {condition.blocks_needed} blocks, but checkpoint {checkpoint.name} has {checkpoint.blocks}; "
+            "choose smaller numbers of blocks in the study, or another checkpoint."
         )
 
 

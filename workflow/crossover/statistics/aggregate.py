@@ -240,11 +240,14 @@ def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenanc
             folder = Path(checkpoint.folder)
             made = Computation(spec.study, None, name, None, "pretraining", folder.name, None, folder.as_posix())
             rows.append((made, Provenance.load(folder / "provenance.json")))
+    seen = set()  # equal models under two names of conditions are computed once
     for cell in spec.cells:
         for role, run, seed in cell.members:
-            folder = run_folder(run, seed)
-            computation = Computation(spec.study, *cell.key, role, run, seed, folder.as_posix())
-            rows.append((computation, provenance[run, seed]))
+            if (run, seed) not in seen:
+                seen.add((run, seed))
+                folder = run_folder(run, seed)
+                computation = Computation(spec.study, *cell.key, role, run, seed, folder.as_posix())
+                rows.append((computation, provenance[run, seed]))
     table = table_of(rows, ["study", *CELL, "role", "run", "seed", *COSTS, "path"])
     return table.astype({"seed": "Int64", "slurm_job_id": "string"})
 

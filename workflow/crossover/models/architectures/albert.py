@@ -15,6 +15,7 @@ ADAPTER = replace(
         "feedforward": r".*\.(ffn|ffn_output)\.",
     },
     blocks="encoder.albert_layer_groups",
+    shares_blocks=True,
     projections=tuple(f"albert_layers.0.attention.{name}" for name in ("query", "key", "value", "dense")),
     input_width="embedding_size",
     pooler="pooler",
