@@ -841,6 +841,35 @@ def asked(a: tuple[str, str], b: tuple[str, str]) -> dict:
     }
 
 
+def test_a_checkpoint_can_have_an_encoding_of_its_own(two_checkpoints, config):
+    edit(
+        config / "tasks/listops.yaml",
+        "encodings_by_checkpoint",
+        value={"mine": {"kind": "symbols", "alphabet": "dna", "max_length": 50}},
+    )
+    edit(config / "studies/demo.yaml", "tasks", value=["listops"])
+    edit(config / "studies/demo.yaml", "training_by_task", value={})
+    plan = make_plan("demo")
+    encodings = {cell.checkpoint: plan.specs[plan.specs[cell.run].tokens].encoding for cell in plan.study.cells}
+    assert {name: (one.kind, one.max_length) for name, one in encodings.items()} == {
+        "topics-gpt2": ("subwords", 24),
+        "mine": ("symbols", 50),
+    }
+    assert plan.study.tasks["listops"].encodings.keys() == {"topics-gpt2", "mine"}
+    edit(config / "tasks/listops.yaml", "encodings_by_checkpoint", "mine", "max_length", value=90)
+    assert "encoding.max_length is 90, but checkpoint mine has only 64 positions" in sentence(make_plan, "demo")
+
+
+def test_an_encoding_of_an_unknown_checkpoint_is_refused(config):
+    edit(
+        config / "tasks/listops.yaml",
+        "encodings_by_checkpoint",
+        value={"topic-gpt2": {"kind": "symbols", "alphabet": "dna", "max_length": 50}},
+    )
+    expected = "config/tasks/listops.yaml: encodings_by_checkpoint names the unknown checkpoint topic-gpt2; did you mean topics-gpt2?"
+    assert sentence(make_plan, "demo") == expected
+
+
 def test_a_study_asks_for_comparisons_of_its_own(two_checkpoints, config):
     entry = asked(("topics-gpt2", "random-all"), ("mine", "pretrained-all"))
     edit(config / "studies/demo.yaml", "compare", value=[entry])

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, ValidationInfo, model_validator
 
-from crossover.config.base import ConfigModel, Fraction, TitledModel
+from crossover.config.base import ConfigModel, Fraction, Name, TitledModel
 from crossover.config.datasets import Dataset
 from crossover.config.encodings import Encoding
 from crossover.config.readers import Reader
@@ -150,6 +150,8 @@ class Task(TitledModel):
     """Prediction target and metrics."""
     encoding: Encoding
     """How items become model input."""
+    encodings_by_checkpoint: dict[Name, Encoding] = Field({})
+    """How they become input of some checkpoints, which need another one, such as the letters that a model of proteins reads."""
 
     @model_validator(mode="after")
     def dataset_and_split_fit_reader(self) -> "Task":

@@ -102,7 +102,7 @@ def _models(
     models: list[PlannedModel] = []
     for name, condition in parts.fitting(task, checkpoint, rows).items():
         recipe = recipes.of(rows[name], task.name, checkpoint.name, name)
-        check_head(recipe.head, task, checkpoint, name, condition)
+        check_head(recipe.head, task, tokens.spec, checkpoint, name, condition)
         settings = ModelSettings(
             tokens=tokens.spec.name,
             checkpoint=checkpoint.files,

@@ -9,9 +9,12 @@ from crossover.models.adapter import Adapter
 from crossover.models.discovery import ADAPTERS, adapter_modules
 from crossover.planning.checkpoints import PlannedCheckpoint
 from crossover.planning.tasks import PlannedTask
+from crossover.specs.tasks import TokensSpec
 
 
-def check_head(head: Head, task: PlannedTask, checkpoint: PlannedCheckpoint, name: str, condition: Condition) -> None:
+def check_head(
+    head: Head, task: PlannedTask, tokens: TokensSpec, checkpoint: PlannedCheckpoint, name: str, condition: Condition
+) -> None:
     """Refuse a head that could only fail in the jobs, or that would read what knows nothing of the sequence.
 
     Of a checkpoint whose architecture is not known yet, a missing pooler is found by the run, before its first step.
@@ -19,6 +22,7 @@ def check_head(head: Head, task: PlannedTask, checkpoint: PlannedCheckpoint, nam
     Args:
         head: of the cell's recipe.
         task: of the cell.
+        tokens: of the task, as the checkpoint reads them.
         checkpoint: of the cell.
         name: of the condition in config/conditions.yaml.
         condition: of the cell.
@@ -27,7 +31,7 @@ def check_head(head: Head, task: PlannedTask, checkpoint: PlannedCheckpoint, nam
         UserError: the head does not fit.
     """
     where = f"head of task {task.name}, checkpoint {checkpoint.name} and condition {name}"
-    adapter, symbols = _adapter_of(checkpoint), task.config.encoding.kind != "patches"
+    adapter, symbols = _adapter_of(checkpoint), tokens.encoding.kind != "patches"
     if task.config.target.kind == "bits" and head.read in ("cls", "mean"):
         raise UserError(f"{where}: bits are read position by position, not by read: {head.read}; set it to last.")
     if head.pads and symbols and condition.input != "new":

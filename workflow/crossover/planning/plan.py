@@ -75,6 +75,6 @@ def plan_one_task(name: str, checkpoint: str | None) -> tuple[PlannedTask, Plann
         UserError: the task is not known, or its config or its files are wrong.
     """
     task = plan_task(name)
-    if not checkpoint and getattr(task.config.encoding, "tokenizer", None) == "checkpoint":
+    if not checkpoint and getattr(task.encoding_for(None), "tokenizer", None) == "checkpoint":
         return task, None
     return task, plan_tokens(task, plan_checkpoint(checkpoint) if checkpoint else None)

@@ -62,11 +62,12 @@ def plan_cell(
 
     Conditions that are the same model under two names have the same runs, under the name that comes first.
     """
-    check_head(recipe.head, task, checkpoint, name, condition)
+    check_head(recipe.head, task, tokens, checkpoint, name, condition)
     key = CellKey(task=TaskAtSize(task.name, items).name, checkpoint=checkpoint.name, condition=name)
     condition = condition.of_blocks(checkpoint.blocks) if checkpoint.blocks else condition
     computed = key.model_copy(update={"condition": aliases.first(key, condition, recipe)})
-    augmentations = [AUGMENTATIONS[task.augmentation]] if task.augmentation else []
+    augmentation = getattr(tokens.encoding, "augment", None)
+    augmentations = [AUGMENTATIONS[augmentation]] if augmentation else []
     code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
     trained, training = condition.trained_parts, recipe.training
     subset = None if items == "all" else TrainSubset(items=items, drawn=study.train_items_drawn)

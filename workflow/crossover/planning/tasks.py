@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from crossover.config.load import load_task
+from crossover.config.encodings import Encoding
+from crossover.config.load import known_names, load_task
 from crossover.config.tasks import Task
+from crossover.errors import UserError, nearest
 from crossover.planning.code import code_of
 from crossover.planning.datasets import plan_dataset
 from crossover.specs.datasets import DatasetSpec
@@ -38,15 +40,9 @@ class PlannedTask:
         """What part of its data a mirror holds, in words, or None when it has all."""
         return self.dataset.subset if self.dataset else None
 
-    @property
-    def longest(self) -> int:
-        """The length at which its encoding truncates sequences, or 0 where the encoding declares none."""
-        return getattr(self.config.encoding, "max_length", 0)
-
-    @property
-    def augmentation(self) -> str | None:
-        """What changes its training images."""
-        return getattr(self.config.encoding, "augment", None)
+    def encoding_for(self, checkpoint: str | None) -> Encoding:
+        """Return how its items become input of a checkpoint, whose name is given."""
+        return self.config.encodings_by_checkpoint.get(checkpoint or "", self.config.encoding)
 
 
 def plan_task(name: str, where: str | None = None) -> PlannedTask:
@@ -60,6 +56,12 @@ def plan_task(name: str, where: str | None = None) -> PlannedTask:
         UserError: the task is not known, or its config or its files are wrong.
     """
     task = load_task(name, where)
+    known = known_names("checkpoints")
+    if strangers := [checkpoint for checkpoint in task.encodings_by_checkpoint if checkpoint not in known]:
+        raise UserError(
+            f"config/tasks/{name}.yaml: encodings_by_checkpoint names the unknown checkpoint {strangers[0]}; "
+            f"{nearest(strangers[0], known)}"
+        )
     dataset = plan_dataset(task.dataset) if task.dataset else None
     splitters = [CLUSTERING] if task.split and task.split.by == "similarity" else []
     spec = TaskSpec.named(

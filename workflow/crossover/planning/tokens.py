@@ -41,7 +41,7 @@ def plan_tokens(task: PlannedTask, checkpoint: PlannedCheckpoint | None) -> Plan
     Raises:
         UserError: the encoding's tokenizer is missing.
     """
-    encoding = task.config.encoding
+    encoding = task.encoding_for(checkpoint.name if checkpoint else None)
     stem, file, owner = f"{task.name}-{encoding.kind}", None, None
     if isinstance(encoding, SubwordsEncoding):
         source = encoding.tokenizer
@@ -97,21 +97,21 @@ def check_fit(
     Raises:
         UserError: the checkpoint has too few positions or blocks, or a condition embeds other tokens than those of the task.
     """
-    _check_length(task, checkpoint)
+    _check_length(task.name, tokens, checkpoint)
     for name, condition in conditions.items():
         _check_blocks(name, condition, checkpoint)
         _check_input(task.name, tokens, name, condition, checkpoint)
 
 
-def _check_length(task: PlannedTask, checkpoint: PlannedCheckpoint) -> None:
+def _check_length(task: str, tokens: TokensSpec, checkpoint: PlannedCheckpoint) -> None:
     """Refuse a task whose sequences are longer than the checkpoint has positions.
 
     Patches have no declared length, and some configs no positions: for them the run itself checks, before its first step.
     """
-    positions = checkpoint.positions
-    if positions and task.longest > positions:
+    positions, longest = checkpoint.positions, getattr(tokens.encoding, "max_length", 0)
+    if positions and longest > positions:
         raise UserError(
-            f"config/tasks/{task.name}.yaml: encoding.max_length is {task.longest}, but checkpoint {checkpoint.name} has "
+            f"config/tasks/{task}.yaml: encoding.max_length is {longest}, but checkpoint {checkpoint.name} has "
             f"only {positions} positions; use at most {positions}, or a checkpoint with more."
         )
 
