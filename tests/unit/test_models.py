@@ -515,6 +515,15 @@ def test_an_architecture_without_weights_trains_with_a_random_body(architecture,
     assert table.weight.shape[0] == 31
 
 
+@pytest.mark.parametrize("body", [{"kind": "mimetic"}, {"kind": "truncated", "blocks": 1, "of": "random"}])
+def test_bodies_that_are_drawn_need_no_weights(body, tiny, tmp_path):
+    shutil.copytree(tiny.checkpoints["gpt2"].folder, tmp_path / "gpt2")
+    (tmp_path / "gpt2/model.safetensors").unlink()
+    files = {"name": "mine", "folder": str(tmp_path / "gpt2")}
+    model = build_model(tiny.spec(checkpoint=files, body=body), tiny.encoding("listops"), tiny.items("listops"), 0)
+    assert len(model.body.h) == body.get("blocks", 2)
+
+
 @pytest.mark.parametrize(
     ("name", "place"), [("topics-gpt2", "results/checkpoints/topics-gpt2"), ("minilm", "resources/downloads/minilm")]
 )
