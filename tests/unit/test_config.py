@@ -726,6 +726,18 @@ def test_the_positions_of_a_folder_are_read_from_its_config(model, key, stored, 
     assert "but checkpoint mine has only 20 positions" in sentence(make_plan, "demo")
 
 
+def test_a_vit_may_have_new_positions_so_its_run_checks_the_length(config, tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "vit", "image_size": 4, "patch_size": 2}))
+    (folder / "model.safetensors").touch()
+    mine = {"title": "Mine", "kind": "folder", "licence": "none", "path": "weights"}
+    (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(mine))
+    edit(config / "studies/demo.yaml", "checkpoints", value=["mine"])
+    edit(config / "studies/demo.yaml", "training", "vit_positions", value="zeros")
+    assert make_plan("demo").study.cells
+
+
 # --- tokenizers -------------------------------------------------------------------------------------------------
 
 

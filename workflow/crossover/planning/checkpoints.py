@@ -23,7 +23,8 @@ from crossover.config.datasets import DownloadDataset
 from crossover.config.load import load_checkpoint
 from crossover.errors import UserError
 from crossover.files import read_json
-from crossover.models.discovery import adapter_modules
+from crossover.models.adapter import Adapter
+from crossover.models.discovery import ADAPTERS, adapter_modules
 from crossover.planning.architectures import check_architecture, declared_size, stored_blocks, stored_size
 from crossover.planning.code import code_of
 from crossover.planning.datasets import plan_dataset, plan_download
@@ -128,6 +129,12 @@ class PlannedCheckpoint:
         if isinstance(self.config, LocalCheckpoint):
             return adapter_modules(_own_config(self.config).get("model_type"))
         return adapter_modules(self.config.architecture)
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """The adapter of its architecture; None where it is not known yet, or not described."""
+        known = [adapter for name, adapter in ADAPTERS.items() if adapter_modules(name) == self.adapter_modules]
+        return known[0] if known else None
 
 
 def _own_config(checkpoint: LocalCheckpoint) -> dict[str, Any]:

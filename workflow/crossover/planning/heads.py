@@ -5,8 +5,6 @@ from crossover.config.checkpoints import PretrainedHere
 from crossover.config.conditions import Condition
 from crossover.config.heads import Head
 from crossover.errors import UserError
-from crossover.models.adapter import Adapter
-from crossover.models.discovery import ADAPTERS, adapter_modules
 from crossover.planning.checkpoints import PlannedCheckpoint
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.tasks import TokensSpec
@@ -31,7 +29,7 @@ def check_head(
         UserError: the head does not fit.
     """
     where = f"head of task {task.name}, checkpoint {checkpoint.name} and condition {name}"
-    adapter, symbols = _adapter_of(checkpoint), tokens.encoding.kind != "patches"
+    adapter, symbols = checkpoint.adapter, tokens.encoding.kind != "patches"
     if task.config.target.kind == "bits" and head.read in ("cls", "mean"):
         raise UserError(f"{where}: bits are read position by position, not by read: {head.read}; set it to last.")
     if head.pads and symbols and condition.input != "new":
@@ -47,9 +45,3 @@ def check_head(
     if head.pooler == "pretrained" and adapter and (adapter.pooler is None or untrained):
         owner = "a model that is pretrained here" if adapter.pooler else f"the architecture {adapter.model_type}"
         raise UserError(f"{where}: {owner} has no pooler that pooler: pretrained could take; set it to new or none.")
-
-
-def _adapter_of(checkpoint: PlannedCheckpoint) -> Adapter | None:
-    """Return the adapter of a checkpoint's architecture; None where it is not known yet, or not described."""
-    known = [adapter for name, adapter in ADAPTERS.items() if adapter_modules(name) == checkpoint.adapter_modules]
-    return known[0] if known else None

@@ -106,8 +106,11 @@ def check_fit(
 def _check_length(task: str, tokens: TokensSpec, checkpoint: PlannedCheckpoint) -> None:
     """Refuse a task whose sequences are longer than the checkpoint has positions.
 
-    Patches have no declared length, and some configs no positions: for them the run itself checks, before its first step.
+    Patches have no declared length, some configs no positions, and a ViT new ones where the recipe says so: for them the run
+    itself checks, before its first step.
     """
+    if checkpoint.adapter and checkpoint.adapter.zero_positions:
+        return
     positions, longest = checkpoint.positions, getattr(tokens.encoding, "max_length", 0)
     if positions and longest > positions:
         raise UserError(
