@@ -548,7 +548,7 @@ def test_equal_models_under_two_names_are_computed_once(config):
     """The last block is the window of one block at its end; nothing but its name tells the two apart."""
     names = [
         {"reinit-last": {"count": "0..2"}},
-        {"reinit-window": {"count": 1, "start": [0, 1]}},
+        {"reinit-window": {"start": [0, 1], "count": 1}},
         "pretrained-tokens-all",
     ]
     choose(config, *names, {"reinit-inverse": {"count": 1, "start": 0}})
@@ -628,12 +628,33 @@ STUDY = TypeAdapter(list[str | ParametrisedCondition])
             {"reinit-window": {"count": 0, "start": 1}},
             "reinit-window with count 0, start 1: body.reinit.blocks: count is the",
         ),
+        ({"reinit-last": {"count": "0..1000"}}, "reinit-last.count: a range has at most 1,000 values"),
+        ({"reinit-last": {"count": "1.."}}, "a value is a number or a word, and a range is written 0..12, not '1..'"),
+        ({"reinit-last": {"count": True}}, "a value is a number or a word, and a range is written 0..12, not True"),
+        ({"reinit-last": {"count": [0, "1..3"]}}, "a range is written 0..12, not '1..3'"),
+        (
+            {"probe": {"blocks": 1}, "permuted": {"seed": 1}},
+            "conditions.0: a condition with parameters is an entry of its own",
+        ),
+        ("reinit-last-3", "study demo: unknown condition reinit-last-3; did you mean {reinit-last: {count: 1..3}}?"),
         ({"permuted": {"seed": "runn"}}, "config/conditions.yaml: permuted with seed runn: body.permuted.seed: "),
     ],
 )
 def test_wrong_values_of_parameters_are_refused(listed, expected, config):
     choose(config, listed)
     assert expected in sentence(make_plan, "demo")
+
+
+def test_a_name_means_one_condition_however_its_values_are_written(config):
+    """Values are in one order, 1.0 is 1, and an entry of its own cannot have the name of one of a family."""
+    path = choose(config, {"reinit-window": {"start": 2, "count": 1.0}}, {"reinit-window": {"count": 2, "start": 1}})
+    assert [(one.name, one.values) for one in read(path).chosen_conditions] == [
+        ("reinit-window-1-2", {"count": 1, "start": 2}),
+        ("reinit-window-2-1", {"count": 2, "start": 1}),
+    ]
+    path = choose(config, "random-all", {"reinit-last": {"count": 3}})
+    edit(path, "rows", value=[{"checkpoints": ["topics-gpt2"], "conditions": ["reinit-last-3"], "tasks": ["listops"]}])
+    assert "condition reinit-last-3 is both an entry and one of reinit-last" in sentence(read, path)
 
 
 def test_a_condition_is_not_listed_twice_within_ranges(config):
@@ -706,7 +727,7 @@ def test_a_sequence_longer_than_the_checkpoint_is_refused_before_anything_runs(l
         assert make_plan("demo").study.runs
     else:
         assert sentence(make_plan, "demo") == (
-            "config/tasks/listops.yaml: encoding.max_length is 129, but checkpoint topics-gpt2 has only 128 positions; "
+            "config/tasks/listops.yaml: max_length of the encoding is 129, but checkpoint topics-gpt2 has only 128 positions; "
             "use at most 128, or a checkpoint with more."
         )
 
@@ -869,7 +890,7 @@ def test_a_checkpoint_can_have_an_encoding_of_its_own(two_checkpoints, config):
     }
     assert plan.study.tasks["listops"].encodings.keys() == {"topics-gpt2", "mine"}
     edit(config / "tasks/listops.yaml", "encodings_by_checkpoint", "mine", "max_length", value=90)
-    assert "encoding.max_length is 90, but checkpoint mine has only 64 positions" in sentence(make_plan, "demo")
+    assert "max_length of the encoding is 90, but checkpoint mine has only 64 positions" in sentence(make_plan, "demo")
 
 
 def test_an_encoding_of_an_unknown_checkpoint_is_refused(config):
@@ -880,6 +901,21 @@ def test_an_encoding_of_an_unknown_checkpoint_is_refused(config):
     )
     expected = "config/tasks/listops.yaml: encodings_by_checkpoint names the unknown checkpoint topic-gpt2; did you mean topics-gpt2?"
     assert sentence(make_plan, "demo") == expected
+
+
+def test_sides_of_a_comparison_have_a_task_in_common(config):
+    rows(config, ROW, ROW | {"conditions": ["pretrained-all"], "tasks": ["digits"]})
+    entry = asked(("topics-gpt2", "random-all"), ("topics-gpt2", "pretrained-all"))
+    edit(config / "studies/s.yaml", "compare", value=[entry])
+    expected = "study s: compare: the sides of ‘this or that’ have no task in common; remove it, or add one."
+    assert sentence(make_plan, "s") == expected
+    edit(config / "studies/s.yaml", "compare", value=[entry, entry])
+    assert "compare: listed twice" in sentence(make_plan, "s")
+
+
+def test_rows_alone_may_have_all_tasks(config):
+    rows(config, ROW | {"tasks": ["digits"]}, tasks=[])
+    assert [cell.task for cell in make_plan("s").study.cells] == ["digits"]
 
 
 def test_a_study_asks_for_comparisons_of_its_own(two_checkpoints, config):
@@ -941,6 +977,25 @@ def test_a_budget_changes_a_study_key_by_key_and_lists_as_a_whole(config):
     assert whole.study.reproduce == "snakemake --config study=demo"
 
 
+def test_a_budget_may_drop_what_the_study_changes_and_set_keys_to_their_default(config):
+    """Settings by task of a task that is not there change nothing; rates are one setting, whatever their form; null is the default."""
+    rates = {"low": 1e-4, "high": 1e-2, "per_decade": 1}
+    budget(
+        config,
+        tasks=["digits"],
+        training={"learning_rates": rates},
+        hardware={"threads": 2},
+        analyses=None,
+        recipe=None,
+    )
+    edit(config / "studies/demo.yaml", "recipe", value="lu2021")
+    small = make_plan("demo@small")
+    assert {cell.task for cell in small.study.cells} == {"digits"}
+    assert {len(cell.sweep) for cell in small.study.cells} == {3}
+    assert (small.settings.recipe, small.settings.hardware.threads, small.settings.hardware.gpu) == ("fair", 2, 0)
+    assert make_plan("demo").settings.recipe == "lu2021"
+
+
 def test_a_study_elsewhere_has_budgets_too(config):
     budget(config, seeds=[5])
     elsewhere = config.parent / "a@b.d"
@@ -970,7 +1025,17 @@ def test_every_budget_of_every_study_is_known(config):
             "config/studies/demo.yaml: unknown key seed in budgets.small; did you mean seeds?",
         ),
         ("demo@small", {"budgets": {}}, "config/studies/demo.yaml: unknown key budgets in budgets.small; "),
-        ("demo@small", {"tasks": ["digits"]}, "config/studies/demo.yaml with budget small: training_by_task names "),
+        (
+            "demo@small",
+            {"tasks": []},
+            "config/studies/demo.yaml with budget small: give tasks, which rows without tasks",
+        ),
+        ("demo", {"seeds": [1, 1]}, "config/studies/demo.yaml with budget small: seeds: listed twice: 1"),
+        (
+            "demo",
+            {"training_by_task": {"digit": {"length": "9 steps"}}},
+            "config/studies/demo.yaml with budget small: training_by_task names digit, which is not one of tasks",
+        ),
         ("demo@small", {"seeds": [1000]}, "sweep_seeds: 1000 is one of seeds"),
     ],
 )
@@ -1065,6 +1130,12 @@ def test_a_row_is_the_same_runs_as_the_cross_product(config):
             [ROW | {"seeds": [1000]}],
             {},
             "in the row of topics-gpt2: sweep_seeds: 1000 is one of seeds; take another seed",
+        ),
+        ([ROW], {"tasks": []}, "give tasks, which rows without tasks of their own have too"),
+        (
+            [ROW | {"tasks": ["digits"]}],
+            {},
+            "study s: task listops has no cell, since every row has others; remove it, or",
         ),
         ([ROW | {"condition": "a"}], {}, "unknown key condition in rows.0; did you mean conditions?"),
     ],
@@ -1169,9 +1240,7 @@ def test_sequences_longer_than_a_checkpoint_that_is_not_there_yet_are_refused(ki
     only_checkpoint(config, kind=kind, licence="MIT", **SIZE, **keys)
     make_plan("demo")
     edit(config / "tasks/listops.yaml", "encoding", "max_length", value=2000)
-    expected = (
-        "encoding.max_length is 2000, but checkpoint mine has only 1024 positions; use at most 1024, or a checkpoint"
-    )
+    expected = "max_length of the encoding is 2000, but checkpoint mine has only 1024 positions; use at most 1024, or a checkpoint"
     assert expected in sentence(make_plan, "demo")
     only_checkpoint(config, kind=kind, licence="MIT", **SIZE | {"positions": "unlimited"}, **keys)
     make_plan("demo")

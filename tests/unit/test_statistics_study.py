@@ -243,6 +243,30 @@ def test_a_study_compares_across_checkpoints_what_it_asks_for(study):
     assert known["p_holm"] > known["p"]
 
 
+def test_one_model_under_two_names_is_compared_once_and_not_with_itself(study):
+    twin = study.cells[0].model_copy(update={"condition": "twin"})
+    conditions = study.conditions | {"twin": study.conditions["pf"]}
+    plain = aggregate(study)
+    both = aggregate(study.model_copy(update={"cells": (*study.cells, twin), "conditions": conditions}))
+    for name in ("contrasts", "speed"):
+        pd.testing.assert_frame_equal(both[name], plain[name])
+    assert len(both["cells"]) == len(plain["cells"]) + 1
+    assert len(both["costs"]) == len(plain["costs"])
+
+
+def test_a_row_that_is_trained_in_another_way_is_not_compared_by_itself(study):
+    """Its cells are compared with each other alone: pf and rf here, pa and ra with the study's training."""
+    cells = tuple(
+        cell.model_copy(update={"own_training": 1} if cell.condition in ("pf", "rf") else {}) for cell in study.cells
+    )
+    found = aggregate(study.model_copy(update={"cells": cells}))
+    assert list(zip(found["contrasts"]["a"], found["contrasts"]["b"], strict=True)) == [("pf", "rf"), ("pa", "ra")]
+    mixed = tuple(cell.model_copy(update={"own_training": 1} if cell.condition == "rf" else {}) for cell in study.cells)
+    found = aggregate(study.model_copy(update={"cells": mixed}))
+    for name in ("contrasts", "speed"):
+        assert ("pf", "rf") not in set(zip(found[name]["a"], found[name]["b"], strict=True))
+
+
 def test_pairs_leave_out_what_differs_in_two_choices():
     conditions = {
         "a": condition("pretrained", "new", ["head", "norms"]),

@@ -84,7 +84,7 @@ CONFIG = {
     ),
     "sequences longer than the positions": (
         lambda copy: copy.edit("config/tasks/tunes.yaml", "max_length: 8", "max_length: 17"),
-        "config/tasks/tunes.yaml: encoding.max_length is 17, but checkpoint tiny has only 16 positions",
+        "config/tasks/tunes.yaml: max_length of the encoding is 17, but checkpoint tiny has only 16 positions",
     ),
     "no raw files": (
         lambda copy: shutil.rmtree(copy.root / "data/tunes"),

@@ -78,19 +78,20 @@ def chosen_study(study: str | None) -> str:
     return study or load_config(read_yaml(CONFIG / "config.yaml") or {}).requested
 
 
-def parse(model: Any, value: Any, where: str) -> Any:
+def parse(model: Any, value: Any, where: str, context: dict[str, Any] | None = None) -> Any:
     """Validate `value`, and return it as an instance of a model of this package.
 
     Args:
         model: a model class, or a union of them.
         value: the content of the YAML file.
         where: the file (and key) for error messages.
+        context: what validators know besides.
 
     Raises:
         UserError: the value is invalid; the message names the first problem and, for an unknown key, the nearest known one.
     """
     try:
-        return _adapter(model).validate_python(value)
+        return _adapter(model).validate_python(value, context=context)
     except ValidationError as error:
         raise UserError(_first_problem(error, model, where)) from error
 
@@ -98,9 +99,10 @@ def parse(model: Any, value: Any, where: str) -> Any:
 def _first_problem(error: ValidationError, model: Any, where: str) -> str:
     # An unknown key explains a missing one ("titel" and no "title"), so it comes first. Of the branches of a union, the
     # one that parsed furthest was probably intended; a mapping or a list was never intended as a literal.
-    def rank(problem: Any) -> tuple[bool, bool, int]:
+    def rank(problem: Any) -> tuple[bool, bool, int, bool]:
         not_literal = problem["type"] == "literal_error" and isinstance(problem["input"], dict | list)
-        return not_literal, problem["type"] != "extra_forbidden", -len(problem["loc"])
+        own_words = problem["type"] == "value_error"
+        return not_literal, problem["type"] != "extra_forbidden", -len(problem["loc"]), not own_words
 
     problem = min(error.errors(), key=rank)
     models = _schema(model).get("$defs", {})
@@ -241,6 +243,10 @@ def load_study(text: str) -> tuple[str, Study]:
     path = Path(requested.file) if requested.is_path else CONFIG / "studies" / f"{requested.file}.yaml"
     content = read_yaml(path)
     study: Study = parse(Study, content, str(path))
+    in_budgets: dict[str, Study] = {
+        name: parse(Study, _changed(content, changes), f"{path} with budget {name}", {"whole": study})
+        for name, changes in content.get("budgets", {}).items()
+    }
     if requested.budget is None:
         return requested.name, study
     if requested.budget not in study.budgets:
@@ -250,8 +256,7 @@ def load_study(text: str) -> tuple[str, Study]:
         raise UserError(
             f"{path}: there is a study {requested.name}, whose results budget {requested.budget} would take; rename it."
         )
-    changed = _merged(content, content["budgets"][requested.budget])
-    return requested.name, parse(Study, changed, f"{path} with budget {requested.budget}")
+    return requested.name, in_budgets[requested.budget]
 
 
 def requestable_studies() -> list[str]:
@@ -264,11 +269,23 @@ def requestable_studies() -> list[str]:
     return [*names, *(f"{name}@{budget}" for name in names for budget in load_study(name)[1].budgets)]
 
 
-def _merged(content: Any, changes: Any) -> Any:
-    """Return the content of a YAML file with changes: mappings are changed key by key, anything else is replaced."""
-    if not isinstance(content, dict) or not isinstance(changes, dict):
-        return changes
-    return content | {key: _merged(content[key], value) if key in content else value for key, value in changes.items()}
+def _changed(study: dict[str, Any], budget: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a study's file with the changes of a budget, in which null stands for the default of a key.
+
+    Settings of recipes and hardware are changed one by one, and everything else is replaced.
+    """
+    changed = dict(study)
+    for key, value in budget.items():
+        if key in ("training", "hardware"):
+            changed[key] = study.get(key, {}) | (value or {})
+        elif key.startswith("training_by_"):
+            old = study.get(key, {})
+            changed[key] = old | {name: old.get(name, {}) | (own or {}) for name, own in (value or {}).items()}
+        else:
+            changed[key] = value
+        if value is None:
+            del changed[key]
+    return changed
 
 
 def load_recipe(name: str, where: str) -> RecipeFile:
@@ -303,7 +320,7 @@ def load_conditions(chosen: Sequence[ChosenCondition], study: str) -> dict[str, 
     loaded = {}
     for one in chosen:
         if one.entry not in entries:
-            raise UserError(f"study {study}: unknown condition {one.entry}; {nearest(one.entry, entries)}")
+            raise UserError(f"study {study}: unknown condition {one.entry}; {_nearest_condition(one.entry, entries)}")
         _check_parameters(one, parameters_of(entries[one.entry]), study)
         if one.values:
             where = f"{path}: {one.entry} with {', '.join(f'{name} {value}' for name, value in one.values.items())}"
@@ -311,6 +328,19 @@ def load_conditions(chosen: Sequence[ChosenCondition], study: str) -> dict[str, 
         else:
             loaded[one.name] = conditions[one.entry]
     return loaded
+
+
+def _nearest_condition(name: str, entries: dict[str, Any]) -> str:
+    """Return a hint for an unknown name, which may be that of a family with its values."""
+    families = [entry for entry, value in entries.items() if name.startswith(f"{entry}-") and parameters_of(value)]
+    if families:
+        family = max(families, key=len)
+        return f"did you mean {_example(family, parameters_of(entries[family]))}?"
+    return nearest(name, entries)
+
+
+def _example(entry: str, parameters: list[str]) -> str:
+    return f"{{{entry}: {{{', '.join(f'{name}: 1..3' for name in parameters)}}}}}"
 
 
 def _check_parameters(chosen: ChosenCondition, parameters: list[str], study: str) -> None:
@@ -323,8 +353,9 @@ def _check_parameters(chosen: ChosenCondition, parameters: list[str], study: str
             else f"{where} has no parameters; write {chosen.entry} alone."
         )
     if missing := [name for name in parameters if name not in chosen.values]:
-        example = ", ".join(f"{name}: 1..3" for name in parameters)
-        raise UserError(f"{where} needs {' and '.join(missing)}; write for example {{{chosen.entry}: {{{example}}}}}.")
+        raise UserError(
+            f"{where} needs {' and '.join(missing)}; write for example {_example(chosen.entry, parameters)}."
+        )
 
 
 def _load(folder: str, name: str, model: Any, unknown: str) -> Any:

@@ -1,5 +1,6 @@
 """Parametrised conditions: entries of config/conditions.yaml with `$parameters`, to which a study gives values."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -7,10 +8,12 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, WithJsonSchema
 
-from crossover.config.base import Name
+from crossover.config.base import NAME, Name
 
 PARAMETER = r"\$([a-z][a-z_]*)"
 RANGE = r"^([0-9]+)\.\.([0-9]+)$"
+
+LONGEST_RANGE = 1000  # values
 
 ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
 Value = StrictInt | StrictFloat | Name
@@ -22,8 +25,22 @@ def _listed(values: object) -> object:
         first, last = map(int, limits.groups())
         if first > last:
             raise ValueError(f"a range goes from the lowest to the highest value, such as {last}..{first}")
+        if last - first >= LONGEST_RANGE:
+            raise ValueError(f"a range has at most {LONGEST_RANGE:,} values")
         return list(range(first, last + 1))
-    return values if isinstance(values, list) else [values]
+    listed = values if isinstance(values, list) else [values]
+    for value in listed:
+        word = isinstance(value, str) and re.match(NAME, value)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not word and not number:
+            raise ValueError(f"a value is a number or a word, and a range is written 0..12, not {value!r}")
+    return [int(value) if isinstance(value, float) and value.is_integer() else value for value in listed]
+
+
+def _one_entry(condition: object) -> object:
+    if isinstance(condition, dict) and len(condition) != 1:
+        raise ValueError("a condition with parameters is an entry of its own, such as {reinit-last: {count: 0..12}}")
+    return condition
 
 
 _VALUE_SCHEMA = {"anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "string"}]}
@@ -34,7 +51,9 @@ Values = Annotated[
     WithJsonSchema({"anyOf": [*_VALUE_SCHEMA["anyOf"], {"type": "array", "items": _VALUE_SCHEMA, "minItems": 1}]}),
 ]
 ParametrisedCondition = Annotated[
-    dict[Name, Annotated[dict[ParameterName, Values], Field(min_length=1)]], Field(min_length=1, max_length=1)
+    dict[Name, Annotated[dict[ParameterName, Values], Field(min_length=1)]],
+    Field(min_length=1, max_length=1),
+    BeforeValidator(_one_entry),
 ]
 
 
@@ -53,15 +72,19 @@ class ChosenCondition(NamedTuple):
 
 
 def chosen_conditions(listed: list[Name | ParametrisedCondition]) -> Iterator[ChosenCondition]:
-    """Yield the conditions that a study lists; those of a parametrised one for every combination of its values."""
+    """Yield the conditions that a study lists; those of a parametrised one for every combination of its values.
+
+    A name ends in the values, in the alphabetical order of their parameters, however a study writes them.
+    """
     for one in listed:
         if isinstance(one, str):
             yield ChosenCondition(one, one, {})
             continue
         for entry, parameters in one.items():
-            for values in product(*parameters.values()):
+            names = sorted(parameters)
+            for values in product(*(parameters[name] for name in names)):
                 name = "-".join([entry, *(str(value).replace(".", "p") for value in values)])
-                yield ChosenCondition(name, entry, dict(zip(parameters, values, strict=True)))
+                yield ChosenCondition(name, entry, dict(zip(names, values, strict=True)))
 
 
 def parameters_of(entry: object) -> list[str]:

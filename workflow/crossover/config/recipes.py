@@ -1,6 +1,7 @@
 """Recipes: config/recipes/NAME.yaml, how runs are trained and how their learning rates are found."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -28,7 +29,7 @@ TrainingKind = Literal["frozen", "lora", "all"]
 
 def entries_are_unique(values: list[Any]) -> list[Any]:
     """Raise if a name or number is listed twice."""
-    repeated = {str(value) for value in values if values.count(value) > 1}
+    repeated = [value for value, number in Counter(map(str, values)).items() if number > 1]
     if repeated:
         raise ValueError(f"listed twice: {', '.join(sorted(repeated))}")
     return values

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, create_model, field_validator, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, create_model, field_validator, model_validator
 
 from crossover.config.base import ConfigModel, Name, TitledModel
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
@@ -62,6 +62,11 @@ class Row(ConfigModel):
         return entries_are_unique(values)
 
     @property
+    def has_own_training(self) -> bool:
+        """Whether it is trained in another way than the study."""
+        return self.recipe is not None or bool(self.training.model_dump())  # type: ignore[attr-defined]
+
+    @property
     def chosen_conditions(self) -> list[ChosenCondition]:
         """The conditions, with a name for each combination of parameters."""
         return list(chosen_conditions(self.conditions))
@@ -90,8 +95,8 @@ class AskedComparison(ConfigModel):
 class StudySettings(ConfigModel):
     """What a study computes."""
 
-    tasks: list[Name] = Field(min_length=1)
-    """Names of files in config/tasks/."""
+    tasks: list[Name] = Field([])
+    """Names of files in config/tasks/; required unless every row has tasks of its own."""
     checkpoints: list[Name] = Field([])
     """Names of files in config/checkpoints/."""
     conditions: list[Name | ParametrisedCondition] = Field([])
@@ -141,18 +146,20 @@ class Study(TitledModel, StudySettings):
     """Sizes in which the study can be computed, by name, such as `small: {seeds: [0, 1], training: {length: 300 steps}}`: what each
     changes, key by key; a list takes the place of the whole list. Chosen with `--config study=NAME budget=small`."""
 
-    @field_validator("tasks", "checkpoints", "conditions", "train_items", "seeds", "analyses")
+    @field_validator("tasks", "checkpoints", "conditions", "train_items", "seeds", "compare", "analyses")
     @classmethod
     def entries_are_unique(cls, values: list[object]) -> list[object]:
         """Raise if a name or number is listed twice."""
         return entries_are_unique(values)
 
     @model_validator(mode="after")
-    def changes_name_parts_of_the_study(self) -> "Study":
-        """Raise if settings are changed for a task, checkpoint or condition that the study does not have."""
+    def changes_name_parts_of_the_study(self, info: ValidationInfo) -> "Study":
+        """Raise if settings are changed for a task, checkpoint or condition that the study does not have, nor has it without budget."""
+        whole: Study | None = (info.context or {}).get("whole")
         conditions = [one.name for one in self.chosen_conditions]
         for kind, names in (("task", self.all_tasks), ("checkpoint", self.all_checkpoints), ("condition", conditions)):
-            others = sorted(set(getattr(self, f"training_by_{kind}")) - set(names))
+            known = {*names, *(getattr(whole, f"training_by_{kind}") if whole else ())}
+            others = sorted(set(getattr(self, f"training_by_{kind}")) - known)
             if others:
                 raise ValueError(f"training_by_{kind} names {others[0]}, which is not one of {kind}s")
         return self
@@ -162,8 +169,21 @@ class Study(TitledModel, StudySettings):
         """Raise unless there are checkpoints with conditions, or if a condition is listed twice, within a range for example."""
         if bool(self.checkpoints) != bool(self.conditions) or not self.all_rows:
             raise ValueError("give checkpoints and conditions, which are crossed with the tasks, or rows, or both")
+        if not all(row.tasks for row in self.all_rows):
+            raise ValueError("give tasks, which rows without tasks of their own have too")
         for row in self.all_rows:
             entries_are_unique([one.name for one in row.chosen_conditions])
+        return self
+
+    @model_validator(mode="after")
+    def names_of_conditions_are_clear(self) -> "Study":
+        """Raise if an entry of config/conditions.yaml has the name of another one with its values, such as `reinit-last-3`."""
+        meant: dict[str, ChosenCondition] = {}
+        for one in (one for row in self.all_rows for one in row.chosen_conditions):
+            if meant.setdefault(one.name, one) != one:
+                raise ValueError(
+                    f"condition {one.name} is both an entry and one of {meant[one.name].entry} or {one.entry}; rename the entry"
+                )
         return self
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 from crossover.config.studies import Row, Study
@@ -54,8 +55,16 @@ def _check_cells(study: Study, cells: list[Cell], parts: Parts, where: str) -> N
     for kind, names in (("task", parts.tasks), ("checkpoint", parts.checkpoints), ("condition", parts.conditions)):
         if unused := [name for name in names if name not in used[kind]]:
             reasons = {one.reason for one in parts.left_out.values() if getattr(one, kind) == unused[0]}
+            why = " and ".join(sorted(reasons)) or "every row has others"
+            raise UserError(f"{where}: {kind} {unused[0]} has no cell, since {why}; remove it, or add what fits it.")
+    keys = {cell.key for cell in cells}
+    for asked in study.compare:
+        both = [
+            task for task in tasks if all((task, arm.checkpoint, arm.condition) in keys for arm in (asked.a, asked.b))
+        ]
+        if not both:
             raise UserError(
-                f"{where}: {kind} {unused[0]} has no cell, since {' and '.join(sorted(reasons))}; remove it, or add what fits it."
+                f"{where}: compare: the sides of ‘{asked.question}’ have no task in common; remove it, or add one."
             )
 
 
@@ -70,4 +79,6 @@ def _of_row(
         tokens = parts.tokens_of(task, checkpoint).spec
         for items, (name, condition) in product(study.train_items, conditions.items()):
             recipe = recipes.of(number, task.name, checkpoint.name, name)
-            yield plan_cell(study, row.seeds, task, items, tokens, checkpoint, name, condition, recipe, aliases)
+            planned = plan_cell(study, row.seeds, task, items, tokens, checkpoint, name, condition, recipe, aliases)
+            own = number if row.has_own_training else None
+            yield replace(planned, cell=planned.cell.model_copy(update={"own_training": own}))

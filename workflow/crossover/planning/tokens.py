@@ -114,8 +114,8 @@ def _check_length(task: str, tokens: TokensSpec, checkpoint: PlannedCheckpoint) 
     positions, longest = checkpoint.positions, getattr(tokens.encoding, "max_length", 0)
     if positions and longest > positions:
         raise UserError(
-            f"config/tasks/{task}.yaml: encoding.max_length is {longest}, but checkpoint {checkpoint.name} has "
-            f"only {positions} positions; use at most {positions}, or a checkpoint with more."
+            f"config/tasks/{task}.yaml: max_length of the encoding is {longest}, but checkpoint {checkpoint.name} has only "
+            f"{positions} positions; use at most {positions}, or a checkpoint with more."
         )
 
 

@@ -37,6 +37,7 @@ class Cell(CellKey):
         rate: the file that holds its selected rate; None where only one rate is tried.
         sweep: the runs that try the rates.
         further: the runs of the decades by which the range of rates may grow, of which those are trained that are needed.
+        own_training: number of the row whose recipe or training is its own; None where it is that of the study.
     """
 
     run: str
@@ -44,6 +45,7 @@ class Cell(CellKey):
     rate: str | None
     sweep: tuple[Candidate, ...]
     further: tuple[Candidate, ...] = ()
+    own_training: int | None = None
 
     @property
     def members(self) -> Iterator[Member]:

@@ -139,19 +139,27 @@ def compare_conditions(spec: StudySpec, scores: Mapping[tuple[str, str, str], Sc
     Returns:
         One row per comparison: the mean difference a - b of test scores, its interval, the two-sided p-value, and that
         value after Holm's correction within the study and the question that the comparison asks. While runs are missing,
-        two cells are compared on the seeds that both have.
+        two cells are compared on the seeds that both have. Cells of rows with a recipe or training of their own are
+        compared with others of the same row alone, unless the study asks for it.
 
     Raises:
         UserError: two cells were not scored on the same items.
     """
     rows = []
-    for pair, checkpoint, other in _pairs_of(spec):
-        for task in spec.tasks:
-            left, right = scores.get((task, checkpoint, pair.a)), scores.get((task, other, pair.b))
-            if left and right and (common := tuple(seed for seed in left.seeds if seed in right.seeds)):
-                left, right = left.of_seeds(common), right.of_seeds(common)
-                difference = _compare(left, right, spec.confidence, lowest_score(spec, task))
-                rows.append((Scope(spec.study, checkpoint, other, task), pair, difference))
+    seen = set()  # conditions that are one model under two names are compared once
+    own_training = {cell.key: cell.own_training for cell in spec.cells}
+    for (pair, checkpoint, other), task in itertools.product(_pairs_of(spec), spec.tasks):
+        keys = (task, checkpoint, pair.a), (task, other, pair.b)
+        left, right = (scores.get(key) for key in keys)
+        if not left or not right or (left.run, right.run, pair.question) in seen or left.run == right.run:
+            continue
+        if pair.kind != "asked" and own_training[keys[0]] != own_training[keys[1]]:
+            continue  # they differ in how they were trained, too
+        if common := tuple(seed for seed in left.seeds if seed in right.seeds):
+            seen.add((left.run, right.run, pair.question))
+            left, right = left.of_seeds(common), right.of_seeds(common)
+            difference = _compare(left, right, spec.confidence, lowest_score(spec, task))
+            rows.append((Scope(spec.study, checkpoint, other, task), pair, difference))
     table = table_of(rows, COLUMNS)
     table["p_holm"] = holm_adjusted(table)
     return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))

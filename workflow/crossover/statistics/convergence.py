@@ -150,13 +150,22 @@ def compare_speed(spec: StudySpec, convergence: pd.DataFrame) -> pd.DataFrame:
         `earlier` under a than under b, `later`, or neither (`tied`), and the log-rank test stratified by task (Mantel
         1966), with Holm's correction over the rows that ask the same question. Where no run reached a threshold, or all at once, p is null.
     """
-    rows = []
-    usable = convergence[convergence["threshold"].notna()]
+    rows, seen = [], set()  # conditions that are one model under two names are compared once
+    cells = {cell.key: cell for cell in spec.cells}
+    keys = list(convergence[CELL].itertuples(index=False, name=None))
+    own = [cells[key].own_training if key in cells else None for key in keys]
+    usable = convergence.assign(
+        computed=[cells[key].run if key in cells else ".".join(key) for key in keys],
+        own_training=pd.array(own, dtype="Int64").fillna(-1),
+    )[convergence["threshold"].notna()]
     for checkpoint in spec.checkpoints:
         for pair in comparable_pairs(spec.conditions):
             both = usable[(usable["checkpoint"] == checkpoint) & usable["condition"].isin([pair.a, pair.b])]
-            both = both[both.groupby(["task", "seed"])["condition"].transform("size") == 2]  # else one is missing yet
-            if pair.kind == "body" and len(both):
+            alike = both.groupby(["task", "seed", "own_training"])["condition"].transform("size") == 2
+            both = both[alike]  # where one is missing yet, or was trained in another way, there is nothing to compare
+            runs = pair.question, *sorted(set(both["computed"]))
+            if pair.kind == "body" and len(both) and runs not in seen:
+                seen.add(runs)
                 rows.append((Scope(spec.study, checkpoint, checkpoint), pair, _compare_speed(both, pair.a, pair.b)))
     table = table_of(rows, SPEED_COLUMNS)
     table["p_holm"] = holm_adjusted(table)
