@@ -1151,7 +1151,7 @@ def test_what_is_trained_is_written_out_in_the_spec_in_one_order(config):
     plan = make_plan("demo")
     found = {cell.condition: plan.specs[cell.run].content()["trained"] for cell in plan.study.cells}
     whole = {"groups": ["head", "norms"], "blocks": None, "only": None, "rate": 1.0, "lora": None}
-    last = {"which": "last", "count": 1, "start": 0}
+    last = {"which": "window", "count": 1, "start": 1}  # of the 2 blocks of this checkpoint
     assert found["b"] == [whole]
     assert found["a"] == [
         whole,
