@@ -55,10 +55,8 @@ def assert_one_at_a_time(folder: Path) -> None:
 def entries(folder: Path) -> list[Event]:
     """What has happened to a run, but for the saves of one that goes on: a slow machine has some, a minute apart."""
     every = read_events(folder)
-    followers = [entry.event for entry in every[1:]] + [""]
-    return [
-        entry for entry, after in zip(every, followers, strict=True) if entry.event != "saved" or after == "stopped"
-    ]
+    followed = [after.event for after in every[1:]] + ["" for _ in every[-1:]]
+    return [entry for entry, after in zip(every, followed, strict=True) if entry.event != "saved" or after == "stopped"]
 
 
 def events(folder: Path) -> list[str]:
