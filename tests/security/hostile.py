@@ -60,7 +60,9 @@ def write_study(copy: WorkflowCopy, study: str, name: str) -> Path:
 
 def write_yaml(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump(content), encoding="utf-8"
+    )  # escaped: unescaped, a U+0085 would be read as a line's end
 
 
 def write_checkpoint(folder: Path) -> None:
