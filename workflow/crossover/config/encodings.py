@@ -1,37 +1,44 @@
 """Encodings: how items become model input."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from crossover.config.base import ConfigModel
 
 
-class SymbolsEncoding(ConfigModel):
-    """One position per symbol. The vocabulary is a fixed alphabet or the symbols of the training split."""
+class _BetweenSpecialTokens(ConfigModel):
+    """Symbols of one vocabulary in sequences that may stand between special tokens."""
 
-    kind: Literal["symbols"]
-    alphabet: Literal["dna", "protein", "midi-pitch", "whitespace", "characters"]
-    """Vocabulary: a fixed alphabet, or all words (`whitespace`) or characters (`characters`) of the training split."""
     max_length: PositiveInt
-    """Maximum number of symbols, including special ones; longer items are truncated, and the fraction truncated is reported."""
+    """Maximum number of symbols or k-mers, including special tokens; longer items are truncated, and the fraction truncated is
+    reported."""
     special_tokens: bool = False
     """Put sequences between [CLS] and [SEP], as BERT reads texts: two more symbols of a new input; for input pretrained, the
     checkpoint's own. They count as positions."""
 
     @property
     def symbols_of_item(self) -> int:
-        """Return the maximum number of symbols, without special ones."""
+        """Return the maximum number of symbols or k-mers, without special tokens."""
         return self.max_length - 2 * self.special_tokens
 
     @model_validator(mode="after")
-    def symbols_fit_between_special_tokens(self) -> "SymbolsEncoding":
+    def symbols_fit_between_special_tokens(self) -> Self:
         """Raise if special tokens leave no room for a symbol."""
-        _require_room(self)
+        if self.symbols_of_item < 1:
+            raise ValueError("max_length must be at least 3, since two positions are for special tokens")
         return self
 
 
-class KmersEncoding(ConfigModel):
+class SymbolsEncoding(_BetweenSpecialTokens):
+    """One position per symbol. The vocabulary is a fixed alphabet or the symbols of the training split."""
+
+    kind: Literal["symbols"]
+    alphabet: Literal["dna", "protein", "midi-pitch", "whitespace", "characters"]
+    """Vocabulary: a fixed alphabet, or all words (`whitespace`) or characters (`characters`) of the training split."""
+
+
+class KmersEncoding(_BetweenSpecialTokens):
     """One position per k-mer of DNA or protein."""
 
     kind: Literal["kmers"]
@@ -42,29 +49,13 @@ class KmersEncoding(ConfigModel):
     overlapping: bool = True
     """Whether k-mers start at every letter. Otherwise they start at every k-th, and letters at the end that do not fill a
     k-mer are dropped and counted."""
-    max_length: PositiveInt
-    """Maximum number of k-mers, including special tokens; longer items are truncated, and the fraction truncated is reported."""
-    special_tokens: bool = False
-    """Put sequences between [CLS] and [SEP], as BERT reads texts: two more symbols of a new input; for input pretrained, the
-    checkpoint's own. They count as positions."""
-
-    @property
-    def symbols_of_item(self) -> int:
-        """Return the maximum number of k-mers, without special tokens."""
-        return self.max_length - 2 * self.special_tokens
 
     @model_validator(mode="after")
     def k_fits_alphabet(self) -> "KmersEncoding":
-        """Raise if the embedding table, with one row per k-mer, would be too large, or if no k-mer fits into a sequence."""
-        _require_room(self)
+        """Raise if the embedding table, with one row per k-mer, would be too large."""
         if self.alphabet == "protein" and self.k > 3:
             raise ValueError("k must be at most 3 for protein (8,000 k-mers)")
         return self
-
-
-def _require_room(encoding: SymbolsEncoding | KmersEncoding) -> None:
-    if encoding.symbols_of_item < 1:
-        raise ValueError("max_length must be at least 3, since two positions are for special tokens")
 
 
 class SubwordsEncoding(ConfigModel):

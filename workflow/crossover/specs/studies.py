@@ -164,7 +164,8 @@ class StudyAnalysis(Record):
 class StudySpec(Record):
     """A study; tasks, checkpoints and conditions are in the order of its config.
 
-    Conditions that do not fit a task or a checkpoint are left out. Its name has no hash: results/studies/<study>/ is where people look for the latest report. Hence it is sealed.
+    Conditions that do not fit a task or a checkpoint are left out. Its name has no hash: results/studies/<study>/ is where
+    people look for the latest report. Hence it is sealed.
     """
 
     kind: Literal["study"] = "study"
