@@ -32,6 +32,7 @@ rule all:
     default_target: True
     input:
         REPORT,
+        weights_of_study,
         lost_results_of_study,
     localrule: True
 

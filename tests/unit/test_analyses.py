@@ -63,7 +63,7 @@ def spec(tiny, kind: str, *models: tuple[str, str], task: str = "listops") -> An
     """Return the spec of an analysis of tiny models, given by architecture and body."""
     runs = [tiny.spec(task, architecture, body=body) for architecture, body in models]
     code = code_digests("crossover.analyses.stage", measure_module(kind))
-    settings = [{key: getattr(run, key) for key in ModelSettings.model_fields} for run in runs]
+    settings = [{key: getattr(run, key) for key in ModelSettings.model_fields} | {"trained_by": None} for run in runs]
     return AnalysisSpec.named(f"{kind}.tried", analysis=kind, models=settings, code=code)
 
 

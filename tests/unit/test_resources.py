@@ -55,7 +55,7 @@ def test_an_analysis_asks_for_room_for_its_models(tiny):
     runs = [tiny.spec(model=model) for model in ("gpt2", "bert")]
     specs = {runs[0].tokens: PATCHES}
     sizes = [work_of(run, specs) for run in runs]
-    models = [{key: getattr(run, key) for key in ModelSettings.model_fields} for run in runs]
+    models = [{key: getattr(run, key) for key in ModelSettings.model_fields} | {"trained_by": None} for run in runs]
     work = work_of(AnalysisSpec(name="similarity", analysis="similarity", models=models, code={}), specs)
     assert work.parameters >= sum(size.parameters for size in sizes), "both are in memory"
     assert (work.blocks, work.width, work.length) == (2, 16, POSITIONS)

@@ -15,6 +15,7 @@ from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.files import tree_digest
 from crossover.models.discovery import ADAPTERS, adapter_modules
+from crossover.runs.files import RESULTS
 from crossover.specs.base import Spec
 from crossover.specs.checkpoints import CheckpointFiles
 from crossover.specs.descriptions import EncodingDescription
@@ -146,6 +147,7 @@ class Tiny:
             "trained": parts(["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]),
             "learning_rate": 3e-3,
             "score_test": True,
+            "keep_weights": None,
             "code": code_digests("crossover.training.finetune", *adapter_modules(model)),
             **changes | ({"trained": parts(changes["trained"])} if "trained" in changes else {}),
             "training": training | changes.get("training", {}),
@@ -219,7 +221,7 @@ def finetune(spec: Path, out: Path, *more: str | Path, seed: int = 0, **options:
 
 def results(out: Path) -> dict[str, bytes]:
     """The bytes of what a run has found, which must not depend on how it came about."""
-    return {name: (out / name).read_bytes() for name in ("metrics.json", "curve.parquet", "predictions.parquet")}
+    return {name: (out / name).read_bytes() for name in RESULTS}
 
 
 def ask_to_end(monkeypatch: Any, module: Any, name: str, when: set[int]) -> None:

@@ -110,6 +110,7 @@ TaskFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tasks/
 TokensFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tokens/<tokens>-<hash>")]
 DownloadFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="resources/downloads/<checkpoint>-<hash>")]
 CheckpointFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/checkpoints/<checkpoint>-<hash>")]
+TrainedFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/trained/<checkpoint>-<hash>")]
 ArchitectureFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/architectures/<checkpoint>-<hash>")]
 RunFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/runs/<run>/seed-<n>")]
 AnalysisFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>")]
@@ -286,6 +287,13 @@ def describe_architecture(context: typer.Context, spec: Spec, output: Architectu
 
 
 @app.command(rich_help_panel=STAGES)
+def export_weights(context: typer.Context, spec: Spec, output: TrainedFolder, log: Log = None) -> None:
+    """Write what a run has trained as a checkpoint in Hugging Face form."""
+    with stages.logged(log, context.obj):
+        stages.export_weights(spec, output)
+
+
+@app.command(rich_help_panel=STAGES)
 def pretrain_checkpoint(
     context: typer.Context,
     spec: Spec,
@@ -351,7 +359,7 @@ def analyse(
     threads: Threads = 1,
     log: Log = None,
 ) -> None:
-    """Measure one model, or compare two, before they are fine-tuned."""
+    """Measure one model, or compare two, before or after they are fine-tuned."""
     with stages.logged(log, context.obj):
         stages.analyse(spec, seed, output, stages.Compute(gpus, threads, context.obj))
 

@@ -200,6 +200,21 @@ def inputs_of_further_runs(wildcards):
     return read_by(rate_file.parent, [rate_file.name], sources_of(spec)) + specs
 
 
+def inputs_of_trained(wildcards):
+    """What a run has trained, and what it read; in a job the spec of the run too."""
+    spec = spec_of(wildcards.checkpoint)
+    run = spec_of(spec.run)
+    names = [Path(path).name for path in rules.export_weights.output]
+    return read_by(spec.folder, names, [files_of_run(run.name, spec.seed), *sources_of(run)]) + in_job(
+        f"results/specs/{run.name}.json"
+    )
+
+
+def weights_of_study(wildcards):
+    """The folders of what the final runs of the study have trained, where that is kept."""
+    return [f"{folder}/checkpoint.json" for cell in STUDY.cells for folder in cell.weights]
+
+
 def sources_of(spec):
     return [files_of_tokens(spec.tokens), files_of_checkpoint(spec.checkpoint.name, spec.checkpoint.folder)]
 
@@ -209,17 +224,17 @@ def name_of_analysis(wildcards):
 
 
 def inputs_of_analysis(wildcards):
-    """Tokens and checkpoints of the models that an analysis is about."""
-    sources = [
-        files
-        for model in spec_of(name_of_analysis(wildcards)).models
-        for files in (
-            files_of_tokens(model.tokens),
-            files_of_checkpoint(model.checkpoint.name, model.checkpoint.folder),
-        )
-    ]
+    """Tokens and checkpoints of the models that an analysis is about, and the runs that have trained them."""
+    models = spec_of(name_of_analysis(wildcards)).models
+    sources = [files for model in models for files in sources_of(model)]
+    sources += [files_of_run(model.trained_by, wildcards.seed) for model in models if model.trained_by]
     folder = analysis_folder(name_of_analysis(wildcards), wildcards.seed)
     return read_by(folder, ANALYSIS_FILES, list(dict.fromkeys(sources)))
+
+
+def files_of_run(run, seed):
+    """The files of a run; provenance.json describes them."""
+    return tuple(f"{run_folder(run, seed)}/{name}" for name in reversed(FILES))
 
 
 @cache
@@ -237,6 +252,7 @@ def files_of_checkpoint(name, folder):
         "fetched": rules.fetch_checkpoint,
         "architecture": rules.describe_architecture,
         "checkpoint": rules.pretrain_checkpoint,
+        "trained": rules.export_weights,
     }[PLAN.specs[name].kind]
     description, *others = [path.format(checkpoint=name) for path in made_by.output]
     return (description, *map(ancient, others))

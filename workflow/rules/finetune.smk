@@ -23,6 +23,29 @@ rule finetune_run:
         " --gpus {resources.cuda} --threads {threads} --log {log:q}"
 
 
+rule export_weights:
+    input:
+        inputs_of_trained,
+        in_job("results/specs/{checkpoint}.json"),
+    output:
+        multiext(
+            "results/trained/{checkpoint}/",
+            "checkpoint.json",
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+        ),
+    log:
+        "logs/export_weights/{checkpoint}.log",
+    benchmark:
+        "results/benchmarks/export_weights/{checkpoint}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python -m crossover export-weights"
+        " --spec results/specs/{wildcards.checkpoint:q}.json --output results/trained/{wildcards.checkpoint:q} --log {log:q}"
+
+
 rule select_rate:
     input:
         sweep_of_run,

@@ -1,4 +1,4 @@
-"""A model before it is fine-tuned, its hidden states and its attention maps on the items of a task."""
+"""A model before or after it is fine-tuned, its hidden states and its attention maps on the items of a task."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
+from crossover.models.weights import load_trained
+from crossover.runs.files import WEIGHTS, run_folder
 from crossover.specs.descriptions import EncodingDescription
-from crossover.specs.runs import ModelSettings
+from crossover.specs.runs import AnalysedSettings
 from crossover.training.collate import collate
 
 BATCH_SIZE = 32  # items of a forward pass
@@ -42,8 +44,8 @@ class AnalysedModel:
     padded: bool = False
 
     @classmethod
-    def build(cls, spec: ModelSettings, seed: int, device: torch.device) -> "AnalysedModel":
-        """Build one of the `models` of an analysis' spec, with the initial weights of a run with that seed.
+    def build(cls, spec: AnalysedSettings, seed: int, device: torch.device) -> "AnalysedModel":
+        """Build one of the `models` of an analysis' spec, with the weights of a run with that seed, before or after its training.
 
         Raises:
             UserError: a file is missing or damaged, or the model does not fit the task.
@@ -51,6 +53,9 @@ class AnalysedModel:
         folder = Path("results/tokens") / spec.tokens
         encoding = EncodingDescription.load(folder / "encoding.json")
         network = build_model(spec, encoding, Tokens.open(folder, "train"), seed).eval().to(device)
+        if spec.trained_by:
+            load_trained(network, run_folder(spec.trained_by, seed) / WEIGHTS)
+            network.requires_grad_(True)  # analyses may ask for any gradient
         return cls(spec.checkpoint.name, network, folder, encoding, device, spec.head.pads)
 
     def tokens(self, split: str) -> Tokens:

@@ -8,7 +8,7 @@ import torch
 from crossover.analyses.analysed_model import AnalysedModel
 from crossover.analyses.kinds import measure_module
 from crossover.files import sha256, write_parquet
-from crossover.runs.files import VALUES, write_provenance
+from crossover.runs.files import VALUES, WEIGHTS, checked_provenance, run_folder, write_provenance
 from crossover.runs.provenance import Recorder
 from crossover.specs.analyses import AnalysisSpec
 from crossover.training.device import device_use
@@ -32,6 +32,10 @@ def analyse_models(spec: AnalysisSpec, seed: int, out: Path, device: torch.devic
     inputs = {}
     for number, model in enumerate(spec.models):
         inputs[f"checkpoint {number}"] = verify_checkpoint(model.checkpoint)
+        if model.trained_by:
+            folder = run_folder(model.trained_by, seed)
+            checked_provenance(folder)
+            inputs[f"weights {number}"] = sha256(folder / WEIGHTS)
         inputs[f"tokens {number}"] = sha256(Path("results/tokens", model.tokens, "encoding.json"))
     models = [AnalysedModel.build(model, seed, device) for model in spec.models]
     table = importlib.import_module(measure_module(spec.analysis)).measure(models, seed)

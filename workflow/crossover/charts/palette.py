@@ -85,11 +85,13 @@ def make_models(spec: StudySpec) -> dict[str, Series]:
     bodies = list(dict.fromkeys(bodies))
     titles = unique_labels({model.checkpoint: model.checkpoint_title for model in models})
     inputs = list(dict.fromkeys(model.input for model in models))
+    kinds = list(dict.fromkeys((model.input, model.condition) for model in models))
     looks = {}
     for model in models:
         prefix = f"{titles[model.checkpoint]}: " if len(titles) > 1 else ""
         suffix = f", {model.input} input" if len(inputs) > 1 else ""
-        place = inputs.index(model.input)
+        suffix += f", fine-tuned as {model.condition}" if model.condition else ""
+        place = kinds.index((model.input, model.condition))
         looks[model.label] = Series(
             label=f"{prefix}{model.body} body{suffix}",
             colour=f"var(--{_look_of((model.checkpoint, model.body), bodies, HUES)})",

@@ -26,6 +26,7 @@ NAMED = (
     "results/tokens",
     "results/checkpoints",
     "results/architectures",
+    "results/trained",
     "results/rates",
     "results/widened",
     "results/runs",

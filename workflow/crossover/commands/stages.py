@@ -123,6 +123,16 @@ def describe_architecture(spec: Path, output: Path) -> None:
     describe_architecture(ArchitectureSpec.load(spec), output)
 
 
+def export_weights(spec: Path, output: Path) -> None:
+    """Write what a run has trained as a checkpoint in Hugging Face form."""
+    from crossover.specs.checkpoints import TrainedSpec
+    from crossover.specs.runs import RunSpec
+    from crossover.training.export import export_trained
+
+    content = TrainedSpec.load(spec)
+    export_trained(content, RunSpec.load(spec.with_name(f"{content.run}.json")), output)
+
+
 def pretrain_checkpoint(spec: Path, corpus: Path, output: Path, compute: Compute, save_every: float) -> None:
     """Pretrain a language model and its tokenizer."""
     from crossover.specs.checkpoints import PretrainedSpec
@@ -177,7 +187,7 @@ def widen_range(spec: Path, output: Path, compute: Compute, save_every: float) -
 
 
 def analyse(spec: Path, seed: int, output: Path, compute: Compute) -> None:
-    """Measure one model, or compare two, before they are fine-tuned."""
+    """Measure one model, or compare two, before or after they are fine-tuned."""
     from crossover.specs.analyses import AnalysisSpec
 
     content = AnalysisSpec.load(spec)

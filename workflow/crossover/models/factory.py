@@ -28,6 +28,13 @@ from crossover.specs.runs import ModelSettings
 
 
 def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Tokens, seed: int) -> SequenceModel:
+    """Build the model of a run; see `build_model_and_table`."""
+    return build_model_and_table(spec, encoding, items, seed)[0]
+
+
+def build_model_and_table(
+    spec: ModelSettings, encoding: EncodingDescription, items: Tokens, seed: int
+) -> tuple[SequenceModel, nn.Module]:
     """Build the model of a run, with the parameters that are trained set.
 
     Body, input layer and head draw from generators of their own, so that two conditions with one seed share what they have
@@ -38,6 +45,9 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
         encoding: of the run's tokens.
         items: the training split, which the scale of a new input layer is measured on.
         seed: the run's seed.
+
+    Returns:
+        The model, and the token embeddings that its body was made with, as `build_body` returns them.
 
     Raises:
         UserError: the checkpoint cannot be loaded, its maximum length is too short for the sequences, or the condition names
@@ -94,7 +104,7 @@ def build_model(spec: ModelSettings, encoding: EncodingDescription, items: Token
     model.rates = trained_rates(model, spec.trained, adapter, "embeddings" if own_tokens else "input")
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in model.rates
-    return model
+    return model, replaced
 
 
 def _with_own_seeds(spec: ModelSettings, seed: int) -> ModelSettings:

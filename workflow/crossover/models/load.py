@@ -40,9 +40,9 @@ def load_body(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
         raise UserError(
             f"{folder}/model.safetensors cannot be loaded ({one_line(error)}); fetch or make the checkpoint again."
         ) from error
-    body = adapter.body_of(model)
     tensors = model.state_dict(keep_vars=True)
-    # A decoder, which is not used, may be missing: some files hold an encoder alone.
+    body = adapter.body_of(model)
+    # A decoder or a head, which are not used, may be missing: some files hold an encoder alone.
     used = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
     missing = sorted(key for key in report["missing_keys"] if key not in tensors or id(tensors[key]) in used)
     if missing:

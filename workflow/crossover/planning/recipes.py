@@ -1,7 +1,8 @@
 """The recipe of each cell of a study: the named one, with what the study changes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict, get_args
+from typing import Any, TypedDict, get_args
 
 from crossover.config.bodies import RandomInit, VitPositions, starts_random
 from crossover.config.conditions import Condition
@@ -74,14 +75,37 @@ class Recipes:
 
     def _load(self, name: str) -> Recipe:
         if name not in self.loaded:
-            file = load_recipe(name, self.where)
-            self.loaded[name] = Recipe(**{key: getattr(file, key) for key in Recipe.model_fields})
+            self.loaded[name] = load_settings(name, self.where)
         return self.loaded[name]
 
     def _merge(self, row: Row, where: str, **names: str) -> Recipe:
         base = self._load(row.recipe or self.study.recipe)
-        recipe: Recipe = parse(Recipe, base.model_dump() | self.study.changes_of(row, **names), where)
-        shared = sorted(set(recipe.sweep_seeds) & set(row.seeds))
-        if shared and any(len(recipe.rates_of(kind)) > 1 for kind in get_args(TrainingKind)):
-            raise UserError(f"{where}: sweep_seeds: {shared[0]} is one of seeds; take another seed for the sweep.")
+        recipe = changed_recipe(base, self.study.changes_of(row, **names), row.seeds, where)
+        if self.study.keep_weights == "best" and recipe.select == "last":
+            raise UserError(f"{where}: keep_weights: best needs select: best; set it to last, or change select.")
         return recipe
+
+
+def load_settings(name: str, where: str) -> Recipe:
+    """Load config/recipes/<name>.yaml without what it says about itself."""
+    file = load_recipe(name, where)
+    return Recipe(**{key: getattr(file, key) for key in Recipe.model_fields})
+
+
+def changed_recipe(recipe: Recipe, changes: dict[str, Any], seeds: Sequence[int], where: str) -> Recipe:
+    """Return a recipe with changes.
+
+    Args:
+        recipe: as its file has it.
+        changes: of single settings, by name.
+        seeds: of the final runs.
+        where: what changes it, for errors.
+
+    Raises:
+        UserError: its settings cannot work together, or its rates would be selected with the seed of a final run.
+    """
+    changed: Recipe = parse(Recipe, recipe.model_dump() | changes, where)
+    shared = sorted(set(changed.sweep_seeds) & set(seeds))
+    if shared and any(len(changed.rates_of(kind)) > 1 for kind in get_args(TrainingKind)):
+        raise UserError(f"{where}: sweep_seeds: {shared[0]} is one of seeds; take another seed for the sweep.")
+    return changed

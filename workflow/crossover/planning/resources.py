@@ -12,7 +12,14 @@ from pathlib import Path
 from crossover.files import read_json
 from crossover.planning.architectures import stored_size
 from crossover.specs.analyses import AnalysisSpec
-from crossover.specs.checkpoints import ArchitectureSpec, FetchedSpec, ModelSize, PretrainedSpec
+from crossover.specs.checkpoints import (
+    ArchitectureSpec,
+    CheckpointFiles,
+    FetchedSpec,
+    ModelSize,
+    PretrainedSpec,
+    TrainedSpec,
+)
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import ModelSettings, RunSpec, SelectedRate
 from crossover.specs.tasks import TokensSpec
@@ -130,20 +137,25 @@ def _analysis(spec: AnalysisSpec, specs: Mapping[str, AnySpec]) -> Work:
 
 def _model(model: ModelSettings, specs: Mapping[str, AnySpec]) -> _Size:
     """Return the size of a model, and the longest sequence that it reads."""
-    size = _size(specs.get(model.checkpoint.name), Path(model.checkpoint.folder))
+    size = _size(model.checkpoint, specs)
     tokens = specs[model.tokens]
     assert isinstance(tokens, TokensSpec)
     return replace(size, length=getattr(tokens.encoding, "max_length", None) or size.length)
 
 
-def _size(spec: AnySpec | None, folder: Path) -> _Size:
+def _size(checkpoint: CheckpointFiles, specs: Mapping[str, AnySpec]) -> _Size:
     """Return the size of a checkpoint: as its spec says, or else as its folder does."""
+    spec = specs.get(checkpoint.name)
     match spec:
+        case TrainedSpec(run=run):
+            run_spec = specs[run]
+            assert isinstance(run_spec, RunSpec)
+            return _size(run_spec.checkpoint, specs)
         case PretrainedSpec() | ArchitectureSpec():
             return _built(spec, spec.vocabulary or VOCABULARY)
         case FetchedSpec(size=ModelSize() as size):
             return _built(size, VOCABULARY)
-    return _stored(folder)
+    return _stored(Path(checkpoint.folder))
 
 
 def _built(size: PretrainedSpec | ArchitectureSpec | ModelSize, vocabulary: int) -> _Size:

@@ -1,18 +1,19 @@
 """The specs of a cell's runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crossover.config.conditions import Condition
 from crossover.config.recipes import Recipe
-from crossover.config.sizes import TaskAtSize, TrainItems
-from crossover.config.studies import Study
+from crossover.config.sizes import Drawn, TaskAtSize, TrainItems
+from crossover.config.training import KeptWeights
 from crossover.encodings.registry import AUGMENTATIONS
-from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.base_checkpoints import PlannedCheckpoint
 from crossover.planning.code import code_of
 from crossover.planning.heads import check_head
 from crossover.planning.recipes import initial_weights
 from crossover.planning.tasks import PlannedTask
+from crossover.specs.checkpoints import TrainedSpec
 from crossover.specs.load import AnySpec
 from crossover.specs.runs import CellKey, RunSpec, SeededRun, SelectedRate, TrainSubset
 from crossover.specs.studies import Candidate, Cell
@@ -21,10 +22,24 @@ from crossover.specs.tasks import TokensSpec
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell of a study, and the specs of its runs: those that try learning rates, those that may, and last the final one."""
+    """A cell of a study.
+
+    Attributes:
+        cell: as the study's spec has it.
+        final: the final run.
+        specs: of all its runs, and of the folders that their weights are kept in.
+    """
 
     cell: Cell
+    final: RunSpec
     specs: list[AnySpec]
+
+    def keeping_weights(self, checkpoint: PlannedCheckpoint) -> "PlannedCell":
+        """Return the cell with a folder for what each of its final runs, of that checkpoint, has trained."""
+        stem = "-".join(self.cell.key)
+        folders = [plan_trained(stem, self.final, seed, checkpoint) for seed in self.cell.seeds]
+        cell = self.cell.model_copy(update={"weights": tuple(one.folder for one in folders)})
+        return replace(self, cell=cell, specs=[*self.specs, *folders])
 
 
 @dataclass(frozen=True)
@@ -33,9 +48,11 @@ class Aliases:
 
     Attributes:
         names: the first condition with each body, input, trained parts and recipe, by task and checkpoint.
+        kept: runs whose weights a checkpoint of the study is: which they are, by the name of the run without them.
     """
 
     names: dict[tuple[str, ...], str] = field(default_factory=dict)
+    kept: dict[str, KeptWeights] = field(default_factory=dict)
 
     def first(self, key: CellKey, condition: Condition, recipe: Recipe) -> str:
         """Return the name of the first condition that computes the same as the one of a cell."""
@@ -47,20 +64,22 @@ class Aliases:
 
 
 def plan_cell(
-    study: Study,
     seeds: Sequence[int],
     task: PlannedTask,
     items: TrainItems,
+    drawn: Drawn,
     tokens: TokensSpec,
     checkpoint: PlannedCheckpoint,
     name: str,
     condition: Condition,
     recipe: Recipe,
     aliases: Aliases,
+    keep: KeptWeights | None,
 ) -> PlannedCell:
     """Plan the runs of one task with some of its training items, one checkpoint and one condition, whose name is given.
 
-    Conditions that are the same model under two names have the same runs, under the name that comes first.
+    Conditions that are the same model under two names have the same runs, under the name that comes first. Weights are those of
+    the final runs that are kept.
     """
     check_head(recipe.head, task, tokens, checkpoint, name, condition)
     key = CellKey(task=TaskAtSize(task.name, items).name, checkpoint=checkpoint.name, condition=name)
@@ -70,9 +89,9 @@ def plan_cell(
     augmentations = [AUGMENTATIONS[augmentation]] if augmentation else []
     code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
     trained, training = condition.trained_parts, recipe.training
-    subset = None if items == "all" else TrainSubset(items=items, drawn=study.train_items_drawn)
+    subset = None if items == "all" else TrainSubset(items=items, drawn=drawn)
 
-    def run(rate: float | SelectedRate, score_test: bool, code: dict[str, str] = code) -> RunSpec:
+    def run(rate: float | SelectedRate, keep: KeptWeights | None = None, tries: bool = False) -> RunSpec:
         return RunSpec.named(
             f"{computed.task}.{computed.checkpoint}.{computed.condition}",
             cell=computed,
@@ -86,18 +105,24 @@ def plan_cell(
             head=recipe.head,
             training=training,
             learning_rate=rate,
-            score_test=score_test,
-            code=code,
+            score_test=not tries,
+            keep_weights=keep,
+            code=code if isinstance(rate, float) else code | code_of("crossover.training.rates"),
         )
+
+    def final_run(rate: float | SelectedRate) -> RunSpec:
+        final = run(rate, keep)
+        also = aliases.kept.get(final.name) if keep is None else None
+        return run(rate, also) if also else final
 
     rates = recipe.rates_of(condition.training_kind)
     if len(rates) == 1:
-        final = run(rates[0], score_test=True)
-        return PlannedCell(Cell(**dict(key), run=final.name, seeds=tuple(seeds), rate=None, sweep=()), [final])
+        final = final_run(rates[0])
+        return PlannedCell(Cell(**dict(key), run=final.name, seeds=tuple(seeds), rate=None, sweep=()), final, [final])
     tried: list[AnySpec] = []
 
     def candidates(rates: list[float]) -> tuple[Candidate, ...]:
-        specs = [run(rate, score_test=False) for rate in rates]
+        specs = [run(rate, tries=True) for rate in rates]
         tried.extend(specs)
         return tuple(
             Candidate(run=spec.name, seed=seed, learning_rate=rate)
@@ -110,11 +135,16 @@ def plan_cell(
     selected = SelectedRate(
         selected_from=_runs(sweep), lower=tuple(map(_runs, lower)), higher=tuple(map(_runs, higher))
     )
-    selection = code_of("crossover.training.rates")
-    final = run(selected, score_test=True, code=code | selection)
+    final = final_run(selected)
     further = tuple(one for decade in (*lower, *higher) for one in decade)
     cell = Cell(**dict(key), run=final.name, seeds=tuple(seeds), rate=final.rate_file, sweep=sweep, further=further)
-    return PlannedCell(cell, [*tried, final])
+    return PlannedCell(cell, final, [*tried, final])
+
+
+def plan_trained(stem: str, run: RunSpec, seed: int, checkpoint: PlannedCheckpoint) -> TrainedSpec:
+    """Plan what a run has trained with one of its seeds as a checkpoint of its own."""
+    code = code_of("crossover.training.export", *checkpoint.adapter_modules)
+    return TrainedSpec.named(stem, run=run.name, seed=seed, code=code)
 
 
 def _runs(candidates: tuple[Candidate, ...]) -> tuple[SeededRun, ...]:

@@ -9,7 +9,7 @@ from crossover.config.load import RequestedStudy, known_names
 from crossover.config.sizes import TaskAtSize
 from crossover.config.studies import Study
 from crossover.planning.analyses import PlannedAnalysis
-from crossover.planning.checkpoints import PlannedCheckpoint
+from crossover.planning.base_checkpoints import PlannedCheckpoint
 from crossover.planning.parts import Parts
 from crossover.planning.runs import PlannedCell
 from crossover.planning.tasks import PlannedTask

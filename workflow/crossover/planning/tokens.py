@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossover.config.bodies import needs_weights
+from crossover.config.checkpoints import TrainedHere
 from crossover.config.conditions import Condition
 from crossover.config.encodings import SubwordsEncoding
-from crossover.config.load import known_names
+from crossover.config.load import known_names, load_checkpoint
 from crossover.encodings.registry import ENCODERS
 from crossover.errors import UserError
-from crossover.planning.checkpoints import PlannedCheckpoint, plan_checkpoint
+from crossover.planning.base_checkpoints import PlannedCheckpoint, plan_base_checkpoint
 from crossover.planning.code import code_of
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.identity import remembered_digest
@@ -45,10 +46,11 @@ def plan_tokens(task: PlannedTask, checkpoint: PlannedCheckpoint | None) -> Plan
     stem, file, owner = f"{task.name}-{encoding.kind}", None, None
     if isinstance(encoding, SubwordsEncoding):
         source = encoding.tokenizer
-        if source == "checkpoint" and checkpoint:
-            stem, source = f"{stem}-{checkpoint.name}", checkpoint.name
+        reader = checkpoint.owner_of_tokenizer if checkpoint else None
+        if source == "checkpoint" and reader:
+            stem, source = f"{stem}-{reader.name}", reader.name
         where = f"config/tasks/{task.name}.yaml"
-        owner = _owner_of_tokenizer(source, checkpoint, where)
+        owner = _owner_of_tokenizer(source, reader, where)
         file = _tokenizer_file(owner, Path(source), where)
     code = code_of("crossover.encodings.tokenize", ENCODERS[encoding.kind])
     spec = TokensSpec.named(stem, task=task.spec.name, encoding=encoding, tokenizer=file, code=code)
@@ -58,7 +60,14 @@ def plan_tokens(task: PlannedTask, checkpoint: PlannedCheckpoint | None) -> Plan
 def _owner_of_tokenizer(source: str, checkpoint: PlannedCheckpoint | None, where: str) -> PlannedCheckpoint | None:
     if checkpoint and source == checkpoint.name:
         return checkpoint
-    return plan_checkpoint(source, where) if source in known_names("checkpoints") else None
+    if source not in known_names("checkpoints"):
+        return None
+    config = load_checkpoint(source)
+    if isinstance(config, TrainedHere):
+        raise UserError(
+            f"{where}: encoding.tokenizer names {source}, which is trained from {config.checkpoint} and has its tokenizer; name that."
+        )
+    return plan_base_checkpoint(source, config)
 
 
 def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> TokenizerFile:

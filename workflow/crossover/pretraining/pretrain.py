@@ -2,8 +2,6 @@
 
 import logging
 import math
-import shutil
-import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,13 +18,13 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils.logging import disable_progress_bar
 
 from crossover.config.checkpoints import Pretraining
 from crossover.errors import UserError
 from crossover.files import replacing, sha256, write_parquet
 from crossover.models.adapter import Adapter
 from crossover.models.discovery import ADAPTERS
+from crossover.models.save import save_model
 from crossover.pretraining.corpus import read_corpus
 from crossover.pretraining.ngrams import ngram_losses
 from crossover.pretraining.objectives import (
@@ -193,16 +191,6 @@ def language_model(objective: str, config: PretrainedConfig) -> tuple[PreTrained
         return whole, EncoderReader(whole)
     model = MODELS[objective].from_config(config)
     return model, model
-
-
-def save_model(model: PreTrainedModel, out: Path) -> None:
-    """Write config.json and model.safetensors, each in one step."""
-    with tempfile.TemporaryDirectory(dir=out) as folder:
-        disable_progress_bar()
-        model.eval().cpu().save_pretrained(folder)
-        for name in ("config.json", "model.safetensors"):
-            with replacing(out / name) as temporary:
-                shutil.copyfile(Path(folder) / name, temporary)
 
 
 def _report(tokens: CorpusTokens, predicted: np.ndarray, loss: float, vocabulary: int) -> LanguageModelReport:

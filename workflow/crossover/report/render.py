@@ -28,11 +28,21 @@ ASSETS = files("crossover.report")
 
 @dataclass(frozen=True)
 class Analyses:
-    """The section about the models before they are fine-tuned: its charts, and number of seeds and seconds behind them."""
+    """The section about what models hold.
+
+    Attributes:
+        drawn: its charts.
+        seeds: how many are behind each number.
+        seconds: that the analyses took.
+        before: whether models before they are fine-tuned are among them.
+        after: whether models after that are.
+    """
 
     drawn: list[AnalysisSection]
     seeds: int
     seconds: float
+    before: bool
+    after: bool
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,9 @@ def _gather(part: Part, folder: Path) -> Content:
 
 def _analyses(spec: StudySpec, folder: Path) -> Analyses:
     seeds, seconds = len(spec.analyses[0].seeds), seconds_of_analyses(spec)
-    return Analyses(drawn=draw_analyses(spec, folder), seeds=seeds, seconds=seconds)
+    tuned = {model.condition is not None for entry in spec.analyses for model in entry.models}
+    drawn = draw_analyses(spec, folder)
+    return Analyses(drawn=drawn, seeds=seeds, seconds=seconds, before=False in tuned, after=True in tuned)
 
 
 def _page(content: Content, folder: Path) -> str:
@@ -151,6 +163,7 @@ def _page(content: Content, folder: Path) -> str:
         tables={name: list(table.itertuples()) for name, table in vars(tables).items() if name != "curves"},
         seeds_of={cell.run: cell.seeds for cell in spec.cells},
         rate_of={cell.run: cell.rate for cell in spec.cells},
+        weights_of={run: folder for cell in spec.cells for run, folder in cell.weights_of.items()},
         cards=content.cards,
         encodings=content.encodings,
         pretraining=content.pretraining,

@@ -8,7 +8,8 @@ from crossover.files import check_file, read_json, sha256
 from crossover.specs.descriptions import Metrics, Provenance
 from crossover.specs.runs import SeededRun
 
-RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet")
+WEIGHTS = "weights.safetensors"
+RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet", WEIGHTS)
 FILES = (*RESULTS, "provenance.json")
 ANALYSES = Path("results/analyses")
 VALUES = ("values.parquet",)

@@ -1,9 +1,9 @@
-"""Analyses: measurements of one model, or of two, before they are fine-tuned."""
+"""Analyses: measurements of one model, or of two, before or after they are fine-tuned."""
 
 from typing import Literal
 
 from crossover.specs.base import Spec
-from crossover.specs.runs import ModelSettings
+from crossover.specs.runs import AnalysedSettings
 
 
 class AnalysisSpec(Spec):
@@ -16,4 +16,4 @@ class AnalysisSpec(Spec):
 
     kind: Literal["analysis"] = "analysis"
     analysis: str
-    models: tuple[ModelSettings, ...]
+    models: tuple[AnalysedSettings, ...]

@@ -109,6 +109,19 @@ class FolderSource(Record):
     sha256: str
 
 
+class TrainedSpec(Spec):
+    """The body that a run has trained, by the name of the run and its seed."""
+
+    kind: Literal["trained"] = "trained"
+    run: str
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie."""
+        return f"results/trained/{self.name}"
+
+
 Source = HubSource | PackageSource | DownloadSource | FolderSource
 
 

@@ -8,9 +8,10 @@ from crossover.config.conditions import TrainedPart
 from crossover.config.heads import Head
 from crossover.config.inputs import Input, InputScale
 from crossover.config.sizes import Drawn
-from crossover.config.training import Training
+from crossover.config.training import KeptWeights, Training
 from crossover.specs.base import Record, Sealed, Spec
 from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.identity import hash8
 
 
 class CellKey(Record):
@@ -105,6 +106,12 @@ class ModelSettings(Record):
         return "fp32"
 
 
+class AnalysedSettings(ModelSettings):
+    """A model that is analysed; `trained_by` is the run that has trained it, None for a model before it is fine-tuned."""
+
+    trained_by: str | None
+
+
 class RunSpec(Spec, ModelSettings):
     """A model trained at one learning rate; its seeds are counted under it.
 
@@ -114,6 +121,7 @@ class RunSpec(Spec, ModelSettings):
         training: how it is trained.
         learning_rate: its rate, or where it is selected.
         score_test: whether it is scored on the test split; a run that tries a rate is not.
+        keep_weights: of which step its weights are kept: of the `best` validation score, or the `last` one; None for neither.
     """
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"cell"})
@@ -124,6 +132,7 @@ class RunSpec(Spec, ModelSettings):
     training: Training
     learning_rate: float | SelectedRate
     score_test: bool
+    keep_weights: KeptWeights | None
 
     @property
     def dropout(self) -> float | None:
@@ -139,6 +148,12 @@ class RunSpec(Spec, ModelSettings):
     def precision(self) -> Literal["fp32", "bf16"]:
         """The compute dtype."""
         return self.training.precision
+
+    @property
+    def without_weights(self) -> str:
+        """The name of the same run that keeps no weights."""
+        other = self.model_copy(update={"keep_weights": None})
+        return f"{self.stem}-{hash8(other.identity)}"
 
     @property
     def rate_file(self) -> str:

@@ -37,6 +37,7 @@ class Cell(CellKey):
         rate: the file that holds its selected rate; None where only one rate is tried.
         sweep: the runs that try the rates.
         further: the runs of the decades by which the range of rates may grow, of which those are trained that are needed.
+        weights: the folders of what the final runs have trained, in the order of their seeds; none where it is not kept.
         own_training: number of the row whose recipe or training is its own; None where it is that of the study.
     """
 
@@ -45,6 +46,7 @@ class Cell(CellKey):
     rate: str | None
     sweep: tuple[Candidate, ...]
     further: tuple[Candidate, ...] = ()
+    weights: tuple[str, ...] = ()
     own_training: int | None = None
 
     @property
@@ -54,6 +56,11 @@ class Cell(CellKey):
             yield Member("sweep", candidate.run, candidate.seed)
         for seed in self.seeds:
             yield Member("final", self.run, seed)
+
+    @property
+    def weights_of(self) -> dict[tuple[str, int], str]:
+        """The folder of what each final run has trained, by name and seed of the run; empty where it is not kept."""
+        return {(self.run, seed): folder for seed, folder in zip(self.seeds, self.weights, strict=False)}
 
     def with_tried_rates(self) -> "Cell":
         """Return the cell with all runs that tried its rates as its sweep, in order of the rates, once its rate is selected.
@@ -129,17 +136,19 @@ class StudyCheckpoint(Record):
 
 
 class ModelLabels(Record):
-    """A model before fine-tuning, in words."""
+    """A model in words; `condition` is the one that it was fine-tuned in, None before fine-tuning."""
 
     checkpoint: str
     checkpoint_title: str
     body: str
     input: str
+    condition: str | None
 
     @property
     def label(self) -> str:
         """How tables name the model."""
-        return f"{self.checkpoint}, {self.body} body, {self.input} input"
+        tuned = f", fine-tuned as {self.condition}" if self.condition else ""
+        return f"{self.checkpoint}, {self.body} body, {self.input} input{tuned}"
 
 
 class StudyAnalysis(Record):

@@ -19,7 +19,8 @@ from crossover.files import sha256, write_json, write_parquet
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
 from crossover.models.trainable import count_parameters
-from crossover.runs.files import write_provenance
+from crossover.models.weights import save_trained
+from crossover.runs.files import WEIGHTS, write_provenance
 from crossover.runs.provenance import Recorder
 from crossover.seeds import derived_seed
 from crossover.specs.descriptions import (
@@ -46,13 +47,14 @@ SELECTION_ITEMS = 10  # of the validation split, at least, to select weights or 
 
 
 def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save_every: float, command: str) -> None:
-    """Train one run with one seed, and write its four files.
+    """Train one run with one seed, and write its files.
 
     Args:
         spec: of the run.
         seed: every random draw of the run follows from it.
         out: results/runs/<run>/seed-<n>/, which gets metrics.json, curve.parquet, predictions.parquet (the whole
-            test split, once; empty in a run that only selects a rate) and provenance.json.
+            test split, once; empty in a run that only selects a rate), weights.safetensors (the trained parameters; empty
+            unless they are kept) and provenance.json.
         device: where to compute.
         save_every: seconds between saves of the training state.
         command: what was called, for the provenance.
@@ -95,7 +97,12 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
 
     store = StateStore(out / "state", save_every)
     settings = _loop_settings(spec.training, rate, len(splits["train"]))
-    progress = train(model, settings, losses_of_step, validate, store, model.rates)
+    weights = out / WEIGHTS
+    save_trained(None, weights)
+    keep_last = partial(save_trained, model, weights) if spec.keep_weights == "last" else lambda: None
+    progress = train(model, settings, losses_of_step, validate, store, model.rates, keep_last)
+    if spec.keep_weights == "best":
+        save_trained(model, weights)
 
     test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec.score_test)
     items = len(splits["train"])

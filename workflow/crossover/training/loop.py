@@ -95,6 +95,7 @@ def train(
     evaluate: Callable[[], tuple[float, float]],
     store: StateStore,
     rates: Mapping[str, float] | None = None,
+    at_end: Callable[[], None] = lambda: None,
 ) -> Progress:
     """Train, keep the weights that the settings ask for, and load them into the model at the end.
 
@@ -109,6 +110,7 @@ def train(
         evaluate: score and mean loss on the whole validation split; the model is in evaluation mode.
         store: where the state is saved, and resumed from when there is one.
         rates: for some parameters a multiple of the learning rate, by name; 1 for the others.
+        at_end: called after the last step, before the weights that are kept are loaded into the model.
 
     Raises:
         UserError: the validation loss is not a finite number before the first step.
@@ -149,6 +151,7 @@ def train(
             if ending:
                 log.info("asked to end at step %d", progress.step)
                 raise Interrupted
+    at_end()
     _load(trained, best)
     return progress
 

@@ -12,6 +12,10 @@ def _body(model: Any) -> Any:
     return SequenceViT(model)
 
 
+def _write_back(body: Any, model: Any) -> None:
+    body.write_back(model)
+
+
 def _zero_positions(body: Any, length: int) -> None:
     body.zero_positions(length)
 
@@ -39,6 +43,7 @@ ADAPTER = Adapter(
     projections=tuple(f"attention.{name}_proj" for name in "qkvo"),
     load_options={"add_pooling_layer": False},
     body_of=_body,
+    write_back=_write_back,
     zero_positions=_zero_positions,
 )
 TINY = {

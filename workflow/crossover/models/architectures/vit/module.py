@@ -24,6 +24,10 @@ class SequenceViT(nn.Module):
         self.layers = vit.layers
         self.layernorm = vit.layernorm
 
+    def write_back(self, vit: Any) -> None:
+        """Copy the position embeddings into the model, which has one more, of the class token."""
+        vit.embeddings.position_embeddings.data[:, 1:] = self.position_embeddings.detach()
+
     def zero_positions(self, length: int) -> None:
         """Replace the position embeddings by zeros for sequences of some length, as in Lu et al.'s code."""
         self.position_embeddings = nn.Parameter(torch.zeros(1, length, self.position_embeddings.shape[2]))
