@@ -287,7 +287,7 @@ def committed() -> dict[str, Condition]:
     assert {name for name, entry in entries.items() if parameters_of(entry)} == set(VALUES)
     listed = [{name: VALUES[name]} if name in VALUES else name for name in entries]
     study = {"title": "s", "question": "q", "tasks": ["t"], "checkpoints": ["c"], "seeds": [0], "conditions": listed}
-    return load_conditions(Study(**study).chosen_conditions, "s")
+    return load_conditions(Study(**study).chosen_conditions, "study s")
 
 
 def test_every_family_of_committed_conditions_can_be_built(committed, tiny, tmp_path):

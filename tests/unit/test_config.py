@@ -59,7 +59,9 @@ def read(path: Path):
             return load.load_checkpoint(name, "s")
         case _, "conditions":
             entries = yaml.safe_load(path.read_text())
-            return load.load_conditions([named(name) for name in entries if not parameters_of(entries[name])], "s")
+            return load.load_conditions(
+                [named(name) for name in entries if not parameters_of(entries[name])], "study s"
+            )
     return load.load_config(load.read_yaml(path))
 
 
@@ -320,7 +322,7 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
             "checkpoints/topics-gpt2.yaml",
             ["kind"],
             "web",
-            "unknown kind web; known: architecture, download, folder, hub, package, pretrain.",
+            "unknown kind web; known: architecture, download, folder, hub, package, pretrain, run.",
         ),
         ("conditions.yaml", ["random-all", "body"], "rnd", "random-all.body: input should be 'pretrained' or 'random'"),
         ("conditions.yaml", ["random-all", "trained"], "al", "random-all.trained: input should be 'all', 'frozen' or"),
@@ -489,7 +491,7 @@ def test_further_rates_are_planned_beside_the_candidates(config):
 
 def test_frozen_is_the_set_of_lu_et_al(config):
     """Section 2.2: the output layer, the input layer, the layer norms and the positions are trained."""
-    conditions = load.load_conditions([named("pretrained-frozen"), named("random-all")], "s")
+    conditions = load.load_conditions([named("pretrained-frozen"), named("random-all")], "study s")
     [frozen], [everything] = (conditions[name].trained_parts for name in ("pretrained-frozen", "random-all"))
     assert set(frozen.groups) == {"head", "input", "norms", "positions"}
     assert set(everything.groups) == set(TRAINED_PRESETS["all"])
@@ -512,7 +514,7 @@ def test_a_study_gives_values_to_the_parameters_of_a_condition(config):
     assert [one.name for one in chosen] == [
         *("random-all", "reinit-last-0", "reinit-last-1", "reinit-last-2", "reinit-window-1-0", "reinit-window-2-0")
     ]
-    loaded = load.load_conditions(chosen, "s")
+    loaded = load.load_conditions(chosen, "study s")
     assert list(loaded) == [one.name for one in chosen]
     assert loaded["reinit-last-0"].body == "pretrained"
     assert loaded["reinit-last-2"].title == "last 2 blocks reinitialised"
@@ -522,10 +524,10 @@ def test_a_study_gives_values_to_the_parameters_of_a_condition(config):
 
 def test_a_part_of_no_blocks_trains_nothing_of_its_own(config):
     path = choose(config, {"reinit-last-rate": {"count": [0, 2], "rate": 0.5}})
-    none, two = load.load_conditions(read(path).chosen_conditions, "s").values()
+    none, two = load.load_conditions(read(path).chosen_conditions, "study s").values()
     assert (
         none.trained_parts
-        == load.load_conditions([named("pretrained-tokens-all")], "s")["pretrained-tokens-all"].trained_parts
+        == load.load_conditions([named("pretrained-tokens-all")], "study s")["pretrained-tokens-all"].trained_parts
     )
     assert [part.rate for part in two.trained_parts] == [1, 0.5]
     assert [one.name for one in read(path).chosen_conditions] == ["reinit-last-rate-0-0p5", "reinit-last-rate-2-0p5"]
@@ -1104,6 +1106,30 @@ def test_a_row_is_the_same_runs_as_the_cross_product(config):
     assert make_plan("s").study.cells == in_rows
 
 
+def test_named_rows_have_the_same_cells_trained_in_several_ways(config):
+    fast = ROW | {"name": "fast", "training": {"learning_rates": [1e-2]}}
+    slow = ROW | {"name": "slow", "training": {"learning_rates": [1e-5]}, "conditions": [{"reinit-last": {"count": 1}}]}
+    edit(config / "conditions.yaml", "reinit-last", "input", value="new")
+    rows(config, fast, slow, **CROSSED | {"conditions": ["random-all"]})
+    plan = make_plan("s")
+    assert [cell.condition for cell in plan.study.cells] == ["random-all", "random-all-fast", "reinit-last-1-slow"]
+    assert [plan.specs[cell.run].learning_rate for cell in plan.study.cells[1:]] == [1e-2, 1e-5]
+    titles = {name: one.title for name, one in plan.study.conditions.items()}
+    assert titles["random-all-fast"] == f"{titles['random-all']} (fast)"
+    assert len({cell.own_training for cell in plan.study.cells}) == 3
+
+
+def test_rows_have_sizes_of_their_own(config):
+    rows(config, ROW | {"train_items": [20]}, **CROSSED, train_items=["all", 10])
+    study = make_plan("s").study
+    assert [(cell.task, cell.condition) for cell in study.cells] == [
+        ("listops", "pretrained-all"),
+        ("listops-10-items", "pretrained-all"),
+        ("listops-20-items", "random-all"),
+    ]
+    assert list(study.tasks) == ["listops", "listops-10-items", "listops-20-items"]
+
+
 @pytest.mark.parametrize(
     ("listed", "changes", "expected"),
     [
@@ -1366,3 +1392,97 @@ def test_models_with_other_tokens_are_not_compared_position_by_position(two_chec
         "study demo: the analysis similarity compares models position by position, but checkpoints topics-gpt2 and mine "
         "encode task listops with different tokenizers; give the analysis other tasks, or checkpoints with the same tokenizer."
     )
+
+
+# --- what a run has trained ---------------------------------------------------------------------------------
+
+TRAINED = {"title": "T", "kind": "run", "task": "bit-memory", "checkpoint": "topics-gpt2", "condition": "random-all"}
+
+
+def trained_study(config: Path, study: dict | None = None, **changes: object) -> None:
+    """A study of listops whose checkpoint is what a run has trained."""
+    (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(TRAINED | changes))
+    rows(config, **{"checkpoints": ["mine"], "conditions": ["pretrained-all"]} | (study or {}))
+
+
+def test_a_checkpoint_that_a_run_has_trained_brings_all_that_the_run_needs(config):
+    trained_study(config, seed=4, training={"learning_rates": [1e-3, 1e-2]})
+    plan = make_plan("s")
+    [made] = [spec for spec in plan.specs.values() if spec.kind == "trained"]
+    run = plan.specs[made.run]
+    assert (made.seed, run.keep_weights, run.cell.key) == (4, "best", ("bit-memory", "topics-gpt2", "random-all"))
+    assert {run.tokens, *(one.run for one in run.learning_rate.selected_from)} < plan.specs.keys()
+    [final] = [plan.specs[cell.run] for cell in plan.study.cells]
+    assert final.checkpoint == CheckpointFiles(name=made.name, folder=f"results/trained/{made.name}")
+    assert final.keep_weights is None
+    checkpoint = plan.study.checkpoints["mine"]
+    assert (checkpoint.has_weights, checkpoint.origin) == (True, "topics-gpt2, trained here on bit-memory")
+
+
+def test_a_checkpoint_may_be_trained_from_one_that_was_trained(config):
+    (config / "checkpoints/first.yaml").write_text(yaml.safe_dump(TRAINED))
+    trained_study(config, task="listops", checkpoint="first", condition={"first-blocks": {"blocks": 1}})
+    edit(
+        config / "conditions.yaml",
+        "first-blocks",
+        value={"title": "t", "body": {"kind": "truncated", "blocks": "$blocks"}, "input": "new", "trained": "all"},
+    )
+    plan = make_plan("s")
+    first, second = sorted((spec for spec in plan.specs.values() if spec.kind == "trained"), key=lambda one: one.name)
+    assert plan.specs[second.run].checkpoint.name == first.name
+    rows(config, checkpoints=["mine"], conditions=[{"first-blocks": {"blocks": 2}}])
+    assert "condition first-blocks-2 needs 2 blocks, but checkpoint mine has 1" in sentence(make_plan, "s")
+
+
+@pytest.mark.parametrize(
+    ("changes", "study", "expected"),
+    [
+        (
+            {"checkpoint": "mine"},
+            {},
+            "config/checkpoints/mine.yaml: mine is trained from mine; give one of them another checkpoint.",
+        ),
+        ({"checkpoint": "gpt5"}, {}, "config/checkpoints/mine.yaml: unknown checkpoint gpt5; "),
+        ({"task": "bits"}, {}, "config/checkpoints/mine.yaml: unknown task bits; "),
+        ({"condition": "random"}, {}, "config/checkpoints/mine.yaml: unknown condition random; "),
+        (
+            {"condition": "reinit-last"},
+            {},
+            "config/checkpoints/mine.yaml: condition reinit-last needs count; write for example",
+        ),
+        ({"condition": {"reinit-last": {"count": [1, 2]}}}, {}, "condition needs one value for each parameter"),
+        ({"condition": "pretrained-tokens-all"}, {}, "does not fit, since patches have no tokens; choose another."),
+        ({"recipe": "fiar"}, {}, "config/checkpoints/mine.yaml: unknown recipe fiar; did you mean fair?"),
+        (
+            {"seed": 1000},
+            {},
+            "mine.yaml: training: sweep_seeds: 1000 is one of seeds; take another seed for the sweep.",
+        ),
+        (
+            {},
+            {"keep_weights": "best", "training": {"select": "last", "patience": None}},
+            "keep_weights: best needs select: best; set",
+        ),
+        (
+            {},
+            {"analyses": [{"kind": "probing", "tasks": ["bit-memory"], "of": ["after"]}]},
+            "has no model on task bit-memory after fine",
+        ),
+        ({}, {"analyses": [{"kind": "probing", "of": []}]}, "analyses.0.of: list should have at least 1 item"),
+    ],
+)
+def test_what_cannot_be_trained_or_kept_is_named(changes, study, expected, config):
+    trained_study(config, study, **changes)
+    assert expected in sentence(make_plan, "s")
+
+
+def test_a_pooler_or_tokenizer_that_it_does_not_have_is_named(config):
+    (config / "checkpoints/bert.yaml").write_text(yaml.safe_dump(ARCHITECTURE | {"title": "B", "architecture": "bert"}))
+    head = {"read": "cls", "pooler": "pretrained"}
+    trained_study(config, {"training": {"head": head}}, checkpoint="bert")
+    assert "checkpoint mine has no pooler that pooler: pretrained could take" in sentence(make_plan, "s")
+    encoding = {"kind": "subwords", "tokenizer": "mine", "max_length": 50}
+    edit(config / "tasks/listops.yaml", "encoding", value=encoding)
+    rows(config, checkpoints=["topics-gpt2"], conditions=["pretrained-all"])
+    expected = "encoding.tokenizer names mine, which is trained from bert and has its tokenizer; name that."
+    assert expected in sentence(make_plan, "s")

@@ -3,6 +3,7 @@
 Heavy libraries are imported by the stage that needs them.
 """
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -73,6 +74,16 @@ def logged(path: Path | None, command_line: str) -> Iterator[None]:
 
 
 @contextmanager
+def without_collector() -> Iterator[None]:
+    """Import heavy libraries without the garbage collector, which goes through all that they define again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
 def _failure_noted(folder: Path) -> Iterator[None]:
     """Record a user's error among the events of a training."""
     try:
@@ -127,7 +138,9 @@ def export_weights(spec: Path, output: Path) -> None:
     """Write what a run has trained as a checkpoint in Hugging Face form."""
     from crossover.specs.checkpoints import TrainedSpec
     from crossover.specs.runs import RunSpec
-    from crossover.training.export import export_trained
+
+    with without_collector():
+        from crossover.training.export import export_trained
 
     content = TrainedSpec.load(spec)
     export_trained(content, RunSpec.load(spec.with_name(f"{content.run}.json")), output)
@@ -140,7 +153,8 @@ def pretrain_checkpoint(spec: Path, corpus: Path, output: Path, compute: Compute
     with _failure_noted(output):
         content = PretrainedSpec.load(spec)
         with exclusive(output / ".lock", f"checkpoint {content.name}"), watched(output):
-            from crossover.pretraining.pretrain import pretrain_checkpoint
+            with without_collector():
+                from crossover.pretraining.pretrain import pretrain_checkpoint
 
             pretrain_checkpoint(content, corpus, output, compute.device(), save_every, compute.command_line)
 
@@ -157,7 +171,8 @@ def finetune_run(spec: Path, seed: int, output: Path, compute: Compute, save_eve
                 record(output, "restored")
                 return
             with watched(output):
-                from crossover.training.finetune import finetune_run
+                with without_collector():
+                    from crossover.training.finetune import finetune_run
 
                 finetune_run(content, seed, output, compute.device(), save_every, compute.command_line)
             if of_workflow:
@@ -193,7 +208,8 @@ def analyse(spec: Path, seed: int, output: Path, compute: Compute) -> None:
     content = AnalysisSpec.load(spec)
     from threadpoolctl import threadpool_limits
 
-    from crossover.analyses.stage import analyse_models
+    with without_collector():
+        from crossover.analyses.stage import analyse_models
 
     device = compute.device()
     with threadpool_limits(compute.threads):  # NumPy's and scikit-learn's, which would take all that the machine has

@@ -307,8 +307,12 @@ def load_checkpoint(name: str, where: str | None = None) -> Checkpoint:
     return checkpoint
 
 
-def load_conditions(chosen: Sequence[ChosenCondition], study: str) -> dict[str, Condition]:
+def load_conditions(chosen: Sequence[ChosenCondition], asking: str) -> dict[str, Condition]:
     """Load the entries of config/conditions.yaml that a study chooses, by their names in the study.
+
+    Args:
+        chosen: which entries.
+        asking: what chooses them, such as `study demo`, with which error messages begin.
 
     Raises:
         UserError: an entry is unknown or wrong, or its parameters are not those that the study gives values to.
@@ -320,13 +324,16 @@ def load_conditions(chosen: Sequence[ChosenCondition], study: str) -> dict[str, 
     loaded = {}
     for one in chosen:
         if one.entry not in entries:
-            raise UserError(f"study {study}: unknown condition {one.entry}; {_nearest_condition(one.entry, entries)}")
-        _check_parameters(one, parameters_of(entries[one.entry]), study)
+            raise UserError(f"{asking}: unknown condition {one.entry}; {_nearest_condition(one.entry, entries)}")
+        _check_parameters(one, parameters_of(entries[one.entry]), asking)
         if one.values:
             where = f"{path}: {one.entry} with {', '.join(f'{name} {value}' for name, value in one.values.items())}"
             loaded[one.name] = parse(Condition, with_values(entries[one.entry], one.values), where)
         else:
             loaded[one.name] = conditions[one.entry]
+        if one.row:
+            title = f"{loaded[one.name].title} ({one.row})"
+            loaded[one.name] = loaded[one.name].model_copy(update={"title": title})
     return loaded
 
 
@@ -343,9 +350,9 @@ def _example(entry: str, parameters: list[str]) -> str:
     return f"{{{entry}: {{{', '.join(f'{name}: 1..3' for name in parameters)}}}}}"
 
 
-def _check_parameters(chosen: ChosenCondition, parameters: list[str], study: str) -> None:
-    """Raise unless a study gives values to exactly the parameters of an entry."""
-    where = f"study {study}: condition {chosen.entry}"
+def _check_parameters(chosen: ChosenCondition, parameters: list[str], asking: str) -> None:
+    """Raise unless exactly the parameters of an entry are given values."""
+    where = f"{asking}: condition {chosen.entry}"
     if unknown := next((name for name in chosen.values if name not in parameters), None):
         raise UserError(
             f"{where} has no parameter {unknown}; {nearest(unknown, parameters)}"

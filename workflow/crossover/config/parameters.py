@@ -64,27 +64,31 @@ class ChosenCondition(NamedTuple):
         name: in the study.
         entry: its key in config/conditions.yaml.
         values: of the entry's parameters, by name.
+        row: name of the row that it is in; None where the row has none.
     """
 
     name: str
     entry: str
     values: dict[str, Value]
+    row: str | None = None
 
 
-def chosen_conditions(listed: list[Name | ParametrisedCondition]) -> Iterator[ChosenCondition]:
+def chosen_conditions(listed: list[Name | ParametrisedCondition], row: str | None = None) -> Iterator[ChosenCondition]:
     """Yield the conditions that a study lists; those of a parametrised one for every combination of its values.
 
-    A name ends in the values, in the alphabetical order of their parameters, however a study writes them.
+    A name ends in the values, in the alphabetical order of their parameters, however a study writes them, and in the name of the
+    row where that has one.
     """
+    suffix = [row] if row else []
     for one in listed:
         if isinstance(one, str):
-            yield ChosenCondition(one, one, {})
+            yield ChosenCondition("-".join([one, *suffix]), one, {}, row)
             continue
         for entry, parameters in one.items():
             names = sorted(parameters)
             for values in product(*(parameters[name] for name in names)):
-                name = "-".join([entry, *(str(value).replace(".", "p") for value in values)])
-                yield ChosenCondition(name, entry, dict(zip(names, values, strict=True)))
+                name = "-".join([entry, *(str(value).replace(".", "p") for value in values), *suffix])
+                yield ChosenCondition(name, entry, dict(zip(names, values, strict=True)), row)
 
 
 def parameters_of(entry: object) -> list[str]:

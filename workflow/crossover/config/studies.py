@@ -53,12 +53,17 @@ class Analysis(ConfigModel):
 class Row(ConfigModel):
     """Cells beside the cross product of a study: checkpoint x condition, with tasks, seeds and a recipe of their own."""
 
+    name: Name | None = None
+    """Name that is added to those of the row's conditions, so that the study can have the same cells trained in another way: in a row
+    `slow`, `pretrained-all` is the condition `pretrained-all-slow`."""
     checkpoints: list[Name] = Field(min_length=1)
     """Names of files in config/checkpoints/."""
     conditions: list[Name | ParametrisedCondition] = Field(min_length=1)
     """Names of entries in config/conditions.yaml, with values for their parameters."""
     tasks: list[Name] = Field(default=[])
     """Names of files in config/tasks/; by default the study's."""
+    train_items: list[TrainItems] = Field(default=[])
+    """Sizes of the training split; by default the study's."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
     """Random seeds of the final runs; by default the study's."""
     recipe: Name | None = None
@@ -66,7 +71,7 @@ class Row(ConfigModel):
     training: RecipeOverride = Field(default=RecipeOverride())  # type: ignore[valid-type]
     """Settings of the recipe that are changed for the row, over all others."""
 
-    @field_validator("tasks", "checkpoints", "conditions", "seeds")
+    @field_validator("tasks", "checkpoints", "conditions", "train_items", "seeds")
     @classmethod
     def entries_are_unique(cls, values: list[object]) -> list[object]:
         """Raise if a name or number is listed twice."""
@@ -80,7 +85,7 @@ class Row(ConfigModel):
     @property
     def chosen_conditions(self) -> list[ChosenCondition]:
         """The conditions, with a name for each combination of parameters."""
-        return list(chosen_conditions(self.conditions))
+        return list(chosen_conditions(self.conditions, self.name))
 
 
 class Arm(ConfigModel):
@@ -222,14 +227,20 @@ class Study(TitledModel, StudySettings):
     @property
     def tasks_at_sizes(self) -> list[TaskAtSize]:
         """The tasks with each size of the training split."""
-        return [TaskAtSize(task, items) for task in self.all_tasks for items in self.train_items]
+        sizes = {
+            task: dict.fromkeys(items for row in self.all_rows if task in row.tasks for items in row.train_items)
+            for task in self.all_tasks
+        }
+        return [TaskAtSize(task, items) for task in self.all_tasks for items in sizes[task]]
 
     @property
     def all_rows(self) -> list[Row]:
         """The cross product as a row, and the rows; each with its tasks and seeds."""
         crossed = [Row(checkpoints=self.checkpoints, conditions=self.conditions)] if self.checkpoints else []
         return [
-            row.model_copy(update={"tasks": row.tasks or self.tasks, "seeds": row.seeds or self.seeds})
+            row.model_copy(
+                update={key: getattr(row, key) or getattr(self, key) for key in ("tasks", "train_items", "seeds")}
+            )
             for row in (*crossed, *self.rows)
         ]
 

@@ -164,8 +164,10 @@ def _trained_models(
     cells: Sequence[PlannedCell],
 ) -> Iterator[PlannedModel]:
     """Yield what the final runs of a task and a checkpoint have trained, with the largest of the study's data sizes."""
-    sizes = sorted(study.train_items, key=lambda items: math.inf if items == "all" else items)
-    name = TaskAtSize(task.name, sizes[-1]).name
+    sizes = [at for at in study.tasks_at_sizes if at.task == task.name]
+    name = max(
+        sizes, key=lambda at: math.inf if at.items == "all" else at.items, default=TaskAtSize(task.name, "all")
+    ).name
     for planned in cells:
         cell = planned.cell
         if (cell.task, cell.checkpoint) == (name, checkpoint.name):

@@ -44,7 +44,7 @@ def _check_cells(study: Study, cells: list[Cell], parts: Parts, where: str) -> N
     for task, checkpoint, condition in twice:
         raise UserError(
             f"{where}: condition {condition} with checkpoint {checkpoint} on task {task} is listed twice; remove it from "
-            "conditions or from a row."
+            "conditions or from a row, or give the row a name."
         )
     tasks = {task.name: task.task for task in study.tasks_at_sizes}
     used = {
@@ -77,7 +77,7 @@ def _of_row(
     ):
         conditions = parts.fitting(task, checkpoint, names)
         tokens = parts.tokens_of(task, checkpoint).spec
-        for items, (name, condition) in product(study.train_items, conditions.items()):
+        for items, (name, condition) in product(row.train_items, conditions.items()):
             recipe = recipes.of(number, task.name, checkpoint.name, name)
             analysed = recipe.select if (task.name, checkpoint.name) in study.analysed_after_training else None
             keep = analysed if study.keep_weights == "none" else study.keep_weights

@@ -52,7 +52,7 @@ def make_plan(requested: str) -> Plan:
     parts = Parts(
         tasks={task: plan_task(task, where) for task in settings.all_tasks},
         checkpoints={checkpoint: plan_checkpoint(checkpoint, where) for checkpoint in settings.all_checkpoints},
-        conditions=load_conditions(settings.chosen_conditions, name),
+        conditions=load_conditions(settings.chosen_conditions, where),
     )
     recipes = Recipes(settings, where)
     cells = list(plan_cells(settings, parts, recipes, where))

@@ -87,6 +87,7 @@ def serve(listener: int, owner: int, command: Command) -> None:
 
 def import_libraries() -> None:
     """Import what training needs, and keep the collector from touching it, so that the forks share the memory."""
+    gc.disable()  # it would go through all that the libraries define, again and again
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES, model_type_to_module_name
 
     from crossover.models.discovery import ADAPTERS, adapter_modules
@@ -97,8 +98,8 @@ def import_libraries() -> None:
     for model_type in set(ADAPTERS) & set(CONFIG_MAPPING_NAMES):
         package = model_type_to_module_name(model_type)
         importlib.import_module(f"transformers.models.{package}.modeling_{package}")
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True)
