@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import save_file
 
 from crossover.analyses.attention.measure import tabulate
 from crossover.analyses.kinds import analysis_kinds, text_of
 from crossover.config.conditions import Condition
 from crossover.config.tasks import Target
 from crossover.files import sha256, write_json, write_parquet, write_text
-from crossover.runs.files import write_provenance
+from crossover.runs.files import WEIGHTS, write_provenance
 from crossover.specs.descriptions import (
     Card,
     CorpusSize,
@@ -127,7 +128,7 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
 def _write_analyses(root: Path) -> tuple[StudyAnalysis, ...]:
     """Write one analysis of each kind, and of each body where it is about one model; return what the study's spec says."""
     bodies = [
-        ModelLabels(checkpoint="topics-gpt2", checkpoint_title="Topics GPT-2", body=body, input="new")
+        ModelLabels(checkpoint="topics-gpt2", checkpoint_title="Topics GPT-2", body=body, input="new", condition=None)
         for body in ("pretrained", "random")
     ]
     entries = []
@@ -369,6 +370,7 @@ def _write_run(
         ),
     )
     write_json(folder / "metrics.json", metrics.content())
+    save_file({}, folder / WEIGHTS)
     seconds = round(float(rng.uniform(3, 9)), 3)
     write_provenance(
         folder,

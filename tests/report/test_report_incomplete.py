@@ -21,7 +21,7 @@ from crossover.runs.files import read_metrics, run_folder, write_provenance
 from crossover.specs.runs import RateSelection
 from crossover.specs.studies import Cell, LeftOut, StudySpec
 from crossover.statistics.aggregate import make_tables
-from crossover.statistics.contrasts import comparable_pairs
+from crossover.statistics.pairs import comparable_pairs
 from crossover.statistics.partial import DAMAGED, OTHER_RATE, MissingRun, Part, complete_part, computed_part
 
 FOLDER = Path("results/studies/demo/incomplete")

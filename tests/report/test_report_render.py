@@ -9,6 +9,8 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote
 
+import altair as alt
+import jsonschema
 import pandas as pd
 import pytest
 from page import Page
@@ -29,13 +31,14 @@ from crossover.config.conditions import Condition, TrainedPart
 from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
 from crossover.report import findings, numbers
+from crossover.report.bundle import chart_scripts
 from crossover.report.charts import draw_sizes
 from crossover.report.facts import tasks_with_sizes
 from crossover.report.render import render_report
 from crossover.specs.descriptions import FetchedDescription
 from crossover.specs.studies import StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
-from crossover.statistics.contrasts import comparable_pairs
+from crossover.statistics.pairs import comparable_pairs
 
 
 @pytest.fixture(scope="session")
@@ -128,11 +131,29 @@ def test_figures_stand_alone(study):
         assert "var(--" not in path.read_text()
 
 
+def test_charts_are_vega_lite(page):
+    [charts] = [json.loads(script) for script in page.scripts if script.startswith('{"')]
+    assert len(charts) > 10
+    for spec in charts.values():
+        alt.Root.validate(spec)
+    with pytest.raises(jsonschema.ValidationError):
+        alt.Root.validate(spec | {"layer": [{"mark": "pointe"}]})
+
+
 def test_the_same_files_give_the_same_bytes(study, monkeypatch):
+    """And so they do when the scripts that draw the charts, which are kept, have been lost or damaged."""
     monkeypatch.chdir(study.root)
-    before = study.report.read_bytes()
-    render_report(StudySpec.load(Path("results/specs/study-demo.json")), study.folder)
+    spec, before = StudySpec.load(Path("results/specs/study-demo.json")), study.report.read_bytes()
+    chart_scripts.cache_clear()
+    render_report(spec, study.folder)
     assert study.report.read_bytes() == before
+    [kept] = Path("results/bundles").iterdir()
+    scripts = kept.read_bytes()
+    kept.write_bytes(scripts[:-9])
+    chart_scripts.cache_clear()
+    render_report(spec, study.folder)
+    assert study.report.read_bytes() == before
+    assert kept.read_bytes() == scripts
 
 
 def test_words_from_data_stay_words(hostile):

@@ -193,7 +193,7 @@ def test_equal_seeds_give_equal_bytes(tiny, tmp_path):
 
 def test_gathering_verifies_values_and_labels_their_models(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = ModelLabels(checkpoint="tiny", checkpoint_title="Tiny", body="pretrained", input="new")
+    model = ModelLabels(checkpoint="tiny", checkpoint_title="Tiny", body="pretrained", input="new", condition=None)
     entry = StudyAnalysis(
         **{"name": "probing.a-0", "kind": "probing", "task": "listops", "seeds": (4,), "models": (model,)},
         **{"title": "ListOps", "simulated": False, "metric": "accuracy", "subset": None},

@@ -18,8 +18,9 @@ from crossover.specs.descriptions import Metrics, ParameterCounts, Provenance, V
 from crossover.specs.runs import RateSelection
 from crossover.specs.studies import Candidate, Cell, StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
-from crossover.statistics.contrasts import comparable_pairs, holm_adjusted
+from crossover.statistics.contrasts import holm_adjusted
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
+from crossover.statistics.pairs import comparable_pairs
 
 
 def condition(body="pretrained", input="new", trained="all") -> Condition:

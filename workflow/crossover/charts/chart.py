@@ -15,6 +15,9 @@ from markupsafe import escape
 
 from crossover.charts.palette import Series, with_light_colours
 
+# Altair checks each part of a chart against its schema when it is made; a test does that once for all charts.
+alt.utils.schemapi.disable_debug_mode()
+
 VegaLite = dict[str, Any]  # a specification of a chart, or a part of one
 
 WIDE, NARROW = 720, 340  # pixels of the fixed copies
@@ -70,7 +73,7 @@ class Chart:
 
 def finish(name: str, chart: alt.LayerChart, title: str, description: str, width: int) -> Chart:
     """Return the three forms of a chart."""
-    spec = {**chart.to_dict(), "config": THEME, "autosize": {"type": "fit-x", "contains": "padding"}}
+    spec = {**chart.to_dict(validate=False), "config": THEME, "autosize": {"type": "fit-x", "contains": "padding"}}
     bare = {**spec, "config": THEME | {"legend": {"disable": True}}, "width": width}
     heading = {
         "text": textwrap.wrap(title, 80),

@@ -1,18 +1,15 @@
 """Report what is there of a study while some of its runs are missing."""
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from crossover.files import write_csv
 from crossover.planning.snapshot import plan_of
-from crossover.report.render import render_part
+from crossover.report.render import INCOMPLETE, remove_incomplete, render_part
 from crossover.runs.status import reason_of
 from crossover.statistics.aggregate import make_tables
 from crossover.statistics.partial import Part, ReasonOf, computed_part
-
-FOLDER = "incomplete"  # below the study's own folder: the declared outputs are those of a complete study
 
 
 def report_incomplete(study: str | None, why: ReasonOf = reason_of) -> str:
@@ -38,8 +35,8 @@ def report_incomplete(study: str | None, why: ReasonOf = reason_of) -> str:
         return f"Study {plan.name}: none of its {part.runs} runs is missing; snakemake makes the report."
     if not part.spec.cells:
         return f"Study {plan.name}: no cell has a test score yet, since {part.count}; there is nothing to report."
-    write_part(part, folder / FOLDER)
-    return f"{folder / FOLDER / 'report.html'} is incomplete: {part.count}."
+    write_part(part, folder / INCOMPLETE)
+    return f"{folder / INCOMPLETE / 'report.html'} is incomplete: {part.count}."
 
 
 def write_part(part: Part, folder: Path) -> None:
@@ -50,8 +47,3 @@ def write_part(part: Part, folder: Path) -> None:
     tables.write(folder)
     write_csv(folder / "missing.csv", pd.DataFrame(part.missing))
     render_part(part, folder)
-
-
-def remove_incomplete(folder: Path) -> None:
-    """Remove the incomplete report of the study whose folder this is; a complete one takes its place."""
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)

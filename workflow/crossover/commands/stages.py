@@ -234,8 +234,7 @@ def aggregate_study(spec: Path, output: Path) -> None:
 
 def render_report(spec: Path, output: Path) -> None:
     """Render a study's report and figures, in place of an incomplete report."""
-    from crossover.commands.report_incomplete import remove_incomplete
-    from crossover.report.render import render_report
+    from crossover.report.render import remove_incomplete, render_report
     from crossover.specs.studies import StudySpec
 
     render_report(StudySpec.load(spec), output)

@@ -28,7 +28,7 @@ from crossover.report import numbers
 from crossover.report.facts import tasks_with_sizes
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
-from crossover.statistics.contrasts import AGAINST_RANDOM, comparable_pairs
+from crossover.statistics.pairs import AGAINST_RANDOM, comparable_pairs
 from crossover.statistics.partial import Part
 from crossover.statistics.tables import StudyTables
 

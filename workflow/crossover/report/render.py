@@ -2,21 +2,22 @@
 
 import base64
 import hashlib
+import shutil
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 import jinja2
 import pandas as pd
-import vl_convert
 from markupsafe import Markup
 
-from crossover.charts.chart import VL_VERSION, stamped
+from crossover.charts.chart import stamped
 from crossover.charts.palette import Series, checkpoint_labels, css_variables, make_series, metric_words, task_labels
 from crossover.files import write_text
 from crossover.metrics import METRICS
 from crossover.report import facts, findings, numbers
 from crossover.report.analyses import AnalysisSection, draw_analyses, seconds_of_analyses
+from crossover.report.bundle import chart_scripts
 from crossover.report.charts import ReportCharts, draw_charts
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
@@ -24,6 +25,7 @@ from crossover.statistics.partial import Part, complete_part
 from crossover.statistics.tables import StudyTables
 
 ASSETS = files("crossover.report")
+INCOMPLETE = "incomplete"  # below the study's own folder: the declared outputs are those of a complete study
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ def render_report(spec: StudySpec, folder: Path) -> None:
     render_part(complete_part(spec), folder)
 
 
+def remove_incomplete(folder: Path) -> None:
+    """Remove the incomplete report of the study whose folder this is; a complete one takes its place."""
+    shutil.rmtree(folder / INCOMPLETE, ignore_errors=True)
+
+
 def render_part(part: Part, folder: Path) -> None:
     """Write the same of a part of a study beside its tables; when it is not all of it, the report says what is missing.
 
@@ -139,7 +146,7 @@ def _analyses(spec: StudySpec, folder: Path) -> Analyses:
 def _page(content: Content, folder: Path) -> str:
     part, spec, tables = content.part, content.part.spec, content.tables
     comparisons = findings.describe_comparisons(spec, tables.contrasts)
-    scripts = {"bundle": _bundle(), "script": _asset("script.js")}
+    scripts = {"bundle": chart_scripts(), "script": _asset("script.js")}
     return _environment(folder).get_template("template.html.j2").render(
         spec=spec,
         part=part,
@@ -203,12 +210,6 @@ def _environment(folder: Path) -> jinja2.Environment:
 
 def _asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
-
-
-def _bundle() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, with nothing in it that would end a script element early."""
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VL_VERSION)
-    return bundle.replace("</script", "<\\/script")
 
 
 def _digest(text: str) -> str:

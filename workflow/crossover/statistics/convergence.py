@@ -7,7 +7,8 @@ import pandas as pd
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from crossover.specs.studies import StudySpec
-from crossover.statistics.contrasts import Scope, comparable_pairs, holm_adjusted
+from crossover.statistics.contrasts import Scope, holm_adjusted
+from crossover.statistics.pairs import comparable_pairs
 from crossover.statistics.tables import table_of
 
 CELL = ["task", "checkpoint", "condition"]  # the columns that name a cell
