@@ -915,6 +915,27 @@ def test_sides_of_a_comparison_have_a_task_in_common(config):
     assert "compare: listed twice" in sentence(make_plan, "s")
 
 
+def test_one_model_under_two_names_is_not_compared_with_itself(config):
+    edit(
+        config / "conditions.yaml",
+        "again",
+        value=yaml.safe_load((config / "conditions.yaml").read_text())["random-all"],
+    )
+    rows(config, ROW, ROW | {"conditions": ["again"]})
+    edit(config / "studies/s.yaml", "compare", value=[asked(("topics-gpt2", "random-all"), ("topics-gpt2", "again"))])
+    assert (
+        sentence(make_plan, "s")
+        == "study s: compare: the sides of ‘this or that’ are one model under two names; remove it."
+    )
+
+
+def test_a_name_that_is_too_long_for_a_file_is_refused(config):
+    rows(config, ROW | {"name": "a" * 50})
+    assert f"condition random-all-{'a' * 50} names files, but has more than 60 letters; shorten" in sentence(
+        make_plan, "s"
+    )
+
+
 def test_rows_alone_may_have_all_tasks(config):
     rows(config, ROW | {"tasks": ["digits"]}, tasks=[])
     assert [cell.task for cell in make_plan("s").study.cells] == ["digits"]

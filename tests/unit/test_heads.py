@@ -292,7 +292,7 @@ training: {{head: {head}}}
         ),
         ("listops", "topics-gpt2", "random-all", "{read: cls}", "the first position of a gpt2 knows no other"),
         ("listops", "topics-gpt2", "random-all", "{pooler: pretrained}", "the architecture gpt2 has no pooler that"),
-        ("listops", "here", "pretrained-all", "{pooler: pretrained}", "a model that is pretrained here has no pooler"),
+        ("listops", "here", "pretrained-all", "{pooler: pretrained}", "checkpoint here has no pooler"),
         (
             "listops",
             "here",

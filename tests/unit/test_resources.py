@@ -5,10 +5,11 @@ from dataclasses import asdict, fields, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_runs import POSITIONS, SIZES
+from tiny_runs import POSITIONS, SIZES, renamed
 
 from crossover.planning.resources import Work, gpu_memory_mb, memory_mb, minutes, work_of
 from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.checkpoints import CheckpointFiles, TrainedSpec
 from crossover.specs.runs import ModelSettings
 from crossover.specs.tasks import TokensSpec
 
@@ -59,3 +60,12 @@ def test_an_analysis_asks_for_room_for_its_models(tiny):
     work = work_of(AnalysisSpec(name="similarity", analysis="similarity", models=models, code={}), specs)
     assert work.parameters >= sum(size.parameters for size in sizes), "both are in memory"
     assert (work.blocks, work.width, work.length) == (2, 16, POSITIONS)
+
+
+def test_an_export_asks_for_room_for_the_model_of_its_run(tiny):
+    run = tiny.spec()
+    made = TrainedSpec.named("tried", run=run.name, seed=0, code={})
+    specs = {run.tokens: PATCHES, run.name: run, made.name: made}
+    assert work_of(made, specs) == work_of(run, specs)
+    after = renamed(run, checkpoint=CheckpointFiles(name=made.name, folder="results/trained/nowhere"))
+    assert work_of(after, specs) == work_of(run, specs)

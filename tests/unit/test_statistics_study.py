@@ -13,7 +13,7 @@ from crossover.config.inputs import ShiftInput
 from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import write_json, write_parquet
-from crossover.runs.files import write_provenance
+from crossover.runs.files import WEIGHTS, write_provenance
 from crossover.specs.descriptions import Metrics, ParameterCounts, Provenance, ValidationResult
 from crossover.specs.runs import RateSelection
 from crossover.specs.studies import Candidate, Cell, StudyCheckpoint, StudySpec, StudyTask
@@ -51,6 +51,7 @@ def write_run(
         }
     )
     write_parquet(folder / "predictions.parquet", table.astype({"item": str, "group": str, "score": float}))
+    (folder / WEIGHTS).touch()
     steps = [0, 10, 20]
     curve = {"step": steps, "split": "validation", "loss": 1.0, "score": [0.3, (0.3 + validation) / 2, validation]}
     write_parquet(folder / "curve.parquet", pd.DataFrame(curve))

@@ -26,7 +26,7 @@ from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet
 from crossover.models.factory import build_model
-from crossover.runs.files import write_provenance
+from crossover.runs.files import WEIGHTS, write_provenance
 from crossover.runs.lock import exclusive, is_held, read_owner
 from crossover.runs.provenance import Recorder
 from crossover.seeds import derived_seed
@@ -322,6 +322,7 @@ def write_run(folder: Path, metrics: dict) -> None:
     write_json(folder / "metrics.json", metrics)
     for table in ("curve.parquet", "predictions.parquet"):
         (folder / table).write_bytes(b"")
+    (folder / WEIGHTS).touch()
     write_provenance(folder, Recorder({}, "test").finish(device_use(CPU), 0, {}))
 
 

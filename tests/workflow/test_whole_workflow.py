@@ -13,7 +13,9 @@ from collections import Counter
 
 import pandas
 import pytest
+import torch
 import yaml
+from transformers import AutoModel
 
 from crossover.config.recipes import RateRange
 from crossover.planning.plan import make_plan
@@ -22,6 +24,14 @@ from crossover.runs.lock import is_held
 from workflow_copy import CELLS, REPORT, fresh_environment, plan_server, results, runs, wait_for
 
 RUN = "tiny-xor.tiny.random-all"
+TUNED = """\
+title: Tiny GPT-2 after tunes
+kind: run
+task: tunes
+checkpoint: tiny
+condition: pretrained-frozen
+training: {learning_rates: [1e-2], length: 4 steps, evaluate_every: 2 steps, batch_size: 8}
+"""
 INPUTS = {
     ("acquire_dataset", "python-topics"),
     ("acquire_dataset", "tunes"),
@@ -116,6 +126,29 @@ def test_analyses_are_computed_to_their_section_of_the_report(finished):
     finished.append("workflow/crossover/analyses/probing/measure.py", "\nX = 1\n")
     probes = {("analyse", f"probing.tunes.tiny-{body}/seed-0") for body in ("pretrained", "random")}
     assert finished.plan() == probes | {("gather_analyses", f"tiny/{kind}") for kind in charts} | REPORT
+
+
+def test_what_runs_have_trained_is_a_checkpoint_and_is_analysed(finished):
+    """A study of a body that a run has trained, before and after it was trained again."""
+    (finished.root / "config/checkpoints/tuned.yaml").write_text(TUNED)
+    finished.edit("tiny.yaml", "tasks: [tiny-xor, tunes]", "tasks: [tiny-xor]")
+    finished.edit("tiny.yaml", "checkpoints: [tiny]", "checkpoints: [tiny, tuned]")
+    finished.append(
+        "tiny.yaml", "keep_weights: last\nanalyses: [{kind: similarity, checkpoints: [tuned], of: [before, after]}]\n"
+    )
+    finished.finish("--cores", "2")
+    assert finished.plan() == set()
+    report = (finished.root / "results/studies/tiny/report.html").read_text(encoding="utf-8")
+    assert "tiny, trained here on tunes" in report
+    assert "fine-tuned as random-all" in (finished.root / "results/studies/tiny/analyses/similarity.csv").read_text()
+
+    # transformers reads what was kept, and it is what the next run has started from.
+    [tuned] = finished.root.glob("results/trained/tuned-*")
+    frozen, _ = finished.root.glob("results/trained/tiny-xor-tuned-pretrained-frozen-*")  # of two seeds
+    before, after = (AutoModel.from_pretrained(folder).state_dict() for folder in (tuned, frozen))
+    changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert changed and all(re.search("ln_|wpe", name) for name in changed), "only norms and positions were trained"
+    assert f'href="../../trained/{frozen.name}"' in report
 
 
 # --- planning -----------------------------------------------------------------------------------------------

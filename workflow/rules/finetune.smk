@@ -41,6 +41,8 @@ rule export_weights:
         "results/benchmarks/export_weights/{checkpoint}.tsv"
     conda:
         "../../envs/train.yaml"
+    resources:
+        mem_mb=memory_of_training,
     shell:
         "python -m crossover export-weights"
         " --spec results/specs/{wildcards.checkpoint:q}.json --output results/trained/{wildcards.checkpoint:q} --log {log:q}"

@@ -1,11 +1,12 @@
 """Studies: config/studies/NAME.yaml and config/config.yaml."""
 
+import re
 from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, ValidationInfo, create_model, field_validator, model_validator
 
-from crossover.config.base import ConfigModel, Name, TitledModel
+from crossover.config.base import NAME, ConfigModel, Name, TitledModel
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
 from crossover.config.recipes import Override, RecipeOverride, entries_are_unique, optional_fields
 from crossover.config.sizes import Drawn, TaskAtSize, TrainItems
@@ -196,9 +197,13 @@ class Study(TitledModel, StudySettings):
 
     @model_validator(mode="after")
     def names_of_conditions_are_clear(self) -> "Study":
-        """Raise if an entry of config/conditions.yaml has the name of another one with its values, such as `reinit-last-3`."""
+        """Raise if an entry of config/conditions.yaml has the name of another one with its values, or a name cannot be one of files."""
         meant: dict[str, ChosenCondition] = {}
         for one in (one for row in self.all_rows for one in row.chosen_conditions):
+            if not re.fullmatch(NAME, one.name):
+                raise ValueError(
+                    f"condition {one.name} names files, but has more than 60 letters; shorten the entry or the row's name"
+                )
             if meant.setdefault(one.name, one) != one:
                 raise ValueError(
                     f"condition {one.name} is both an entry and one of {meant[one.name].entry} or {one.entry}; rename the entry"

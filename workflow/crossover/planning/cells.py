@@ -57,14 +57,17 @@ def _check_cells(study: Study, cells: list[Cell], parts: Parts, where: str) -> N
             reasons = {one.reason for one in parts.left_out.values() if getattr(one, kind) == unused[0]}
             why = " and ".join(sorted(reasons)) or "every row has others"
             raise UserError(f"{where}: {kind} {unused[0]} has no cell, since {why}; remove it, or add what fits it.")
-    keys = {cell.key for cell in cells}
+    runs = {cell.key: cell.run for cell in cells}
     for asked in study.compare:
-        both = [
-            task for task in tasks if all((task, arm.checkpoint, arm.condition) in keys for arm in (asked.a, asked.b))
-        ]
+        sides = [[runs.get((task, arm.checkpoint, arm.condition)) for arm in (asked.a, asked.b)] for task in tasks]
+        both = [(a, b) for a, b in sides if a and b]
         if not both:
             raise UserError(
                 f"{where}: compare: the sides of ‘{asked.question}’ have no task in common; remove it, or add one."
+            )
+        if all(a == b for a, b in both):
+            raise UserError(
+                f"{where}: compare: the sides of ‘{asked.question}’ are one model under two names; remove it."
             )
 
 

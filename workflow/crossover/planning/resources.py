@@ -98,7 +98,7 @@ def runs_of_decade(spec: AnySpec) -> int:
 
 
 def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
-    """Return the size of the work that the spec of a run, of a checkpoint pretrained here, or of an analysis describes.
+    """Return the size of the work that the spec of a run, of a checkpoint that is trained here, or of an analysis describes.
 
     Args:
         spec: of the run, checkpoint or analysis.
@@ -107,6 +107,8 @@ def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
     match spec:
         case AnalysisSpec():
             return _analysis(spec, specs)
+        case TrainedSpec(run=run):
+            return work_of(specs[run], specs)
         case PretrainedSpec(training=training):
             size = _built(spec, spec.vocabulary)
             return Work(size.parameters, size.blocks, size.width, training.context, training.batch_size, training.steps)
