@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 from small_study import (
     RUNS,
@@ -27,13 +28,6 @@ def happened(folders) -> list[list[str]]:
     return [[event.event for event in events(folder) if event.event != "saved"] for folder in folders]
 
 
-def test_a_batch_and_the_tables_are_what_one_machine_computes(small, cluster, undisturbed):
-    small.finish(*BATCH, *TABLES)
-    assert is_undisturbed(small, undisturbed)
-    batch, aggregation = jobs_of(small, cluster)
-    assert (batch.state, aggregation.state) == ("COMPLETED", "COMPLETED")
-
-
 def test_a_run_that_fails_does_not_keep_its_batch_from_computing_the_other(small, cluster, undisturbed):
     """The first run cannot be computed: the other is computed once, and kept."""
     bad, *good = folders = run_folders(small)
@@ -50,10 +44,12 @@ def test_a_run_that_fails_does_not_keep_its_batch_from_computing_the_other(small
     assert sum(kinds.count("started") for kinds in happened(folders)) == 2
 
 
-def test_a_batch_that_is_cancelled_goes_on_where_it_was(small, cluster, undisturbed):
+def test_a_batch_that_is_cancelled_goes_on_where_it_was_and_the_tables_are_those_of_one_machine(
+    small, cluster, undisturbed
+):
     add_gate(small)
     folders = run_folders(small)
-    with snakemake(small, *BATCH, *RUNS, "--config", "study=tiny.yaml") as process:
+    with snakemake(small, *BATCH, *TABLES, "--config", "study=tiny.yaml") as process:
         wait_for(lambda: any(len(events(folder, "saved")) == 2 for folder in folders), 180)
         [batch] = jobs_of(small, cluster)
         cluster.run("scancel", str(batch.id))
@@ -63,6 +59,7 @@ def test_a_batch_that_is_cancelled_goes_on_where_it_was(small, cluster, undistur
     assert status == 0, output
     assert is_undisturbed(small, undisturbed)
     assert any(events(folder, "resumed") for folder in folders)
+    assert Counter(job.state for job in jobs_of(small, cluster)) == {"CANCELLED": 1, "COMPLETED": 2}
 
 
 def test_a_whole_study_runs_inside_one_allocation(small, cluster, undisturbed):

@@ -229,7 +229,8 @@ def running(copy) -> list:
     return [lock.parent for lock in copy.root.glob("results/runs/*/*/.lock") if is_held(lock)]
 
 
-def test_ctrl_c_stops_everything_and_the_next_run_completes(finished, undisturbed):
+def test_a_workflow_goes_on_after_ctrl_c_and_with_unlock_after_a_power_cut(finished, undisturbed):
+    """Ctrl-C stops everything; kill -9 leaves Snakemake's lock, and Snakemake says how to remove it."""
     slower(finished)
     process = finished.start("--cores", "2", "--config", "study=tiny.yaml")
     wait_for(lambda: running(finished))
@@ -239,13 +240,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_completes(finished, undisturbe
     assert "Traceback" not in output, output
     wait_for(lambda: not _group(process.pid), seconds=10)
     assert not running(finished), "runs go on after Ctrl-C"
-    finished.finish("--cores", "2")
-    assert {name: found for name, found in results(finished).items() if name in undisturbed} == undisturbed
 
-
-def test_a_killed_workflow_goes_on_with_unlock(finished, undisturbed):
-    """kill -9, a power cut: Snakemake leaves its lock, and says how to remove it."""
-    slower(finished)
     process = finished.start("--cores", "2", "--config", "study=tiny.yaml")
     wait_for(lambda: running(finished))
     os.killpg(process.pid, signal.SIGKILL)

@@ -38,7 +38,8 @@ def export_body(model: SequenceModel, replaced: nn.Module, config: PretrainedCon
         own.load_state_dict(table.state_dict())
         if adapter.token_scale(config) != 1:
             own.get_parameter("weight").div_(adapter.token_scale(config))
-    body.load_state_dict(_merged(model.body), strict=False)  # all but the token embeddings
+    missing, unexpected = body.load_state_dict(_merged(model.body), strict=False)
+    assert not unexpected and all(name.startswith(adapter.token_table) for name in missing), (missing, unexpected)
     adapter.write_back(body, whole)
     used = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
     whole_used = not config.is_encoder_decoder  # whose decoder has learned nothing
