@@ -242,6 +242,7 @@ def test_changed_back_before_anything_ran_plans_nothing(finished):
 
 # --- trained weights ----------------------------------------------------------------------------------------
 
+TUNED = "tunes.tiny.random-all"
 SAME_TRAINING = """
 training:
   learning_rates: [1e-3, 1e-2]
@@ -255,23 +256,27 @@ training:
 
 def test_kept_weights_plan_the_final_runs_and_a_checkpoint_of_each(finished):
     finished.append("tiny.yaml", "keep_weights: best\n")
-    exported = {("export_weights", cell.replace(".", "-")) for cell in CELLS}
-    assert finished.plan() == final_runs(CELLS, [0, 1]) | exported | REPORT
+    exported = {("export_weights", f"{cell.replace('.', '-')}-seed-{seed}") for cell in CELLS for seed in (0, 1)}
+    assert finished.plan() == selected(CELLS) | final_runs(CELLS, [0, 1]) | exported | REPORT
+
+
+def selected(cells):
+    """A run that keeps its weights has another name, under which the rate of the tried ones is selected again."""
+    return {("select_rate", cell) for cell in cells}
 
 
 def test_what_a_run_has_trained_is_planned_before_its_runs(finished):
     """It is a cell of the study: its final run is computed once, to keep its weights."""
     trained = "title: After tunes\nkind: run\ntask: tunes\ncheckpoint: tiny\ncondition: random-all\nseed: 1"
     _add_checkpoint(finished, trained + SAME_TRAINING)
-    made = final_runs(["tunes.tiny.random-all"], [0, 1]) | {("export_weights", "other")}
+    made = selected([TUNED]) | final_runs([TUNED], [0, 1]) | {("export_weights", "other")}
     assert finished.plan() == made | runs(RANDOM) | REPORT
     finished.edit("config/checkpoints/other.yaml", "After tunes", "Tuned")
     assert finished.plan() == made | runs(RANDOM) | REPORT
     finished.edit("config/checkpoints/other.yaml", "seed: 1", "seed: 3")
-    other_seed = final_runs(["tunes.tiny.random-all"], [0, 1, 3]) | {("export_weights", "other")}
-    assert finished.plan() == other_seed | runs(RANDOM) | REPORT
+    assert finished.plan() == made | final_runs([TUNED], [3]) | runs(RANDOM) | REPORT
     finished.edit("config/checkpoints/other.yaml", "length: 4 steps", "length: 5 steps")
-    own = runs(["tunes.tiny.random-all"], seeds=[3]) | {("export_weights", "other")}
+    own = runs([TUNED], seeds=[3]) | {("export_weights", "other")}
     assert finished.plan() == own | runs(RANDOM) | REPORT
 
 
@@ -279,7 +284,8 @@ def test_analyses_after_fine_tuning_plan_the_runs_that_they_read(finished):
     finished.append("tiny.yaml", "analyses:\n  - {kind: probing, tasks: [tunes], of: [before, after]}\n")
     models = ("tiny-pretrained", "tiny-random", "tiny-pretrained-frozen", "tiny-random-all")
     analyses = {("analyse", f"probing.tunes.{model}/seed-{seed}") for model in models for seed in (0, 1)}
-    read = final_runs([cell for cell in CELLS if cell.startswith("tunes")], [0, 1])
+    cells = [cell for cell in CELLS if cell.startswith("tunes")]
+    read = selected(cells) | final_runs(cells, [0, 1])
     assert finished.plan() == read | analyses | {("gather_analyses", "tiny/probing")} | REPORT
 
 

@@ -1341,6 +1341,24 @@ def test_an_architecture_without_weights_has_random_bodies_alone(config):
     assert not plan.study.checkpoints["mine"].has_weights
 
 
+def test_an_lstm_has_no_attention_heads(config):
+    lstm = {key: value for key, value in ARCHITECTURE.items() if key != "heads"}
+    only_checkpoint(config, **lstm | {"architecture": "lstm"})
+    rows(config, checkpoints=["mine"], conditions=["random-all"])
+    assert [spec.heads for spec in make_plan("s").specs.values() if spec.kind == "architecture"] == [1]
+    edit(config / "checkpoints/mine.yaml", "architecture", value="bert")
+    expected = "config/checkpoints/mine.yaml: heads is missing: how many attention heads each block of bert has."
+    assert sentence(make_plan, "s") == expected
+
+
+def test_more_training_items_than_there_are_is_an_error(config):
+    rows(config, ROW | {"train_items": [10, 99_999]})
+    assert sentence(make_plan, "s").startswith("train_items: 99999 is more than the ")
+    assert sentence(make_plan, "s").endswith(
+        " training items of task listops; use a smaller number, or raise sizes.train in config/tasks/listops.yaml."
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

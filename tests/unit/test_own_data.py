@@ -400,3 +400,11 @@ def test_a_file_that_changes_is_another_dataset(folder):
         stream.write("ACGTACGT,x\n")
     check_task("genes")
     assert len(list(folder.glob("resources/downloads/genes-*/dataset.json"))) == 2
+
+
+@pytest.mark.parametrize("letter", ["\x85", "\u2028", "\u2029", "\xa0", "é"])
+def test_odd_letters_in_a_label_are_read_as_they_are(letter):
+    """The line ends of Unicode are letters to a table, but line ends to YAML."""
+    path = Path(f"a{letter}b.csv")
+    path.write_text("sequence,label\n" + "ACGTACGT,x\nTTGACCAA,y\n" * 20, encoding="utf-8")
+    assert load_task(new_task(str(path), "odd").stem).dataset.path == str(path)

@@ -5,7 +5,7 @@ Every guess is written with its reason, for the user to correct; `crossover chec
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -99,8 +99,15 @@ def as_yaml(found: Draft) -> str:
     ]
     for key, value in found.settings.items():
         remark = "".join(f"# {_printable(line)}\n" for line in found.remarks.get(key, "").splitlines())
-        parts.append(remark + yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=110))
+        parts.append(remark + _dumped({key: value}))
     return "".join(parts)
+
+
+def _dumped(entry: dict[str, Any]) -> str:
+    """Return an entry as YAML, its letters as they are unless they would be read as others, as the line ends of Unicode would."""
+    readable: str = yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=110)
+    escaped: str = yaml.safe_dump(entry, sort_keys=False, width=110)
+    return readable if yaml.safe_load(readable) == entry else escaped
 
 
 def _printable(line: str) -> str:

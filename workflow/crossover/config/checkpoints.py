@@ -52,8 +52,8 @@ class BuiltModel(TitledModel):
     """Number of transformer blocks (layers)."""
     width: PositiveInt
     """Hidden size; must be a multiple of `heads`."""
-    heads: PositiveInt
-    """Attention heads per block; an LSTM has none."""
+    heads: PositiveInt = 1
+    """Attention heads per block; required, except for an LSTM, which has none."""
     positions: PositiveInt
     """Maximum sequence length, in tokens."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

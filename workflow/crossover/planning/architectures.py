@@ -31,6 +31,8 @@ def check_architecture(name: str, checkpoint: PretrainedHere | ArchitectureOnly)
         every = "" if hint.startswith("known") else f" Known: {', '.join(known)}."
         raise UserError(f"{where}: unknown architecture {architecture}; {hint}{every}")
     adapter = ADAPTERS[architecture]
+    if adapter.heads and "heads" not in checkpoint.model_fields_set:
+        raise UserError(f"{where}: heads is missing: how many attention heads each block of {architecture} has.")
     if checkpoint.positions % adapter.window:
         raise UserError(
             f"{where}: positions must be a multiple of {adapter.window}, the attention window of {architecture}."

@@ -1,15 +1,18 @@
 """The cells of a study: its cross product and its rows, without combinations that mean nothing."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
+from crossover.config.readers import SplitSizes
 from crossover.config.studies import Row, Study
 from crossover.errors import UserError
 from crossover.planning.parts import Parts
 from crossover.planning.recipes import Recipes
 from crossover.planning.runs import Aliases, PlannedCell, plan_cell
+from crossover.planning.tasks import PlannedTask
 from crossover.specs.studies import Cell
 
 
@@ -71,6 +74,18 @@ def _check_cells(study: Study, cells: list[Cell], parts: Parts, where: str) -> N
             )
 
 
+def _check_sizes(row: Row, task: PlannedTask) -> None:
+    """Raise if a row asks for more training items than a generated task has; of others, the run knows the number."""
+    sizes: SplitSizes | None = getattr(task.config.reader, "sizes", None)
+    there = sizes.train if sizes else math.inf
+    too_large = [items for items in row.train_items if items != "all" and items > there]
+    if too_large:
+        raise UserError(
+            f"train_items: {too_large[0]} is more than the {there} training items of task {task.name}; use a smaller number, or "
+            f"raise sizes.train in config/tasks/{task.name}.yaml."
+        )
+
+
 def _of_row(
     study: Study, number: int, row: Row, parts: Parts, recipes: Recipes, aliases: Aliases
 ) -> Iterator[PlannedCell]:
@@ -78,6 +93,7 @@ def _of_row(
     for task, checkpoint in product(
         map(parts.tasks.__getitem__, row.tasks), map(parts.checkpoints.__getitem__, row.checkpoints)
     ):
+        _check_sizes(row, task)
         conditions = parts.fitting(task, checkpoint, names)
         tokens = parts.tokens_of(task, checkpoint).spec
         for items, (name, condition) in product(row.train_items, conditions.items()):

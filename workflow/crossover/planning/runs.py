@@ -37,7 +37,7 @@ class PlannedCell:
     def keeping_weights(self, checkpoint: PlannedCheckpoint) -> "PlannedCell":
         """Return the cell with a folder for what each of its final runs, of that checkpoint, has trained."""
         stem = "-".join(self.cell.key)
-        folders = [plan_trained(stem, self.final, seed, checkpoint) for seed in self.cell.seeds]
+        folders = [plan_trained(f"{stem}-seed-{seed}", self.final, seed, checkpoint) for seed in self.cell.seeds]
         cell = self.cell.model_copy(update={"weights": tuple(one.folder for one in folders)})
         return replace(self, cell=cell, specs=[*self.specs, *folders])
 
