@@ -18,7 +18,8 @@ from crossover.models.discovery import ADAPTERS
 from crossover.models.export import export_body
 from crossover.models.factory import build_model, build_model_and_table
 from crossover.models.load import load_body, load_config
-from crossover.models.weights import load_trained, save_trained
+from crossover.models.weights import load_trained, save_trained, trained_parameters
+from crossover.runs.files import FILES
 from crossover.specs.checkpoints import CheckpointFiles, TrainedSpec
 from crossover.specs.descriptions import CheckpointDescription
 from crossover.training.export import export_trained
@@ -119,7 +120,7 @@ def test_its_token_embeddings_are_those_it_read_or_those_it_started_with(model, 
 def test_trained_parameters_make_the_same_model(case, tiny, tmp_path):
     spec = settings(tiny, "gpt2", case)
     network, _ = trained(tiny, spec)
-    save_trained(network, tmp_path / "weights.safetensors")
+    save_trained(trained_parameters(network), tmp_path / "weights.safetensors")
     again = build_model(spec, tiny.encoding("listops"), tiny.items("listops"), 0).eval()
     load_trained(again, tmp_path / "weights.safetensors")
     with torch.inference_mode():
@@ -132,7 +133,7 @@ def test_trained_parameters_make_the_same_model(case, tiny, tmp_path):
 def test_other_weights_are_refused(damage, tiny, tmp_path):
     network, _ = trained(tiny, settings(tiny, "gpt2", "everything"))
     path = tmp_path / "weights.safetensors"
-    save_trained(network, path)
+    save_trained(trained_parameters(network), path)
     match damage:
         case "missing":
             path.unlink()
@@ -196,6 +197,21 @@ def test_a_run_keeps_the_weights_that_it_is_asked_for(tiny, tmp_path):
     )
     others = run(selected, tmp_path / "selected")
     assert all(torch.equal(others[name], last[name]) for name in last)
+
+
+@pytest.mark.parametrize("kept", ["best", "last", None])
+def test_a_run_writes_its_files_when_it_has_trained(kept, tiny, tmp_path, monkeypatch):
+    """Snakemake removes the outputs of a run that it starts a second time, while the first may still be at work."""
+    seen = []
+
+    def looking(*arguments):
+        seen.append([name for name in FILES if (tmp_path / name).exists()])
+        return evaluate(*arguments)
+
+    monkeypatch.setattr("crossover.training.finetune.evaluate", looking)
+    finetune_run(tiny.spec(keep_weights=kept), 0, tmp_path, CPU, 1e9, "test")
+    assert len(seen) > 4 and not any(seen)
+    assert all((tmp_path / name).is_file() for name in FILES)
 
 
 def test_what_a_run_has_trained_is_a_checkpoint_of_the_next(tiny, tmp_path, monkeypatch):

@@ -5,17 +5,22 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from crossover.errors import UserError
 from crossover.files import replacing
 from crossover.models.module import SequenceModel
 
 
-def save_trained(model: SequenceModel | None, path: Path) -> None:
-    """Write the trained parameters of a model by their names in it; without a model, a file without tensors."""
-    tensors = {} if model is None else {name: model.get_parameter(name).detach() for name in model.rates}
+def trained_parameters(model: SequenceModel) -> dict[str, Tensor]:
+    """Return copies of the trained parameters of a model, by their names in it."""
+    return {name: model.get_parameter(name).detach().cpu().clone().contiguous() for name in model.rates}
+
+
+def save_trained(parameters: dict[str, Tensor], path: Path) -> None:
+    """Write trained parameters, by their names in the model; there may be none."""
     with replacing(path) as temporary:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, {"format": "pt"})
+        save_file(parameters, temporary, {"format": "pt"})
 
 
 @torch.no_grad()

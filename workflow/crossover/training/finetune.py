@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from crossover.config.training import Training
+from crossover.config.training import KeptWeights, Training
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Tokens, Transform
 from crossover.errors import UserError
@@ -19,7 +19,7 @@ from crossover.files import sha256, write_json, write_parquet
 from crossover.models.factory import build_model
 from crossover.models.module import SequenceModel
 from crossover.models.trainable import count_parameters
-from crossover.models.weights import save_trained
+from crossover.models.weights import save_trained, trained_parameters
 from crossover.runs.files import WEIGHTS, write_provenance
 from crossover.runs.provenance import Recorder
 from crossover.seeds import derived_seed
@@ -97,12 +97,14 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
 
     store = StateStore(out / "state", save_every)
     settings = _loop_settings(spec.training, rate, len(splits["train"]))
-    weights = out / WEIGHTS
-    save_trained(None, weights)
-    keep_last = partial(save_trained, model, weights) if spec.keep_weights == "last" else lambda: None
-    progress = train(model, settings, losses_of_step, validate, store, model.rates, keep_last)
-    if spec.keep_weights == "best":
-        save_trained(model, weights)
+    kept: dict[str, Tensor] = {}
+
+    def keep(weights: KeptWeights) -> None:
+        if spec.keep_weights == weights:
+            kept.update(trained_parameters(model))
+
+    progress = train(model, settings, losses_of_step, validate, store, model.rates, partial(keep, "last"))
+    keep("best")
 
     test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec.score_test)
     items = len(splits["train"])
@@ -112,6 +114,7 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     curve = pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])
     write_parquet(out / "curve.parquet", curve.astype({"score": "float64"}))
     write_parquet(out / "predictions.parquet", predictions)
+    save_trained(kept, out / WEIGHTS)
     write_json(out / "metrics.json", metrics.content())
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
     write_provenance(out, recorder.finish(device_use(device), progress.resumed, inputs))
