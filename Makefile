@@ -14,13 +14,14 @@ help: ## list the targets
 
 install: $(VENV)/.installed ## make .venv with everything pinned in envs/requirements.lock
 
-# The stamp is written last: an interrupted installation is taken up again. Python compiles a module when it is first used; to compile
-# all of them, of which few are used, would take most of the time.
+# The stamp is written last: an interrupted installation is taken up again. Modules are compiled by all cores; pip would use one, and
+# take longer for it than for everything else.
 $(VENV)/.installed: $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "crossover needs Python 3.11 or later, but $(PYTHON) is $$($(PYTHON) --version 2>&1 || true); run: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r $(LOCK)
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # some packages carry templates that are no Python yet
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
