@@ -72,7 +72,7 @@ def test_no_secret_is_kept_by_a_run_that_fails(tmp_path, watchable):
     """An unforeseen error in a process that has the secrets: its traceback is shown and logged."""
     copy = fresh_copy(tmp_path / "workflow")
     stage = "workflow/crossover/pretraining/pretrain.py"
-    copy.edit(stage, "import tempfile\n", "import os\nimport tempfile\n")
+    copy.edit(stage, "import math\n", "import math\nimport os\n")
     first = "    training = spec.training\n    recorder"
     copy.edit(stage, first, f"    raise RuntimeError(len(os.environ['HF_TOKEN']))\n{first}")
     checkpoint = f"results/checkpoints/{copy.named('tiny', 'checkpoint')}/config.json"
