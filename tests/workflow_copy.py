@@ -22,14 +22,7 @@ TIMEOUT = 900  # seconds; a run of the tiny study takes half a minute, on a clus
 
 Job = tuple[str, str]  # rule, and what it makes in words that do not depend on hashes
 
-STUDY = """\
-# A study that is computed in seconds.
-title: Tiny
-question: Does it work?
-tasks: [tiny-xor, tunes]
-checkpoints: [tiny]
-conditions: [pretrained-frozen, random-all]
-seeds: [0, 1]
+TRAINING = """\
 training:
   learning_rates: [1e-3, 1e-2]
   sweep_seeds: [1000]
@@ -37,7 +30,16 @@ training:
   length: 4 steps
   evaluate_every: 2 steps
   dropout: 0.0
-hardware:
+"""
+STUDY = f"""\
+# A study that is computed in seconds.
+title: Tiny
+question: Does it work?
+tasks: [tiny-xor, tunes]
+checkpoints: [tiny]
+conditions: [pretrained-frozen, random-all]
+seeds: [0, 1]
+{TRAINING}hardware:
   gpu: 0
   threads: 1
 """

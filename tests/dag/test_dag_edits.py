@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from workflow_copy import CELLS, REPORT, WorkflowCopy, final_runs, runs, write_tune
+from workflow_copy import CELLS, REPORT, TRAINING, WorkflowCopy, final_runs, runs, write_tune
 
 TUNES = [cell for cell in CELLS if cell.startswith("tunes.")]
 XOR = [cell for cell in CELLS if cell.startswith("tiny-xor.")]
@@ -243,15 +243,6 @@ def test_changed_back_before_anything_ran_plans_nothing(finished):
 # --- trained weights ----------------------------------------------------------------------------------------
 
 TUNED = "tunes.tiny.random-all"
-SAME_TRAINING = """
-training:
-  learning_rates: [1e-3, 1e-2]
-  sweep_seeds: [1000]
-  batch_size: 8
-  length: 4 steps
-  evaluate_every: 2 steps
-  dropout: 0.0
-"""
 
 
 def test_kept_weights_plan_the_final_runs_and_a_checkpoint_of_each(finished):
@@ -267,8 +258,8 @@ def selected(cells):
 
 def test_what_a_run_has_trained_is_planned_before_its_runs(finished):
     """It is a cell of the study: its final run is computed once, to keep its weights."""
-    trained = "title: After tunes\nkind: run\ntask: tunes\ncheckpoint: tiny\ncondition: random-all\nseed: 1"
-    _add_checkpoint(finished, trained + SAME_TRAINING)
+    trained = "title: After tunes\nkind: run\ntask: tunes\ncheckpoint: tiny\ncondition: random-all\nseed: 1\n"
+    _add_checkpoint(finished, trained + TRAINING)
     made = selected([TUNED]) | final_runs([TUNED], [0, 1]) | {("export_weights", "other")}
     assert finished.plan() == made | runs(RANDOM) | REPORT
     finished.edit("config/checkpoints/other.yaml", "After tunes", "Tuned")

@@ -1507,6 +1507,16 @@ def test_a_checkpoint_may_be_trained_from_one_that_was_trained(config):
             {"analyses": [{"kind": "probing", "tasks": ["bit-memory"], "of": ["after"]}]},
             "has no model on task bit-memory after fine",
         ),
+        (
+            {},
+            {
+                "tasks": ["sst2"],
+                "checkpoints": ["minilm"],
+                "conditions": ["pretrained-tokens-all"],
+                "analyses": [{"kind": "probing", "tasks": ["digits"]}],
+            },
+            "the analysis probing has no model on task digits, since no condition of the study fits it; give the analysis other",
+        ),
         ({}, {"analyses": [{"kind": "probing", "of": []}]}, "analyses.0.of: list should have at least 1 item"),
     ],
 )

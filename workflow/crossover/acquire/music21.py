@@ -1,6 +1,5 @@
 """Convert scores of music21's corpus to MIDI, with music21 itself."""
 
-import gc
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 
 from crossover.acquire.acquired import Acquired
 from crossover.acquire.packages import package_folder, require_version
+from crossover.collector import without_collector
 from crossover.config.datasets import Music21Dataset
 from crossover.errors import UserError
 from crossover.files import replacing
@@ -99,11 +99,11 @@ def _seeded_scores(source: str, seed: list[int]) -> Iterator[Path]:
     return iter([scores[index] for index in order])
 
 
+@without_collector()  # a score is many small objects that all stay alive; garbage collection would take 40 % of the time
 def _convert(source: Path, target: Path) -> tuple[Ngrams, str]:
     """Convert one score to MIDI; return the n-grams of its melodic intervals, and the problem (empty if none)."""
     from music21 import converter
 
-    gc.disable()  # a score is many small objects that all stay alive; garbage collection would take 40 % of the time
     try:
         # forceSource, or music21 would leave a pickle of each score in the temporary folder.
         score = converter.Converter()
@@ -115,8 +115,6 @@ def _convert(source: Path, target: Path) -> tuple[Ngrams, str]:
         raise
     except Exception as error:  # music21 raises many kinds of exceptions
         return frozenset(), f"{type(error).__name__}: {error}"
-    finally:
-        gc.enable()
 
 
 def _interval_ngrams(score: "Score") -> Ngrams:

@@ -3,7 +3,6 @@
 Heavy libraries are imported by the stage that needs them.
 """
 
-import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossover import PLAN_FOLDER
+from crossover.collector import without_collector
 from crossover.errors import UserError
 from crossover.runs.events import record, watched
 from crossover.runs.lock import exclusive
@@ -71,16 +71,6 @@ def logged(path: Path | None, command_line: str) -> Iterator[None]:
     except Exception:
         log.exception("this is a defect of crossover")
         raise
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Import heavy libraries without the garbage collector, which goes through all that they define again and again."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @contextmanager

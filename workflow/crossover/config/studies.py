@@ -232,11 +232,9 @@ class Study(TitledModel, StudySettings):
     @property
     def tasks_at_sizes(self) -> list[TaskAtSize]:
         """The tasks with each size of the training split."""
-        sizes = {
-            task: dict.fromkeys(items for row in self.all_rows if task in row.tasks for items in row.train_items)
-            for task in self.all_tasks
-        }
-        return [TaskAtSize(task, items) for task in self.all_tasks for items in sizes[task]]
+        cells = ((task, items) for row in self.all_rows for task in row.tasks for items in row.train_items)
+        order = self.all_tasks
+        return [TaskAtSize(*cell) for cell in sorted(dict.fromkeys(cells), key=lambda cell: order.index(cell[0]))]
 
     @property
     def all_rows(self) -> list[Row]:

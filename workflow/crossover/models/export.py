@@ -56,5 +56,5 @@ def _merged(body: nn.Module) -> dict[str, Tensor]:
     for module in body.modules():
         if hasattr(module, "lora_A"):
             module.merge()  # type: ignore[operator]  # a layer of peft, which takes two seconds to import
-    names = {name: original_name(name) for name in body.state_dict()}
-    return {original: body.state_dict()[name] for name, (original, is_lora) in names.items() if not is_lora}
+    named = ((*original_name(name), tensor) for name, tensor in body.state_dict().items())
+    return {original: tensor for original, is_lora, tensor in named if not is_lora}

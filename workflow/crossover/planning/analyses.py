@@ -84,7 +84,7 @@ def plan_analyses(
                     models += _trained_models(study, task, checkpoint, before, cells)
             # Conditions may differ in what they train alone, or be one model under two names.
             unique = list({model.settings.model_dump_json(): model for model in models}.values())
-            yield from _plan_kind(where, analysis.kind, task, checkpoints, unique, parts)
+            yield from _plan_kind(where, analysis.kind, task, checkpoints, unique, analysis.of == ["after"], parts)
 
 
 def _plan_kind(
@@ -93,6 +93,7 @@ def _plan_kind(
     task: PlannedTask,
     checkpoints: list[PlannedCheckpoint],
     models: list[PlannedModel],
+    after_alone: bool,
     parts: Parts,
 ) -> Iterator[PlannedAnalysis]:
     """Plan the analyses of one kind on one task: one for each model, or for each pair of models."""
@@ -100,7 +101,7 @@ def _plan_kind(
         group for group in combinations(models, 2 if text_of(kind).paired else 1) if group[0].is_comparable(group[-1])
     ]
     if not groups:
-        raise UserError(f"{where}: the analysis {kind} {_what_is_missing(kind, task, models)}")
+        raise UserError(f"{where}: the analysis {kind} {_what_is_missing(task, models, after_alone)}")
     needed = [spec for one in checkpoints for spec in (*one.specs, *parts.tokens_of(task, one).specs)]
     for group in groups:
         spec = _spec(where, kind, task.name, group)
@@ -118,8 +119,12 @@ def _plan_kind(
         yield PlannedAnalysis(entry, [*task.specs, *needed, spec])
 
 
-def _what_is_missing(kind: str, task: PlannedTask, models: list[PlannedModel]) -> str:
+def _what_is_missing(task: PlannedTask, models: list[PlannedModel], after_alone: bool) -> str:
     """Say why there is nothing to analyse, and what to do."""
+    if not models and not after_alone:
+        return (
+            f"has no model on task {task.name}, since no condition of the study fits it; give the analysis other tasks."
+        )
     if not models:
         return f"has no model on task {task.name} after fine-tuning, since the study has no cells there; set of to [before]."
     return f"compares models, but there is only one on task {task.name}; add a checkpoint, or a condition with another body."

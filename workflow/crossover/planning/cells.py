@@ -90,6 +90,7 @@ def _of_row(
     study: Study, number: int, row: Row, parts: Parts, recipes: Recipes, aliases: Aliases
 ) -> Iterator[PlannedCell]:
     names = [one.name for one in row.chosen_conditions]
+    analysed_after = study.analysed_after_training
     for task, checkpoint in product(
         map(parts.tasks.__getitem__, row.tasks), map(parts.checkpoints.__getitem__, row.checkpoints)
     ):
@@ -98,7 +99,7 @@ def _of_row(
         tokens = parts.tokens_of(task, checkpoint).spec
         for items, (name, condition) in product(row.train_items, conditions.items()):
             recipe = recipes.of(number, task.name, checkpoint.name, name)
-            analysed = recipe.select if (task.name, checkpoint.name) in study.analysed_after_training else None
+            analysed = recipe.select if (task.name, checkpoint.name) in analysed_after else None
             keep = analysed if study.keep_weights == "none" else study.keep_weights
             drawn = study.train_items_drawn
             planned = plan_cell(

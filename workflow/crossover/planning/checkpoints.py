@@ -1,7 +1,6 @@
 """The specs of a checkpoint of any kind, which may be what a run has trained."""
 
 from dataclasses import dataclass, field
-from typing import cast
 
 from crossover.config.bodies import TruncatedBody
 from crossover.config.checkpoints import TrainedHere
@@ -11,7 +10,7 @@ from crossover.errors import UserError
 from crossover.planning.base_checkpoints import PlannedCheckpoint, plan_base_checkpoint
 from crossover.planning.recipes import changed_recipe, load_settings
 from crossover.planning.runs import Aliases, plan_cell, plan_trained
-from crossover.planning.tasks import plan_task
+from crossover.planning.tasks import PlannedTask, plan_task
 from crossover.planning.tokens import check_fit, misfit, plan_tokens
 from crossover.specs.checkpoints import CheckpointFiles
 from crossover.specs.load import AnySpec
@@ -24,12 +23,14 @@ class TrainedCheckpoint(PlannedCheckpoint):
 
     Attributes:
         base: the checkpoint that the run starts from.
+        task: that it was trained on.
         condition: of the run.
         run: its spec.
         needed: the specs of its task, its tokens, the checkpoint that it starts from, and the runs that try rates for it.
     """
 
     base: PlannedCheckpoint = field(kw_only=True)
+    task: PlannedTask = field(kw_only=True)
     condition: Condition = field(kw_only=True)
     run: RunSpec = field(kw_only=True)
     needed: list[AnySpec] = field(kw_only=True)
@@ -42,8 +43,8 @@ class TrainedCheckpoint(PlannedCheckpoint):
 
     @property
     def subset(self) -> str | None:
-        """What part of the first checkpoint's corpus or files a mirror holds."""
-        return self.base.subset
+        """What part of the first checkpoint's corpus or files, or else of the task's data, a mirror holds."""
+        return self.base.subset or self.task.subset
 
     @property
     def owner_of_tokenizer(self) -> PlannedCheckpoint:
@@ -53,8 +54,7 @@ class TrainedCheckpoint(PlannedCheckpoint):
     @property
     def origin(self) -> str:
         """What it is, in words."""
-        config = cast(TrainedHere, self.config)
-        return f"{self.base.name}, trained here on {config.task}"
+        return f"{self.base.name}, trained here on {self.task.name}"
 
     @property
     def positions(self) -> int | None:
@@ -138,4 +138,6 @@ def _plan_trained_here(name: str, config: TrainedHere, base: PlannedCheckpoint, 
     made = plan_trained(name, cell.final, config.seed, base)
     files = CheckpointFiles(name=made.name, folder=made.folder)
     needed = [*task.specs, *tokens.specs, *base.specs, *cell.specs]
-    return TrainedCheckpoint(name, config, files, made, base=base, condition=condition, run=cell.final, needed=needed)
+    return TrainedCheckpoint(
+        name, config, files, made, base=base, task=task, condition=condition, run=cell.final, needed=needed
+    )

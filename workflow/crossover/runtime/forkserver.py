@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from crossover import SOCKET
+from crossover.collector import without_collector
 from crossover.runtime.proxy import ACCEPTED, TERMINATE, send
 
 LONGEST_REQUEST = 1 << 20  # bytes of arguments and environment
@@ -85,9 +86,9 @@ def serve(listener: int, owner: int, command: Command) -> None:
         _ForkServer(connections, command).serve(owner)
 
 
+@without_collector()
 def import_libraries() -> None:
     """Import what training needs, and keep the collector from touching it, so that the forks share the memory."""
-    gc.disable()  # it would go through all that the libraries define, again and again
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES, model_type_to_module_name
 
     from crossover.models.discovery import ADAPTERS, adapter_modules
@@ -99,7 +100,6 @@ def import_libraries() -> None:
         package = model_type_to_module_name(model_type)
         importlib.import_module(f"transformers.models.{package}.modeling_{package}")
     gc.freeze()
-    gc.enable()
 
 
 @dataclass(frozen=True)
