@@ -36,6 +36,9 @@ class Adapter:
         token_scale: computes from the config the factor by which the model multiplies embeddings that it looks up itself,
             but not embeddings that it is given.
         load_options: keyword arguments for AutoModel, such as to leave out a pooler that gets no gradient.
+        last_block: computes a block of the body at the positions that are read alone, from the block, the states before it,
+            the `models.last_block.ReadPositions`, and the named arguments of the block; returns the states there. None where the
+            whole block is computed.
         pooler: dotted path of the dense layer of the pooler that is left out; None where there is none.
         body_of: takes the body out of a model, such as its encoder; by default the whole model is the body.
         write_back: copies what a body holds of its own into the model that it was taken from; by default it shares all with it.
@@ -63,6 +66,7 @@ class Adapter:
     segments: str | None = None
     token_scale: Callable[[Any], float] = lambda config: 1.0
     load_options: dict[str, object] = field(default_factory=dict)
+    last_block: Callable[..., Any] | None = None
     pooler: str | None = None
     body_of: Callable[[Any], Any] = lambda model: model
     write_back: Callable[[Any, Any], None] = lambda body, model: None

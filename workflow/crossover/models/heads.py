@@ -10,6 +10,7 @@ from transformers import PretrainedConfig
 
 from crossover.errors import UserError
 from crossover.models.adapter import Adapter
+from crossover.models.last_block import ReadPositions
 
 
 class Pooler(nn.Module):
@@ -25,26 +26,40 @@ class Pooler(nn.Module):
         return pooled
 
 
-def read_states(
-    states: Tensor, lengths: Tensor, read: Literal["last", "cls", "mean", "last-position"], positions: int
-) -> Tensor:
-    """Select from states [batch, longest, width] what the output layer reads, [batch, positions, width].
+Read = Literal["last", "cls", "mean", "last-position"]
+
+
+def read_positions(lengths: Tensor, read: Read, positions: int) -> ReadPositions | None:
+    """Return the positions that the output layer reads; None where it reads the mean of all.
 
     Args:
-        states: of each position; those of padding are never read.
         lengths: int64 [batch], the real positions of each sequence; where padding is read, it counts as real.
         read: which positions; `last-position` is `last` where all positions are real.
         positions: how many of the last ones are read; 1 for the first one, and for the mean.
     """
     match read:
-        case "cls":
-            return states[:, :1]
         case "mean":
-            real = (torch.arange(states.shape[1], device=states.device) < lengths[:, None])[:, :, None]
-            return states.masked_fill(~real, 0.0).sum(1, keepdim=True) / lengths[:, None, None]
-    back = torch.arange(-positions, 0, device=states.device)
-    places = lengths[:, None] + back
-    return states.gather(1, places[:, :, None].expand(-1, -1, states.shape[2]))
+            return None
+        case "cls":
+            return ReadPositions(torch.zeros_like(lengths)[:, None], lengths)
+    back = torch.arange(-positions, 0, device=lengths.device)
+    return ReadPositions(lengths[:, None] + back, lengths)
+
+
+def read_states(states: Tensor, lengths: Tensor, read: Read, positions: int) -> Tensor:
+    """Select from states [batch, longest, width] what the output layer reads, [batch, positions, width].
+
+    Args:
+        states: of each position; those of padding are never read.
+        lengths: as in `read_positions`.
+        read: as in `read_positions`.
+        positions: as in `read_positions`.
+    """
+    at = read_positions(lengths, read, positions)
+    if at is not None:
+        return at.pick(states)
+    real = (torch.arange(states.shape[1], device=states.device) < lengths[:, None])[:, :, None]
+    return states.masked_fill(~real, 0.0).sum(1, keepdim=True) / lengths[:, None, None]
 
 
 def random_pooler(config: PretrainedConfig, adapter: Adapter) -> Pooler:

@@ -1,6 +1,7 @@
 """The module that a run trains: an input layer, a transformer body, and a head."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -9,7 +10,8 @@ from transformers import PreTrainedModel
 
 from crossover.config.heads import Head
 from crossover.models.adapter import Adapter
-from crossover.models.heads import Pooler, read_states
+from crossover.models.heads import Pooler, read_positions, read_states
+from crossover.models.last_block import LastBlock
 from crossover.specs.descriptions import EncodedTarget
 
 PLAIN_HEAD = Head()
@@ -26,6 +28,7 @@ class SequenceModel(nn.Module):
         separator: the symbol that ends the first segment of a sequence; None where the body has no segments.
         rates: the trained parameters by name, each with its multiple of the learning rate.
         mixed: whether matrix products are computed in bf16.
+        whole: whether the last block is computed at all positions, also where the head reads only some.
     """
 
     def __init__(
@@ -65,6 +68,10 @@ class SequenceModel(nn.Module):
         self.head_dropout = nn.Dropout(head.dropout) if head.dropout else nn.Identity()
         self.rates: dict[str, float] = {}
         self.mixed = False
+        self.whole = False
+        blocks = body.get_submodule(adapter.blocks)
+        assert isinstance(blocks, nn.ModuleList)
+        self._last_block = LastBlock(blocks[-1], adapter.last_block) if adapter.last_block else None
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits.
@@ -77,7 +84,8 @@ class SequenceModel(nn.Module):
             Logits, float32 [batch, classes] or [batch, positions, bits, 2]; for a number, the prediction [batch, 1].
         """
         with torch.autocast(values.device.type, torch.bfloat16, enabled=self.mixed):
-            states = self.read(values, lengths).last_hidden_state
+            with self._reading(lengths):
+                states = self.read(values, lengths).last_hidden_state
             read = self.head_dropout(self.pooler(self.read_out(states, lengths)))
             logits: Tensor = self.head(read).float().unflatten(-1, self.shape)
         return logits[:, 0] if len(self.shape) == 1 else logits
@@ -102,6 +110,11 @@ class SequenceModel(nn.Module):
     def read_out(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Select from states [batch, longest, width] what the head reads, [batch, positions, width]."""
         return read_states(states, lengths, self.read_settings.read, self.positions)
+
+    def _reading(self, lengths: Tensor) -> AbstractContextManager[None]:
+        """Have the last block compute only what is read, where that is less than all and the architecture allows it."""
+        read = read_positions(lengths, self.read_settings.read, self.positions)
+        return nullcontext() if self.whole or read is None or not self._last_block else self._last_block.read_at(read)
 
 
 def segment_ids(symbols: Tensor, separator: int) -> Tensor:

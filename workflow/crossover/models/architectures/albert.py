@@ -16,6 +16,7 @@ ADAPTER = replace(
     },
     blocks="encoder.albert_layer_groups",
     shares_blocks=True,
+    last_block=None,
     projections=tuple(f"albert_layers.0.attention.{name}" for name in ("query", "key", "value", "dense")),
     input_width="embedding_size",
     pooler="pooler",

@@ -1,6 +1,18 @@
 """BERT (Devlin et al. 2019)."""
 
+from typing import Any
+
 from crossover.models.adapter import Adapter
+
+
+def _last_block(block: Any, states: Any, at: Any, **_: object) -> Any:
+    attention, read = block.attention.self, at.pick(states)
+    vectors = (attention.query(read), attention.key(states), attention.value(states))
+    heads = (part.unflatten(2, (-1, attention.attention_head_size)) for part in vectors)
+    dropout = attention.dropout.p if block.training else 0.0
+    attended = at.attend(*heads, attention.scaling, dropout)
+    return block.feed_forward_chunk(block.attention.output(attended, read))
+
 
 ADAPTER = Adapter(
     model_type="bert",
@@ -17,6 +29,7 @@ ADAPTER = Adapter(
     projections=("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
     segments="type_vocab_size",
     load_options={"add_pooling_layer": False},
+    last_block=_last_block,
     pooler="pooler.dense",
     objective="masked",
 )

@@ -25,6 +25,28 @@ def _body(model: Any) -> Any:
     return model
 
 
+def _last_block(block: Any, states: Any, at: Any, *, position_embeddings: Any = None, **_: object) -> Any:
+    from transformers.models.esm.modeling_esm import rotate_half
+
+    attention, normed = block.attention.self, block.attention.LayerNorm(states)
+    scale = attention.attention_head_size**-0.5  # ESM scales its queries before they are rotated
+
+    def heads(layer: Any, of: Any) -> Any:
+        return layer(of).unflatten(2, (-1, attention.attention_head_size))
+
+    def rotated(vectors: Any, cosine: Any, sine: Any) -> Any:
+        return vectors * cosine[:, :, None] + rotate_half(vectors) * sine[:, :, None]
+
+    query = heads(attention.query, at.pick(normed)) * scale
+    key, value = heads(attention.key, normed), heads(attention.value, normed)
+    if attention.position_embedding_type == "rotary":
+        cosine, sine = (part.expand(len(states), -1, -1) for part in position_embeddings)
+        query, key = rotated(query, at.pick(cosine), at.pick(sine)), rotated(key, cosine, sine)
+    dropout = attention.dropout if block.training else 0.0
+    attended = at.attend(query, key, value, attention.scaling, dropout)
+    return block.feed_forward_chunk(block.attention.output(attended, at.pick(states)))
+
+
 def _token_scale(config: Any) -> float:
     """Return what makes up for the embeddings of masked tokens, which were 0 in pretraining (as in Rives et al.'s code)."""
     return 1 - MASKED if config.token_dropout else 1.0
@@ -41,6 +63,7 @@ ADAPTER = replace(
         "feedforward": r"encoder\.layer\.\d+\.(intermediate|output)\.dense\.",
     },
     segments=None,
+    last_block=_last_block,
     token_scale=_token_scale,
     body_of=_body,
     objective=None,

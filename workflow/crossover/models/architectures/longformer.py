@@ -9,6 +9,10 @@ from crossover.models.architectures import roberta
 
 WINDOW = 64  # positions that one attends to, in a model that is pretrained here
 ADAPTER = replace(
-    roberta.ADAPTER, model_type="longformer", pretraining_settings={"attention_window": WINDOW}, window=WINDOW
+    roberta.ADAPTER,
+    model_type="longformer",
+    last_block=None,
+    pretraining_settings={"attention_window": WINDOW},
+    window=WINDOW,
 )
 TINY = roberta.TINY | {"attention_window": 4}

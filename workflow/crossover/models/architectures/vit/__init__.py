@@ -5,6 +5,16 @@ from typing import Any
 from crossover.models.adapter import Adapter
 
 
+def _last_block(block: Any, states: Any, at: Any, **_: object) -> Any:
+    attention, normed = block.attention, block.layernorm_before(states)
+    vectors = (attention.q_proj(at.pick(normed)), attention.k_proj(normed), attention.v_proj(normed))
+    heads = (part.unflatten(2, (-1, attention.head_dim)) for part in vectors)
+    dropout = attention.attention_dropout if block.training else 0.0
+    attended = attention.o_proj(at.attend(*heads, attention.scaling, dropout))
+    read = at.pick(states) + block.dropout(attended)
+    return read + block.dropout(block.mlp(block.layernorm_after(read)))
+
+
 def _body(model: Any) -> Any:
     """Return the model as one of sequences."""
     from crossover.models.architectures.vit.module import SequenceViT
@@ -42,6 +52,7 @@ ADAPTER = Adapter(
     positions=_patches,
     projections=tuple(f"attention.{name}_proj" for name in "qkvo"),
     load_options={"add_pooling_layer": False},
+    last_block=_last_block,
     body_of=_body,
     write_back=_write_back,
     zero_positions=_zero_positions,
