@@ -38,6 +38,7 @@ from crossover.training.collate import collate
 from crossover.training.device import device_use
 from crossover.training.finetune import evaluate, finetune_run
 from crossover.training.loop import Interrupted, LoopSettings, batches, slices, train
+from crossover.training.parts import PART_COST
 from crossover.training.rates import select_rate
 from crossover.training.scoring import Scorer
 from crossover.training.state import StateStore
@@ -285,6 +286,18 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(size, task, tiny, tmp_pa
     training = {"length": "6 steps", "evaluate_every": "2 steps"}  # without dropout, whose draws would be others
     run(tiny.spec(task, training=training), tmp_path / "whole")
     run(tiny.spec(task, training=training | {"micro_batch": size}), tmp_path / "parts")
+    for split in ("train", "validation"):
+        assert losses(tmp_path / "parts", split) == pytest.approx(losses(tmp_path / "whole", split), abs=1e-5)
+
+
+def test_a_step_in_parts_by_length_is_the_step_of_the_padded_batch(tiny, tmp_path, monkeypatch):
+    training = {"length": "6 steps", "evaluate_every": "2 steps", "batch_size": 32}
+    run(tiny.spec(training=training), tmp_path / "whole")
+    monkeypatch.setitem(PART_COST, "cpu", 1)
+    run(tiny.spec(training=training), tmp_path / "parts")
+    assert losses(tmp_path / "parts", "train") != losses(tmp_path / "whole", "train"), (
+        "rounding shows that there were parts"
+    )
     for split in ("train", "validation"):
         assert losses(tmp_path / "parts", split) == pytest.approx(losses(tmp_path / "whole", split), abs=1e-5)
 

@@ -35,6 +35,7 @@ from crossover.specs.runs import RateSelection, RunSpec, SelectedRate
 from crossover.training.collate import collate
 from crossover.training.device import device_use
 from crossover.training.loop import LoopSettings, Progress, batches, slices, train
+from crossover.training.parts import parts_by_length
 from crossover.training.schedules import make_schedule
 from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
@@ -86,10 +87,12 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     augmentation_of = make_augmentation(encoding, derived_seed(seed, "augment"))
 
     def losses_of_step(step: int) -> Iterator[Tensor]:
-        inputs, lengths, targets = collate(splits["train"], order(step), device, augmentation_of(step))
-        for part in slices(len(lengths), spec.training.micro_batch or len(lengths)):
-            share = len(lengths[part]) / len(lengths)
-            yield share * loss_of(model(inputs[part], lengths[part]), targets[part])
+        items = order(step)
+        batch = collate(splits["train"], items, device, augmentation_of(step))
+        for part in parts_by_length(splits["train"].lengths[items], spec.training.micro_batch or len(items), device):
+            inputs, lengths, targets = (tensor[part] for tensor in batch)
+            longest = splits["train"].lengths[items[part[0]]]
+            yield len(part) / len(items) * loss_of(model(inputs[:, :longest], lengths), targets)
 
     def validate() -> tuple[float, float]:
         answers, loss = evaluate(model, splits["validation"], encoding.target, device)
