@@ -84,10 +84,17 @@ class SequenceModel(nn.Module):
             Logits, float32 [batch, classes] or [batch, positions, bits, 2]; for a number, the prediction [batch, 1].
         """
         with torch.autocast(values.device.type, torch.bfloat16, enabled=self.mixed):
-            with self._reading(lengths):
-                states = self.read(values, lengths).last_hidden_state
-            read = self.head_dropout(self.pooler(self.read_out(states, lengths)))
-            logits: Tensor = self.head(read).float().unflatten(-1, self.shape)
+            return self.answer(self.features(values, lengths))
+
+    def features(self, values: Tensor, lengths: Tensor, **options: Any) -> Tensor:
+        """Compute what the head reads of sequences, as in `forward` and `read`; float32 [batch, positions, width]."""
+        with self._reading(lengths):
+            states = self.read(values, lengths, **options).last_hidden_state
+        return self.read_out(states, lengths)
+
+    def answer(self, features: Tensor) -> Tensor:
+        """Compute logits, as in `forward`, from what the head reads."""
+        logits: Tensor = self.head(self.head_dropout(self.pooler(features))).float().unflatten(-1, self.shape)
         return logits[:, 0] if len(self.shape) == 1 else logits
 
     def read(self, values: Tensor, lengths: Tensor, **options: Any) -> Any:
@@ -102,7 +109,9 @@ class SequenceModel(nn.Module):
             The body's output; its `last_hidden_state` is float32 [batch, longest, width].
         """
         mask = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
-        arguments = {"inputs_embeds": self.input_dropout(self.input(values)), "attention_mask": mask.long()}
+        arguments = {"attention_mask": mask.long()}
+        if "inputs_embeds" not in options:
+            arguments["inputs_embeds"] = self.input_dropout(self.input(values))
         if self.separator is not None:
             arguments["token_type_ids"] = segment_ids(values, self.separator)
         return self.body(**arguments | options)

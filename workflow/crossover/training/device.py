@@ -25,7 +25,7 @@ def set_up_torch(threads: int) -> None:
     """Make equal runs equal, and use as many threads as the scheduler gave, not all that the machine has."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # with NaN, which costs up to a tenth of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # with NaN: a tenth of a step
 
 
 def device_use(device: torch.device) -> DeviceUse:

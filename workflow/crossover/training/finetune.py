@@ -33,6 +33,7 @@ from crossover.specs.descriptions import (
 )
 from crossover.specs.runs import RateSelection, RunSpec, SelectedRate
 from crossover.training.collate import collate
+from crossover.training.constant_states import Network, constant_states
 from crossover.training.device import device_use
 from crossover.training.loop import LoopSettings, Progress, batches, slices, train
 from crossover.training.parts import parts_by_length
@@ -85,6 +86,7 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     torch.manual_seed(derived_seed(seed, "dropout"))
     order = batches(len(splits["train"]), spec.training.batch_size, derived_seed(seed, "order"))
     augmentation_of = make_augmentation(encoding, derived_seed(seed, "augment"))
+    network, splits = _with_constant_states(spec, model, splits, encoding, device)
 
     def losses_of_step(step: int) -> Iterator[Tensor]:
         items = order(step)
@@ -92,10 +94,10 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
         for part in parts_by_length(splits["train"].lengths[items], spec.training.micro_batch or len(items), device):
             inputs, lengths, targets = (tensor[part] for tensor in batch)
             longest = splits["train"].lengths[items[part[0]]]
-            yield len(part) / len(items) * loss_of(model(inputs[:, :longest], lengths), targets)
+            yield len(part) / len(items) * loss_of(network(inputs[:, :longest], lengths), targets)
 
     def validate() -> tuple[float, float]:
-        answers, loss = evaluate(model, splits["validation"], encoding.target, device)
+        answers, loss = evaluate(network, splits["validation"], encoding.target, device)
         return scorers["validation"].score(answers), loss
 
     store = StateStore(out / "state", save_every)
@@ -122,6 +124,23 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
     write_provenance(out, recorder.finish(device_use(device), progress.resumed, inputs))
     store.clear()
+
+
+def _with_constant_states(
+    spec: RunSpec, model: SequenceModel, splits: dict[str, Tokens], encoding: EncodingDescription, device: torch.device
+) -> tuple[Network, dict[str, Tokens]]:
+    """Return what computes logits in training and validation, and the splits that it takes.
+
+    It starts from states that are computed once where that pays: each training item is read more than once, and the same way.
+    """
+    read, items = [splits["train"], splits["validation"]], len(splits["train"])
+    if (encoding.image and encoding.image.augment) or spec.training.steps(items) * spec.training.batch_size < 2 * items:
+        return model, splits
+    constant = constant_states(model, splits["train"], device)
+    if constant is None or not constant.fits(read):
+        return model, splits
+    log.info("what is not trained is computed once for each item, not at each step")
+    return constant.network, splits | {name: constant.tokens(splits[name], device) for name in ("train", "validation")}
 
 
 def _require_selection(spec: RunSpec, items: int) -> None:
@@ -200,7 +219,7 @@ def make_augmentation(encoding: EncodingDescription, seed: int) -> Callable[[int
 
 
 def evaluate(
-    model: SequenceModel, tokens: Tokens, target: EncodedTarget, device: torch.device
+    network: Network, tokens: Tokens, target: EncodedTarget, device: torch.device
 ) -> tuple[np.ndarray, float]:
     """Answer a whole split, every item once.
 
@@ -211,7 +230,7 @@ def evaluate(
     losses, answers = [], []
     for part in slices(len(tokens), EVALUATION_ITEMS):
         inputs, lengths, targets = collate(tokens, order[part], device)
-        logits = model(inputs, lengths)
+        logits = network(inputs, lengths)
         losses.append(loss_of(logits, targets).item() * len(order[part]))
         answers.append(answers_of(logits, target).cpu().numpy())
     back = np.argsort(order, kind="stable")
