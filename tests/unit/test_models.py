@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_models import plain_model
 from safetensors.torch import load_file, save_file
-from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline, renamed, write_checkpoint
+from tiny_runs import POSITIONS, ROOT, SIZES, VOCABULARY, outline, renamed, tiny_config, write_checkpoint
 from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Model
@@ -20,6 +20,7 @@ from crossover.commands.view import view_checkpoint
 from crossover.config.conditions import TRAINED_PRESETS
 from crossover.errors import UserError
 from crossover.files import read_json, sha256, tree_digest
+from crossover.models.activations import fuse_activations
 from crossover.models.blank import describe_architecture
 from crossover.models.discovery import ADAPTERS
 from crossover.models.embeddings import ORTHOGONAL_GAIN
@@ -537,3 +538,13 @@ def test_a_checkpoint_of_the_config_is_found_where_it_is_made_or_fetched(name, p
         view_checkpoint(name)
     shutil.copytree(tiny.checkpoints["bert"].folder, re.search(r"\((\S+)", str(caught.value))[1])
     assert "bert, 2 blocks, 16 wide" in view_checkpoint(name).text()
+
+
+def test_gelu_of_gpt2_is_one_kernel_and_the_same_function():
+    body = AutoModel.from_config(tiny_config("gpt2", activation_function="gelu_new")).eval()
+    embedded = torch.randn(2, 9, 16)
+    with torch.inference_mode():
+        expected = body(inputs_embeds=embedded).last_hidden_state
+        fuse_activations(body)
+        torch.testing.assert_close(body(inputs_embeds=embedded).last_hidden_state, expected, atol=1e-6, rtol=0)
+    assert "NewGELUActivation" not in str(body)

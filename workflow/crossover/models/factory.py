@@ -12,6 +12,7 @@ from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, 
 from crossover.config.inputs import PermutationInput, TableInput
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
+from crossover.models.activations import fuse_activations
 from crossover.models.adapter import Adapter
 from crossover.models.derive import adapter_for, check_forward_contract
 from crossover.models.embeddings import TokenTable, new_input, scale_input, scale_of, symbol_to_token_ids
@@ -158,6 +159,7 @@ def build_body(
         take_scale(body, pretrained, settings, adapter)
     elif not isinstance(settings, str):
         change_body(body, adapter, settings, torch.Generator().manual_seed(derived_seed(seed, "surgery")))
+    fuse_activations(body)
     return body, replaced
 
 
