@@ -25,7 +25,6 @@ Job = tuple[str, str]  # rule, and what it makes in words that do not depend on 
 TRAINING = """\
 training:
   learning_rates: [1e-3, 1e-2]
-  sweep_seeds: [1000]
   batch_size: 8
   length: 4 steps
   evaluate_every: 2 steps
@@ -321,22 +320,9 @@ def write_tune(path: Path, lowest: int, piece: int, notes: int = 48) -> None:
     mido.MidiFile(tracks=[track]).save(path)
 
 
-def final_runs(cells: Iterable[str], seeds: Iterable[int]) -> set[Job]:
-    """The jobs of the final runs of cells."""
+def runs(cells: Iterable[str], seeds: Iterable[int] = (0, 1)) -> set[Job]:
+    """The jobs of whole cells: one for each seed."""
     return {("finetune_run", f"{cell}/seed-{seed}") for cell in cells for seed in seeds}
-
-
-def runs(cells: Iterable[str], rates: Iterable[str] = ("0.001", "0.01"), seeds: Iterable[int] = (0, 1)) -> set[Job]:
-    """The jobs of whole cells: a run for each rate, the selection, and a final run for each seed."""
-    return {
-        job
-        for cell in cells
-        for job in [
-            *(("finetune_run", f"{cell}@{rate}/seed-1000") for rate in rates),
-            ("select_rate", cell),
-            *(("finetune_run", f"{cell}/seed-{seed}") for seed in seeds),
-        ]
-    }
 
 
 CELLS = [f"{task}.tiny.{condition}" for task in TASKS for condition in ("pretrained-frozen", "random-all")]
@@ -358,8 +344,6 @@ def _label(spec: dict[str, Any]) -> str:
     stem = spec["name"].rsplit("-", 1)[0]
     if spec["kind"] == "study":
         return spec["study"]
-    if spec["kind"] == "run" and not spec["score_test"]:
-        return f"{stem}@{spec['learning_rate']}"
     return stem
 
 

@@ -480,7 +480,7 @@ def test_checkpoints_trained_on_books_load_and_run(model, name, tiny, mirrored, 
     with torch.inference_mode():
         plain = AutoModel.from_pretrained(folder).eval()(inputs_embeds=embedded).last_hidden_state
         ours = sequence.body(inputs_embeds=embedded).last_hidden_state
-    torch.testing.assert_close(ours, plain, atol=1e-6, rtol=0)
+    torch.testing.assert_close(ours, plain, atol=1e-5, rtol=0)  # states of up to 7, and another kernel for GELU
     spec = tiny.spec(checkpoint=checkpoint, training={"length": "6 steps", "evaluate_every": "3 steps"})
     finetune_run(spec, 0, tmp_path, torch.device("cpu"), 60, "test")
     assert read_json(tmp_path / "metrics.json")["steps"] == 6

@@ -104,8 +104,6 @@ Gpus = Annotated[int, typer.Option(min=0, max=1, help="1 uses a GPU where there 
 Threads = Annotated[int, typer.Option(min=1, help="Number of CPU threads.")]
 SaveEvery = Annotated[float, typer.Option(metavar="SECONDS", help="Pause between saves of the training state.")]
 Receipt = Annotated[Path, typer.Option(help="dataset.json, the receipt; the files go beside it.")]
-RateFile = Annotated[Path, typer.Option(help="results/rates/<run>.json")]
-WidenedFile = Annotated[Path, typer.Option(help="results/widened/<run>.json")]
 TaskFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tasks/<task>-<hash>")]
 TokensFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/tokens/<tokens>-<hash>")]
 DownloadFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="resources/downloads/<checkpoint>-<hash>")]
@@ -325,28 +323,6 @@ def finetune_run(
     with stages.logged(log, context.obj):
         compute = stages.Compute(gpus, threads, context.obj)
         stages.finetune_run(spec, seed, output, compute, save_every)
-
-
-@app.command(rich_help_panel=STAGES)
-def select_rate(context: typer.Context, spec: Spec, output: RateFile, log: Log = None) -> None:
-    """Select a run's learning rate by the validation scores of its sweep."""
-    with stages.logged(log, context.obj):
-        stages.select_rate(spec, output)
-
-
-@app.command(rich_help_panel=STAGES)
-def widen_range(
-    context: typer.Context,
-    spec: Spec,
-    output: WidenedFile,
-    gpus: Gpus = 1,
-    threads: Threads = 1,
-    save_every: SaveEvery = 60,
-    log: Log = None,
-) -> None:
-    """Select a run's learning rate, and try further decades while the best one is at an edge of its range."""
-    with stages.logged(log, context.obj):
-        stages.widen_range(spec, output, stages.Compute(gpus, threads, context.obj), save_every)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -40,7 +40,6 @@ from crossover.planning.snapshot import read_snapshot
 from crossover.runs.files import FILES, VALUES, analysis_folder, checked_provenance, run_folder
 from crossover.specs.identity import PACKAGE, code_digests, hash8
 from crossover.specs.load import read_spec
-from crossover.specs.runs import SelectedRate
 
 export_path()
 
@@ -108,12 +107,6 @@ def gpu_memory_of_training(wildcards):
 def minutes_of_training(wildcards, attempt):
     """Time in minutes; more at each attempt, although each goes on where the last one ended."""
     return attempt * (HARDWARE.minutes or resources.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads))
-
-
-def minutes_of_widening(wildcards, attempt):
-    """Time in minutes for the runs of one further decade; a range that needs more of them goes on at the next attempt."""
-    runs = resources.runs_of_decade(spec_of(wildcards.run))
-    return attempt * (HARDWARE.minutes or resources.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads, runs))
 
 
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has
@@ -185,19 +178,8 @@ def tokenizer_of_tokens(wildcards):
 
 
 def inputs_of_run(wildcards):
-    """Tokens, checkpoint and selected rate of a run."""
-    spec = spec_of(wildcards.run)
-    selected = [spec.rate_file] if isinstance(spec.learning_rate, SelectedRate) else []
-    return read_by(run_folder(wildcards.run, wildcards.seed), FILES, sources_of(spec)) + selected
-
-
-def inputs_of_further_runs(wildcards):
-    """Tokens and checkpoint of the runs by which a range may widen, and in a job their specs beside that of the final run."""
-    spec = spec_of(wildcards.run)
-    rate_file = Path(spec.rate_file)
-    names = dict.fromkeys([spec.name, *(run.run for run in spec.learning_rate.further)])
-    specs = [file for name in names for file in in_job(f"results/specs/{name}.json")]
-    return read_by(rate_file.parent, [rate_file.name], sources_of(spec)) + specs
+    """Tokens and checkpoint of a run."""
+    return read_by(run_folder(wildcards.run, wildcards.seed), FILES, sources_of(spec_of(wildcards.run)))
 
 
 def inputs_of_trained(wildcards):
@@ -258,11 +240,6 @@ def files_of_checkpoint(name, folder):
     return (description, *map(ancient, others))
 
 
-def sweep_of_run(wildcards):
-    """The metrics of the runs that a run's learning rate is selected from."""
-    return [f"{one.folder}/metrics.json" for one in spec_of(wildcards.run).learning_rate.selected_from]
-
-
 @cache
 def times_of_run(run, seed):
     """When the files of a run were written that are there, by their names."""
@@ -272,33 +249,16 @@ def times_of_run(run, seed):
 
 
 def results_of_study(wildcards):
-    """Every run of the study, and the rates that were selected for them.
+    """Every run of the study.
 
     A result that is not as its provenance has it is planned with: the job that reads it compares digests and names it.
     """
     if IN_JOB:
-        files = [f"{run_folder(*run)}/{name}" for run in (*STUDY.runs, *further_runs()) for name in FILES]
-        return files + [cell.rate for cell in STUDY.cells if cell.rate]
+        return [f"{run_folder(*run)}/{name}" for run in STUDY.runs for name in FILES]
     files = []
     for run, seed in STUDY.runs:
         files += [f"{run_folder(run, seed)}/{name}" for name in ("provenance.json", *changed_results(run, seed))]
-    for run, seed in further_runs():
-        lost = [name for name in FILES if name not in times_of_run(run, seed)]
-        files += [f"{run_folder(run, seed)}/{name}" for name in (*lost, *changed_results(run, seed))]
     return files
-
-
-@cache
-def further_runs():
-    """The runs by which ranges of rates have widened: no rule is asked for them unless their results were lost since."""
-    found = []
-    for cell in STUDY.cells:
-        try:
-            tried = cell.with_tried_rates().sweep
-        except UserError:  # not selected yet; a damaged file is named by the job that reads it
-            continue
-        found += [(one.run, one.seed) for one in tried if one not in cell.sweep]
-    return found
 
 
 def changed_results(run, seed):
@@ -315,9 +275,8 @@ def changed_results(run, seed):
 
 
 def lost_results_of_study(wildcards):
-    """What tables do not ask for: results lost beside their provenance, rates of runs, and runs whose report is there."""
-    runs = [cell.run for cell in STUDY.cells if cell.rate and not Path(cell.rate).exists()]
-    lost = [spec_of(run).rate_file for run in runs if Path("results/runs", run).is_dir()]
+    """What tables do not ask for: results lost beside their provenance, and runs whose report is there."""
+    lost = []
     reported = Path(REPORT).exists()
     for run, seed in STUDY.runs:
         there = times_of_run(run, seed)

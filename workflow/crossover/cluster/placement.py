@@ -188,10 +188,7 @@ def needs_of_study(study: str | None) -> Needs | Finding:
     trainings = [spec for spec in plan.specs.values() if isinstance(spec, RunSpec | PretrainedSpec)]
     works = [demand.work_of(spec, plan.specs) for spec in trainings]
     memory = asked.memory_mb or max(demand.memory_mb(work, asked.gpu) for work in works)
-    minutes = asked.minutes or max(
-        demand.minutes(work, asked.gpu, asked.threads, demand.runs_of_decade(spec))
-        for work, spec in zip(works, trainings, strict=True)
-    )
+    minutes = asked.minutes or max(demand.minutes(work, asked.gpu, asked.threads) for work in works)
     return Needs(plan.name, asked.gpu, asked.threads, memory, minutes)
 
 

@@ -173,9 +173,7 @@ def _novelty(spec: AnySpec, plan: Plan) -> str:
     new = _changeable(spec.content())
     earlier = {path.stem: read_json(path) for path in SPECS.glob(f"{spec.stem}-{'[0-9a-f]' * 8}.json")}
     candidates = [
-        differences(_changeable(old), new, plan)
-        for name, old in earlier.items()
-        if name != spec.name and _made(name) and old.get("score_test") == new.get("score_test")
+        differences(_changeable(old), new, plan) for name, old in earlier.items() if name != spec.name and _made(name)
     ]
     if not candidates:
         return "it has not been computed yet"
@@ -206,7 +204,7 @@ def differences(old: object, new: object, plan: Plan, at: str = "") -> list[str]
         return list(dict.fromkeys(difference for part in parts for difference in part))
     if at.startswith("code."):  # where a module is gone, another one has changed to leave it out
         return [] if new is ABSENT else [f"the code of {at.removeprefix('code.')} has changed"]
-    if at in ("learning_rate.lower", "learning_rate.higher"):
+    if at in ("learning_rates.lower", "learning_rates.higher"):
         counts = [len(value) if isinstance(value, list) else 0 for value in (old, new)]
         if counts[0] != counts[1]:
             return [f"{at}: {counts[0]} -> {counts[1]} further decades"]

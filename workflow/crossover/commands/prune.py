@@ -27,8 +27,6 @@ NAMED = (
     "results/checkpoints",
     "results/architectures",
     "results/trained",
-    "results/rates",
-    "results/widened",
     "results/runs",
     "results/analyses",
 )

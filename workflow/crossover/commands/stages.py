@@ -169,28 +169,6 @@ def finetune_run(spec: Path, seed: int, output: Path, compute: Compute, save_eve
                 keep(output)
 
 
-def select_rate(spec: Path, output: Path) -> None:
-    """Select a run's learning rate by the validation scores of its sweep."""
-    from crossover.specs.runs import RunSpec
-    from crossover.training.rates import select_rate
-
-    select_rate(RunSpec.load(spec), output)
-
-
-def widen_range(spec: Path, output: Path, compute: Compute, save_every: float) -> None:
-    """Select a run's learning rate likewise; while the best one is at an edge, train the runs of a further decade there.
-
-    This process imports no torch: each run is trained in a process of its own, and most ranges need none.
-    """
-    from crossover.runtime.nested import train_run
-    from crossover.specs.runs import RunSpec
-    from crossover.training.rates import select_rate
-
-    options: dict[str, object] = {"gpus": compute.gpus, "threads": compute.threads, "save-every": save_every}
-    content = RunSpec.load(spec)
-    select_rate(content, output, lambda run: train_run(run, spec.with_name(f"{run.run}.json"), options))
-
-
 def analyse(spec: Path, seed: int, output: Path, compute: Compute) -> None:
     """Measure one model, or compare two, before or after they are fine-tuned."""
     from crossover.specs.analyses import AnalysisSpec

@@ -31,7 +31,6 @@ class Status:
             "waiting": len(self.overview.of("waiting")),
             "seconds_left": self.overview.seconds_left(),
             "runs": list(map(_facts_of_run, self.overview.states)),
-            "widening": list(map(_facts_of_run, self.overview.widening("running", "failed"))),
         }
 
     def page(self) -> "RenderableType":
@@ -44,7 +43,7 @@ class Status:
         done = ProgressBar(total=len(overview.states), completed=len(overview.of("done")), width=60)
         parts: list[RenderableType] = [Text(f"Study {overview.study}: {overview.line()}.", style="bold"), done]
         shown = [run for run in overview.states if run.state == "running" or _goes_on(run)]
-        if rows := [_row(run) for run in (*shown, *overview.widening("running"))]:
+        if rows := [_row(run) for run in shown]:
             parts.append(table(("run", "seed", "state", "step", "where", ""), rows))
         parts += [Text(line, style="red") for line in describe_failures(overview)]
         return Group(*parts)

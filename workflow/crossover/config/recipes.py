@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -35,11 +35,18 @@ def entries_are_unique(values: list[Any]) -> list[Any]:
     return values
 
 
-class FurtherRates(NamedTuple):
-    """Learning rates outside of a range, by decades: the nearest decade first, the rates of each in ascending order."""
+class CandidateRates(ConfigModel):
+    """Learning rates that each seed of a run is trained with, to take the one that is best on validation data.
 
-    lower: list[list[float]]
-    higher: list[list[float]]
+    Attributes:
+        rates: in ascending order; one where the rate is given.
+        lower: those of further decades, which are tried while the lowest rate is the best: the nearest decade first.
+        higher: likewise, while the highest rate is the best.
+    """
+
+    rates: tuple[float, ...]
+    lower: tuple[tuple[float, ...], ...] = ()
+    higher: tuple[tuple[float, ...], ...] = ()
 
 
 class RateRange(ConfigModel):
@@ -73,15 +80,15 @@ class RateRange(ConfigModel):
         return [self._rate(step) for step in range(round(self._steps) + 1)]
 
     @property
-    def further(self) -> FurtherRates:
-        """Return the learning rates of the decades by which the range may grow; those of a range that was wide from the start."""
+    def candidates(self) -> CandidateRates:
+        """Return the learning rates, and those of the decades by which the range may grow, as if it had been wide from the start."""
         steps, decades = self.per_decade, range(self.widen)
         below = [-steps * (decade + 1) for decade in decades]
         above = [round(self._steps) + 1 + steps * decade for decade in decades]
         lower, higher = (
-            [list(map(self._rate, range(first, first + steps))) for first in end] for end in (below, above)
+            tuple(tuple(map(self._rate, range(first, first + steps))) for first in end) for end in (below, above)
         )
-        return FurtherRates(lower, higher)
+        return CandidateRates(rates=tuple(self.rates), lower=lower, higher=higher)
 
     def _rate(self, step: int) -> float:
         return float(f"{self.low * 10 ** (step / self.per_decade):.3g}")
@@ -130,30 +137,19 @@ class Recipe(Training):
         RateList | Annotated[RateRange, Tag("RateRange")] | Annotated[RatesByKind, Tag("RatesByKind")],
         Discriminator(_form),
     ]
-    """Candidate learning rates: a list, or a range, for all conditions or by what they train. With more than one, the rate of
-    each cell is selected on the validation split."""
-    sweep_seeds: Seeds = Field([1000])
-    """Random seeds of the sweep: the rate with the best mean validation score over them is selected. None of them may be one of
-    the study's `seeds`, so that the final scores are independent of the selection."""
+    """Candidate learning rates: a list, or a range, for all conditions or by what they train. With more than one, each seed of a
+    cell is trained with all of them, and the best on the validation split is its own."""
 
     @property
     def training(self) -> Training:
         """Return the settings of each run, which are the same for all learning rates."""
         return Training(**{name: getattr(self, name) for name in Training.model_fields})
 
-    def rates_of(self, kind: TrainingKind) -> list[float]:
-        """Return the candidate learning rates of one kind of training, in ascending order."""
-        rates = self._rates(kind)
-        return sorted(rates.rates if isinstance(rates, RateRange) else rates)
-
-    def further_rates_of(self, kind: TrainingKind) -> FurtherRates:
-        """Return the learning rates that are tried only while the best one is at an edge; none beyond a list."""
-        rates = self._rates(kind)
-        return rates.further if isinstance(rates, RateRange) else FurtherRates([], [])
-
-    def _rates(self, kind: TrainingKind) -> list[float] | RateRange:
+    def rates_of(self, kind: TrainingKind) -> CandidateRates:
+        """Return the candidate learning rates of one kind of training; beyond a list there are no further ones."""
         rates = self.learning_rates
-        return getattr(rates, kind) if isinstance(rates, RatesByKind) else rates
+        of_kind: list[float] | RateRange = getattr(rates, kind) if isinstance(rates, RatesByKind) else rates
+        return of_kind.candidates if isinstance(of_kind, RateRange) else CandidateRates(rates=tuple(sorted(of_kind)))
 
 
 class RecipeFile(TitledModel, Recipe):

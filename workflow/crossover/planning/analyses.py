@@ -177,9 +177,9 @@ def _trained_models(
         cell = planned.cell
         if (cell.task, cell.checkpoint) == (name, checkpoint.name):
             start = before[cell.condition]
-            run = {key: getattr(planned.final, key) for key in ModelSettings.model_fields}
+            run = {key: getattr(planned.run, key) for key in ModelSettings.model_fields}
             yield PlannedModel(
-                AnalysedSettings(**run, trained_by=planned.final.name),
+                AnalysedSettings(**run, trained_by=planned.run.name),
                 start.settings,
                 start.labels.model_copy(update={"condition": cell.condition}),
                 start.adapter_modules,

@@ -110,7 +110,6 @@ def _plan_trained_here(name: str, config: TrainedHere, base: PlannedCheckpoint, 
     recipe = changed_recipe(
         load_settings(config.recipe, file),
         config.training.model_dump(),  # type: ignore[attr-defined]
-        [config.seed],
         f"{file}: training",
     )
     if recipe.vit_positions == "zeros" and base.adapter and base.adapter.zero_positions:
@@ -135,9 +134,9 @@ def _plan_trained_here(name: str, config: TrainedHere, base: PlannedCheckpoint, 
         Aliases(),
         recipe.select,
     )
-    made = plan_trained(name, cell.final, config.seed, base)
+    made = plan_trained(name, cell.run, config.seed, base)
     files = CheckpointFiles(name=made.name, folder=made.folder)
     needed = [*task.specs, *tokens.specs, *base.specs, *cell.specs]
     return TrainedCheckpoint(
-        name, config, files, made, base=base, task=task, condition=condition, run=cell.final, needed=needed
+        name, config, files, made, base=base, task=task, condition=condition, run=cell.run, needed=needed
     )

@@ -1,14 +1,13 @@
 """The recipe of each cell of a study: the named one, with what the study changes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, get_args
+from typing import Any, TypedDict
 
 from crossover.config.bodies import RandomInit, VitPositions, starts_random
 from crossover.config.conditions import Condition
 from crossover.config.inputs import InputScale
 from crossover.config.load import load_recipe, parse
-from crossover.config.recipes import Recipe, TrainingKind
+from crossover.config.recipes import Recipe
 from crossover.config.studies import Row, Study
 from crossover.errors import UserError
 
@@ -57,8 +56,8 @@ class Recipes:
             condition: of the cell.
 
         Raises:
-            UserError: there is no recipe of the name that the study gives, or it is wrong; its settings cannot work together,
-                or its rates would be selected with the seed of a final run.
+            UserError: there is no recipe of the name that the study gives, or it is wrong, or its settings cannot work
+                together.
         """
         names = {"task": task, "checkpoint": checkpoint, "condition": condition}
         changed = {kind: name for kind, name in names.items() if name in getattr(self.study, f"training_by_{kind}")}
@@ -80,7 +79,7 @@ class Recipes:
 
     def _merge(self, row: Row, where: str, **names: str) -> Recipe:
         base = self._load(row.recipe or self.study.recipe)
-        recipe = changed_recipe(base, self.study.changes_of(row, **names), row.seeds, where)
+        recipe = changed_recipe(base, self.study.changes_of(row, **names), where)
         if self.study.keep_weights == "best" and recipe.select == "last":
             raise UserError(f"{where}: keep_weights: best needs select: best; set it to last, or change select.")
         return recipe
@@ -92,20 +91,16 @@ def load_settings(name: str, where: str) -> Recipe:
     return Recipe(**{key: getattr(file, key) for key in Recipe.model_fields})
 
 
-def changed_recipe(recipe: Recipe, changes: dict[str, Any], seeds: Sequence[int], where: str) -> Recipe:
+def changed_recipe(recipe: Recipe, changes: dict[str, Any], where: str) -> Recipe:
     """Return a recipe with changes.
 
     Args:
         recipe: as its file has it.
         changes: of single settings, by name.
-        seeds: of the final runs.
         where: what changes it, for errors.
 
     Raises:
-        UserError: its settings cannot work together, or its rates would be selected with the seed of a final run.
+        UserError: its settings cannot work together.
     """
     changed: Recipe = parse(Recipe, recipe.model_dump() | changes, where)
-    shared = sorted(set(changed.sweep_seeds) & set(seeds))
-    if shared and any(len(changed.rates_of(kind)) > 1 for kind in get_args(TrainingKind)):
-        raise UserError(f"{where}: sweep_seeds: {shared[0]} is one of seeds; take another seed for the sweep.")
     return changed

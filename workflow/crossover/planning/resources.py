@@ -21,7 +21,7 @@ from crossover.specs.checkpoints import (
     TrainedSpec,
 )
 from crossover.specs.load import AnySpec
-from crossover.specs.runs import ModelSettings, RunSpec, SelectedRate
+from crossover.specs.runs import ModelSettings, RunSpec
 from crossover.specs.tasks import TokensSpec
 
 LIBRARIES_MB = 900  # Python with torch and transformers (0.4 GB measured), and the Snakemake around it (0.13 GB twice)
@@ -49,7 +49,7 @@ class Work:
         width: hidden size.
         length: positions of a sequence at most.
         batch_size: sequences of a step.
-        steps: optimizer steps at most.
+        steps: optimizer steps at most, of all learning rates that are sure to be tried.
     """
 
     parameters: int
@@ -71,30 +71,24 @@ def gpu_memory_mb(work: Work) -> int:
 
 
 def _tensors_mb(work: Work) -> int:
-    weights = 7 * work.parameters  # with gradient, two moments, the best weights so far, and the state being saved
+    weights = (
+        9 * work.parameters
+    )  # with gradient, two moments, the initial and the best weights, and the state being saved
     positions = max(work.batch_size * work.blocks * FLOATS_PER_POSITION, EVALUATION_ITEMS * 16) * work.length
     attention = max(work.batch_size * work.blocks, EVALUATION_ITEMS) * work.width // 64 * work.length**2
     return 4 * (weights + positions * work.width + attention) // 2**20
 
 
-def minutes(work: Work, gpu: int, threads: int, runs: int = 1) -> int:
+def minutes(work: Work, gpu: int, threads: int) -> int:
     """Time in minutes: six operations per parameter and position of each step, and half as many again to evaluate.
 
     Args:
         work: of one run.
         gpu: 1 if it uses a GPU.
         threads: CPU threads.
-        runs: how many such runs are computed one after the other.
     """
-    operations = 9.0 * runs * work.parameters * work.length * work.batch_size * work.steps
+    operations = 9.0 * work.parameters * work.length * work.batch_size * work.steps
     return START_MINUTES + round(operations / (GPU_FLOPS if gpu else CPU_FLOPS * threads) / 60)
-
-
-def runs_of_decade(spec: AnySpec) -> int:
-    """Return how many runs a job trains one after the other to widen a range by a decade; 1 for what widens none."""
-    rate = spec.learning_rate if isinstance(spec, RunSpec) else None
-    decades = (*rate.lower, *rate.higher) if isinstance(rate, SelectedRate) else ()
-    return max(map(len, decades), default=1)
 
 
 def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
@@ -115,7 +109,7 @@ def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
         case RunSpec(training=training):
             size = _model(spec, specs)
             at_once = min(training.batch_size, training.micro_batch or training.batch_size)
-            steps = training.steps(EPOCH_ITEMS) * training.batch_size // at_once
+            steps = len(spec.learning_rates.rates) * training.steps(EPOCH_ITEMS) * training.batch_size // at_once
             return Work(size.parameters, size.blocks, size.width, size.length, at_once, steps)
     raise TypeError(f"{spec.name} trains nothing and measures nothing")
 

@@ -1,4 +1,4 @@
-"""The specs of a cell's runs."""
+"""The spec of a cell's run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +15,8 @@ from crossover.planning.recipes import initial_weights
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.checkpoints import TrainedSpec
 from crossover.specs.load import AnySpec
-from crossover.specs.runs import CellKey, RunSpec, SeededRun, SelectedRate, TrainSubset
-from crossover.specs.studies import Candidate, Cell
+from crossover.specs.runs import CellKey, RunSpec, TrainSubset
+from crossover.specs.studies import Cell
 from crossover.specs.tasks import TokensSpec
 
 
@@ -26,18 +26,18 @@ class PlannedCell:
 
     Attributes:
         cell: as the study's spec has it.
-        final: the final run.
-        specs: of all its runs, and of the folders that their weights are kept in.
+        run: what is trained.
+        specs: of the run, and of the folders that its weights are kept in.
     """
 
     cell: Cell
-    final: RunSpec
+    run: RunSpec
     specs: list[AnySpec]
 
     def keeping_weights(self, checkpoint: PlannedCheckpoint) -> "PlannedCell":
-        """Return the cell with a folder for what each of its final runs, of that checkpoint, has trained."""
+        """Return the cell with a folder for what each seed of its run, of that checkpoint, has trained."""
         stem = "-".join(self.cell.key)
-        folders = [plan_trained(f"{stem}-seed-{seed}", self.final, seed, checkpoint) for seed in self.cell.seeds]
+        folders = [plan_trained(f"{stem}-seed-{seed}", self.run, seed, checkpoint) for seed in self.cell.seeds]
         cell = self.cell.model_copy(update={"weights": tuple(one.folder for one in folders)})
         return replace(self, cell=cell, specs=[*self.specs, *folders])
 
@@ -76,10 +76,10 @@ def plan_cell(
     aliases: Aliases,
     keep: KeptWeights | None,
 ) -> PlannedCell:
-    """Plan the runs of one task with some of its training items, one checkpoint and one condition, whose name is given.
+    """Plan the run of one task with some of its training items, one checkpoint and one condition, whose name is given.
 
-    Conditions that are the same model under two names have the same runs, under the name that comes first. Weights are those of
-    the final runs that are kept.
+    Conditions that are the same model under two names have the same run, under the name that comes first. `keep` says which
+    weights are kept.
     """
     check_head(recipe.head, task, tokens, checkpoint, name, condition)
     key = CellKey(task=TaskAtSize(task.name, items).name, checkpoint=checkpoint.name, condition=name)
@@ -87,11 +87,9 @@ def plan_cell(
     computed = key.model_copy(update={"condition": aliases.first(key, condition, recipe)})
     augmentation = getattr(tokens.encoding, "augment", None)
     augmentations = [AUGMENTATIONS[augmentation]] if augmentation else []
-    code = code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations)
-    trained, training = condition.trained_parts, recipe.training
     subset = None if items == "all" else TrainSubset(items=items, drawn=drawn)
 
-    def run(rate: float | SelectedRate, keep: KeptWeights | None = None, tries: bool = False) -> RunSpec:
+    def run_with(keep: KeptWeights | None) -> RunSpec:
         return RunSpec.named(
             f"{computed.task}.{computed.checkpoint}.{computed.condition}",
             cell=computed,
@@ -100,52 +98,24 @@ def plan_cell(
             checkpoint=checkpoint.files,
             body=condition.body,
             input=condition.input,
-            trained=trained,
+            trained=condition.trained_parts,
             **initial_weights(condition, recipe),
             head=recipe.head,
-            training=training,
-            learning_rate=rate,
-            score_test=not tries,
+            training=recipe.training,
+            learning_rates=recipe.rates_of(condition.training_kind),
             keep_weights=keep,
-            code=code if isinstance(rate, float) else code | code_of("crossover.training.rates"),
+            code=code_of("crossover.training.finetune", *checkpoint.adapter_modules, *augmentations),
         )
 
-    def final_run(rate: float | SelectedRate) -> RunSpec:
-        final = run(rate, keep)
-        also = aliases.kept.get(final.name) if keep is None else None
-        return run(rate, also) if also else final
-
-    rates = recipe.rates_of(condition.training_kind)
-    if len(rates) == 1:
-        final = final_run(rates[0])
-        return PlannedCell(Cell(**dict(key), run=final.name, seeds=tuple(seeds), rate=None, sweep=()), final, [final])
-    tried: list[AnySpec] = []
-
-    def candidates(rates: list[float]) -> tuple[Candidate, ...]:
-        specs = [run(rate, tries=True) for rate in rates]
-        tried.extend(specs)
-        return tuple(
-            Candidate(run=spec.name, seed=seed, learning_rate=rate)
-            for spec, rate in zip(specs, rates, strict=True)
-            for seed in recipe.sweep_seeds
-        )
-
-    sweep = candidates(rates)
-    lower, higher = (tuple(map(candidates, end)) for end in recipe.further_rates_of(condition.training_kind))
-    selected = SelectedRate(
-        selected_from=_runs(sweep), lower=tuple(map(_runs, lower)), higher=tuple(map(_runs, higher))
-    )
-    final = final_run(selected)
-    further = tuple(one for decade in (*lower, *higher) for one in decade)
-    cell = Cell(**dict(key), run=final.name, seeds=tuple(seeds), rate=final.rate_file, sweep=sweep, further=further)
-    return PlannedCell(cell, final, [*tried, final])
+    run = run_with(keep)
+    also = aliases.kept.get(run.name) if keep is None else None
+    run = run_with(also) if also else run
+    rates = run.learning_rates
+    widens = bool(rates.lower or rates.higher)
+    return PlannedCell(Cell(**dict(key), run=run.name, seeds=tuple(seeds), widens=widens), run, [run])
 
 
 def plan_trained(stem: str, run: RunSpec, seed: int, checkpoint: PlannedCheckpoint) -> TrainedSpec:
     """Plan what a run has trained with one of its seeds as a checkpoint of its own."""
     code = code_of("crossover.training.export", *checkpoint.adapter_modules)
     return TrainedSpec.named(stem, run=run.name, seed=seed, code=code)
-
-
-def _runs(candidates: tuple[Candidate, ...]) -> tuple[SeededRun, ...]:
-    return tuple(SeededRun(run=one.run, seed=one.seed) for one in candidates)

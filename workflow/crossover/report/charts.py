@@ -73,13 +73,14 @@ def draw_charts(
         series: the looks of each checkpoint and condition.
     """
     labels = task_labels(spec.tasks)
-    cells, runs, curves, convergence = (
-        _with_labels(table, labels, series) for table in (tables.cells, tables.runs, tables.curves, tables.convergence)
+    cells, runs, rates, curves, convergence = (
+        _with_labels(table, labels, series)
+        for table in (tables.cells, tables.runs, tables.rates, tables.curves, tables.convergence)
     )
     looks = list(series.values())
-    with_sweep = set(runs.loc[runs["role"] == "sweep", "task"])
+    tuned = set(rates.loc[~rates["selected"], "task"])
     return ReportCharts(
-        overview=[draw_overview(cells, runs[runs["role"] == "final"], looks)],
+        overview=[draw_overview(cells, runs, looks)],
         sizes=draw_sizes(spec, cells, looks),
         contrasts=draw_contrasts(spec, tables.contrasts, labels),
         curves=[
@@ -88,9 +89,9 @@ def draw_charts(
         ],
         convergence=[draw_convergence(convergence, cells, looks)],
         rates=[
-            replace(draw_rates(name, labels[name], runs, cells, looks), simulated=task.simulated)
+            replace(draw_rates(name, labels[name], rates, looks), simulated=task.simulated)
             for name, task in spec.tasks.items()
-            if name in with_sweep
+            if name in tuned
         ],
         pretraining=[draw_pretraining(name, spec.checkpoints[name].title, run) for name, run in pretraining.items()],
     )
@@ -137,7 +138,7 @@ def _label_height(table: pd.DataFrame) -> int:
 # --- the charts -------------------------------------------------------------------------------------------
 
 
-def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]) -> Chart:
+def draw_overview(cells: pd.DataFrame, runs: pd.DataFrame, series: list[Series]) -> Chart:
     """Draw the score of every cell with its interval, its seeds, and the floor of the task."""
     few = cells["seeds"] < cells["seeds_planned"]
     shown = cells[["label", "row", "series", "score", "low", "high", "floor"]].assign(
@@ -149,7 +150,7 @@ def draw_overview(cells: pd.DataFrame, final: pd.DataFrame, series: list[Series]
         floor_said=cells["floor"].map(numbers.percent),
         few=few,
     )
-    seeds = final[["row", "series", "test_score"]]
+    seeds = runs[["row", "series", "test_score"]]
     floors = cells.drop_duplicates("task")[["label", "row", "floor"]].assign(
         floor_said=lambda t: t["floor"].map(numbers.percent)
     )
@@ -296,7 +297,7 @@ def draw_forest(
 
 def draw_curves(task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame, series: list[Series]) -> Chart:
     """Draw the validation score while training, of every seed and their mean."""
-    own = curves[(curves["task"] == task) & (curves["role"] == "final") & (curves["split"] == "validation")]
+    own = curves[(curves["task"] == task) & (curves["split"] == "validation")]
     seeds = thinned(own[["series", "seed", "step", "score"]])
     means = mean_curves(seeds).assign(label=label, said=lambda t: t["score"].map(numbers.percent))
     floor = cells[cells["task"] == task].head(1)[["floor"]]
@@ -379,14 +380,12 @@ def draw_convergence(convergence: pd.DataFrame, cells: pd.DataFrame, series: lis
     )
 
 
-def draw_rates(task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, series: list[Series]) -> Chart:
-    """Draw the validation scores that each learning rate reached, their means, and the rate that was selected."""
-    own = runs[(runs["task"] == task) & (runs["role"] == "sweep")]
-    selected = cells[cells["task"] == task].set_index("series")["learning_rate"]
-    shown = own[["series", "learning_rate", "validation_score"]].assign(
+def draw_rates(task: str, label: str, rates: pd.DataFrame, series: list[Series]) -> Chart:
+    """Draw the validation scores that each seed reached at each learning rate, their means, and the rate that each selected."""
+    own = rates[rates["task"] == task]
+    shown = own[["series", "learning_rate", "validation_score", "selected", "seed"]].assign(
         rate=own["learning_rate"].map(numbers.rate),
         said=own["validation_score"].map(numbers.percent),
-        selected=np.isclose(own["learning_rate"], own["series"].map(selected), rtol=1e-9),
     )
     shown["learning_rate"] = np.log10(shown["learning_rate"])  # rounded below: rates themselves may be tiny
     ticks = sorted(set(shown["learning_rate"].round(4)))
@@ -402,7 +401,7 @@ def draw_rates(task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, s
         y=alt.Y("validation_score:Q", **score),
         color=colour_of(series),
     )
-    tooltip = tooltips(condition="series", rate="rate", validation="said")
+    tooltip = tooltips(condition="series", rate="rate", seed="seed", validation="said")
     chart = alt.layer(
         base.mark_line(strokeWidth=1.5).encode(
             y=alt.Y("mean(validation_score):Q", **score), strokeDash=dash_of(series), opacity=focused(0.7)
@@ -412,9 +411,7 @@ def draw_rates(task: str, label: str, runs: pd.DataFrame, cells: pd.DataFrame, s
         .mark_point(filled=True, size=110)
         .encode(shape=shape_of(series), opacity=focused(1.0), tooltip=tooltip),
     )
-    description = (
-        f"{label}: best validation score for each learning rate and condition; the selected rate is the large mark."
-    )
+    description = f"{label}: best validation score for each learning rate, condition and seed; the large marks are those that were selected."
     return finish(f"rates-{task}", chart.add_params(FOCUS).properties(height=170), label, description, NARROW)
 
 

@@ -25,16 +25,17 @@ from crossover.statistics.records import read_table
 from crossover.statistics.tables import StudyTables
 
 COLUMNS = {
-    "runs": ["study", "task", "checkpoint", "condition", "role", "run", "seed", "learning_rate", "validation_score",
-             "test_score", "steps", "best_step", "stopped_early", "path"],
-    "cells": ["task", "checkpoint", "condition", "run", "train_items", "learning_rate", "seeds", "score", "sd_seeds", "low", "high",
+    "runs": ["study", "task", "checkpoint", "condition", "run", "seed", "learning_rate", "validation_score", "test_score",
+             "steps", "best_step", "stopped_early", "path"],
+    "rates": ["task", "checkpoint", "condition", "seed", "learning_rate", "validation_score", "selected"],
+    "cells": ["task", "checkpoint", "condition", "run", "train_items", "learning_rate", "seeds_with_rate", "seeds", "score", "sd_seeds", "low", "high",
               "interval_over", "interval_method", "floor", "above_floor", "items", "groups", "parameters_trained",
               "parameters_used", "parameters_total", "threshold", "reached", "median_steps"],
     "contrasts": ["task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
                   "interval_method", "items", "groups", "seeds"],
     "convergence": ["task", "checkpoint", "condition", "run", "seed", "threshold", "steps", "censored", "steps_run"],
     "speed": ["checkpoint", "a", "b", "held", "tasks", "runs", "earlier", "later", "tied", "p", "p_holm"],
-    "curves": ["task", "checkpoint", "condition", "role", "run", "seed", "step", "split", "loss", "score"],
+    "curves": ["task", "checkpoint", "condition", "run", "seed", "step", "split", "loss", "score"],
     "costs": ["role", "run", "seed", "seconds", "cpu_seconds", "peak_memory_mb", "host", "device", "threads", "started",
               "ended", "resumed", "slurm_job_id", "path"],
 }  # fmt: skip
@@ -198,7 +199,7 @@ def summarise_computation(costs: pd.DataFrame) -> ComputationSummary:
     Args:
         costs: the table of costs; machines, software and code are read from the provenance files that it points at.
     """
-    names = {"pretraining": "pretraining", "sweep": "selecting learning rates", "final": "final runs"}
+    names = {"pretraining": "pretraining", "run": "runs, with all learning rates"}
     work = [_work(name, costs[costs["role"] == role]) for role, name in names.items()]
     provenance = [Provenance.load(Path(path) / "provenance.json") for path in costs["path"]]
     return ComputationSummary(

@@ -258,7 +258,7 @@ def caveats(part: Part, tables: StudyTables, cards: Mapping[str, Card]) -> list[
     return [
         *_caveats_of_seeds(int(cells["seeds"].min()), int(cells["seeds"].max())),
         *_caveats_of_tasks(part.spec, cells, cards),
-        *_caveats_of_training(part.whole, tables.runs, cells),
+        *_caveats_of_training(part.whole, tables),
         *_left_out(part.whole),
         f"The largest model here has {numbers.count(parameters)} parameters. What a larger one would do is not tested.",
     ]
@@ -323,33 +323,41 @@ def _left_out(spec: StudySpec) -> list[str]:
     ]
 
 
-def _caveats_of_training(spec: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+def _caveats_of_training(spec: StudySpec, tables: StudyTables) -> list[str]:
     sentences = []
-    edges = _at_an_edge(spec, runs, cells)
+    edges = _at_an_edge(spec, tables.rates)
     for number, after in ((edges.count(False), ""), (edges.count(True), ", after its range was widened to its limit")):
         if number:
             sentences.append(
-                f"For {number} of {len(cells)} scores the selected learning rate is the smallest or largest that was tried{after}; "
+                f"For {number} of {len(tables.runs)} runs the selected learning rate is the smallest or largest that was tried{after}; "
                 "a better one may lie outside."
             )
-    final = runs[runs["role"] == "final"]
-    unfinished = int((~final["stopped_early"] & (final["best_step"] == final["steps"])).sum())
+    runs = tables.runs
+    unfinished = int((~runs["stopped_early"] & (runs["best_step"] == runs["steps"])).sum())
     if unfinished:
         sentences.append(
-            f"{unfinished} of {len(final)} final runs were at their best at the very last step; longer training may change the result."
+            f"{unfinished} of {len(runs)} runs were at their best at the very last step; longer training may change the result."
         )
     return sentences
 
 
-def _at_an_edge(spec: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> list[bool]:
-    """Return, for each cell whose rate is the lowest or highest that was tried, whether its range was widened before."""
-    tried = {cell.run: {one.learning_rate for one in cell.sweep} for cell in spec.cells}
-    final_run = {cell.key: cell.run for cell in spec.cells}
-    for row in runs[runs["role"] == "sweep"].itertuples():
-        tried[final_run[row.task, row.checkpoint, row.condition]].add(row.learning_rate)
-    widens = {cell.run for cell in spec.cells if cell.further}
-    return [
-        row.run in widens
-        for row in cells.itertuples()
-        if tried[row.run] and row.learning_rate in (min(tried[row.run]), max(tried[row.run]))
-    ]
+def agreement_on_rates(cells: pd.DataFrame) -> str:
+    """Say in how many cells the seeds selected different rates."""
+    several = cells[cells["seeds"] > 1]
+    differing = int((several["seeds_with_rate"] < several["seeds"]).sum())
+    return (
+        f"In {differing} of {len(several)} scores of several seeds, they did not all select the same rate."
+        if len(several)
+        else ""
+    )
+
+
+def _at_an_edge(spec: StudySpec, rates: pd.DataFrame) -> list[bool]:
+    """Return, for each run whose rate is the lowest or highest of several, whether its range was to widen before."""
+    widens = {cell.key: cell.widens for cell in spec.cells}
+    found = []
+    for (*cell, _), tried in rates.groupby(["task", "checkpoint", "condition", "seed"]):
+        selected = tried.loc[tried["selected"], "learning_rate"].item()
+        if len(tried) > 1 and selected in (tried["learning_rate"].min(), tried["learning_rate"].max()):
+            found.append(widens[tuple(cell)])
+    return found

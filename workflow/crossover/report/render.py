@@ -169,7 +169,7 @@ def _page(content: Content, folder: Path) -> str:
         verdicts=findings.verdicts_of(tables.contrasts, spec.confidence),
         tables={name: list(table.itertuples()) for name, table in vars(tables).items() if name != "curves"},
         seeds_of={cell.run: cell.seeds for cell in spec.cells},
-        rate_of={cell.run: cell.rate for cell in spec.cells},
+        agreement=findings.agreement_on_rates(tables.cells),
         weights_of={run: folder for cell in spec.cells for run, folder in cell.weights_of.items()},
         cards=content.cards,
         encodings=content.encodings,

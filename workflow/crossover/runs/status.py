@@ -173,8 +173,7 @@ class Overview:
     def __init__(self, study: StudySpec) -> None:
         self.study, self._wanted = study.study, study.runs
         # Runs of one task and condition take about as long as each other.
-        self._cells = {member.run: cell for cell in study.cells for member in cell.members}
-        self._ranges = [cell for cell in study.cells if cell.further]
+        self._cells = {cell.run: cell for cell in study.cells}
         self._done: dict[tuple[str, int], RunState] = {}
         self.states: list[RunState] = []
 
@@ -191,15 +190,6 @@ class Overview:
     def of(self, state: State) -> list[RunState]:
         """Return the runs in one state."""
         return [one for one in self.states if one.state == state]
-
-    def widening(self, *states: State) -> list[RunState]:
-        """Return the runs in one of some states that widen a range whose rate is not selected yet.
-
-        They count neither as runs of the study nor as done: none of them was planned, and few are needed.
-        """
-        open_ranges = [cell for cell in self._ranges if cell.rate and not Path(cell.rate).exists()]
-        started = [one for cell in open_ranges for one in cell.further if one.folder.is_dir()]
-        return [found for found in (state_of(one.run, one.seed) for one in started) if found.state in states]
 
     def line(self) -> str:
         """Return the progress in one line."""
@@ -255,7 +245,7 @@ def by_cause(states: Iterable[RunState]) -> list[tuple[str, list[RunState]]]:
 def describe_failures(overview: Overview) -> list[str]:
     """Return lines that name what failed, grouped by cause."""
     lines = []
-    for cause, members in by_cause([*overview.of("failed"), *overview.widening("failed")]):
+    for cause, members in by_cause(overview.of("failed")):
         lines.append(f"{len(members)} failed: {cause}")
         for one in members[:SHOWN]:
             where = f"  {one.place()}" if one.place() else ""
@@ -271,9 +261,6 @@ def describe(overview: Overview) -> str:
     for one in overview.of("running"):
         step = f"step {one.step[0]} of {one.step[1]}" if one.step else "starting"
         lines.append(f"  running  {one.run} seed {one.seed}  {step}  {one.place()}  {one.reason}".rstrip())
-    for one in overview.widening("running"):
-        step = f"step {one.step[0]} of {one.step[1]}" if one.step else "starting"
-        lines.append(f"  widening a range  {one.run} seed {one.seed}  {step}  {one.place()}".rstrip())
     stopped = [one for one in overview.of("waiting") if one.reason]
     for one in stopped[:SHOWN]:
         step = f" at step {one.step[0]} of {one.step[1]}" if one.step else ""

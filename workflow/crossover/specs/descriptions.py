@@ -349,8 +349,31 @@ class ParameterCounts(Record):
     total: int
 
 
+class Trial(Record):
+    """What a run with one seed reached on validation data at one of its learning rates.
+
+    Attributes:
+        learning_rate: the rate.
+        steps: optimizer steps of it.
+        best_step: steps that the weights that are kept are the result of.
+        stopped_early: whether it ended before its whole length.
+        validation: of the weights that are kept.
+    """
+
+    learning_rate: float
+    steps: int
+    best_step: int
+    stopped_early: bool
+    validation: ValidationResult
+
+
 class Metrics(Record):
-    """metrics.json: what a run with one seed has reached; `test` is None for a run that only tries a rate."""
+    """metrics.json: what a run with one seed has reached.
+
+    Attributes:
+        selected: the learning rate that was selected on validation data, and what it reached.
+        trials: all rates that were tried, in ascending order.
+    """
 
     run: str
     seed: int
@@ -358,14 +381,11 @@ class Metrics(Record):
     checkpoint: str
     condition: str
     train_items: int
-    learning_rate: float
     metric: str
     floor: float
-    steps: int
-    best_step: int
-    stopped_early: bool
-    validation: ValidationResult
-    test: TestResult | None
+    selected: Trial
+    trials: tuple[Trial, ...]
+    test: TestResult
     parameters: ParameterCounts
 
 

@@ -1,4 +1,4 @@
-"""Runs: a model, how it is trained, and the rate that it is trained with."""
+"""Runs: a model, how it is trained, and the rates that are tried."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -7,9 +7,10 @@ from crossover.config.bodies import Body, RandomInit, VitPositions
 from crossover.config.conditions import TrainedPart
 from crossover.config.heads import Head
 from crossover.config.inputs import Input, InputScale
+from crossover.config.recipes import CandidateRates
 from crossover.config.sizes import Drawn
 from crossover.config.training import KeptWeights, Training
-from crossover.specs.base import Record, Sealed, Spec
+from crossover.specs.base import Record, Spec
 from crossover.specs.checkpoints import CheckpointFiles
 from crossover.specs.identity import hash8
 
@@ -37,25 +38,6 @@ class SeededRun(Record):
     def folder(self) -> Path:
         """Where its files lie."""
         return Path(f"results/runs/{self.run}/seed-{self.seed}")
-
-
-class SelectedRate(Record):
-    """A learning rate that is selected on validation data.
-
-    Attributes:
-        selected_from: the runs that try the rates.
-        lower: those of further decades, which are tried while the lowest rate is the best: the nearest decade first.
-        higher: likewise, while the highest rate is the best.
-    """
-
-    selected_from: tuple[SeededRun, ...]
-    lower: tuple[tuple[SeededRun, ...], ...] = ()
-    higher: tuple[tuple[SeededRun, ...], ...] = ()
-
-    @property
-    def further(self) -> tuple[SeededRun, ...]:
-        """The runs of all further decades; none where the rates are a list."""
-        return tuple(run for decade in (*self.lower, *self.higher) for run in decade)
 
 
 class TrainSubset(Record):
@@ -113,14 +95,13 @@ class AnalysedSettings(ModelSettings):
 
 
 class RunSpec(Spec, ModelSettings):
-    """A model trained at one learning rate; its seeds are counted under it.
+    """A model and how it is trained; its seeds are counted under it.
 
     Attributes:
         cell: what it is a run of.
         train_subset: the part of the training split that it learns from; None for all of it.
         training: how it is trained.
-        learning_rate: its rate, or where it is selected.
-        score_test: whether it is scored on the test split; a run that tries a rate is not.
+        learning_rates: its rates, of which each seed takes the one that is best on validation data.
         keep_weights: of which step its weights are kept: of the `best` validation score, or the `last` one; None for neither.
     """
 
@@ -130,8 +111,7 @@ class RunSpec(Spec, ModelSettings):
     cell: CellKey
     train_subset: TrainSubset | None
     training: Training
-    learning_rate: float | SelectedRate
-    score_test: bool
+    learning_rates: CandidateRates
     keep_weights: KeptWeights | None
 
     @property
@@ -154,27 +134,3 @@ class RunSpec(Spec, ModelSettings):
         """The name of the same run that keeps no weights."""
         other = self.model_copy(update={"keep_weights": None})
         return f"{self.stem}-{hash8(other.identity)}"
-
-    @property
-    def rate_file(self) -> str:
-        """The path of the file that holds its selected rate; the rule that makes it is another where the range may widen."""
-        widens = isinstance(self.learning_rate, SelectedRate) and bool(self.learning_rate.further)
-        return f"results/{'widened' if widens else 'rates'}/{self.name}.json"
-
-
-class Candidate(Record):
-    """A learning rate that was tried, and what its run reached on validation data."""
-
-    run: str
-    seed: int
-    learning_rate: float
-    validation_score: float
-    validation_loss: float
-
-
-class RateSelection(Sealed):
-    """results/rates/<run>.json or results/widened/<run>.json: the selected learning rate of a run, and the candidates."""
-
-    run: str
-    learning_rate: float
-    candidates: tuple[Candidate, ...]

@@ -2,77 +2,43 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from crossover.config.conditions import Condition
 from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.specs.base import Record
-from crossover.specs.runs import CellKey, RateSelection, SeededRun
-
-
-class Candidate(SeededRun):
-    """A run that tries a learning rate."""
-
-    learning_rate: float
-
-
-class Member(NamedTuple):
-    """A run with one of its seeds, and what it is for."""
-
-    role: Literal["sweep", "final"]
-    run: str
-    seed: int
+from crossover.specs.runs import CellKey
 
 
 class Cell(CellKey):
     """Task x checkpoint x condition: the unit that is reported.
 
     Attributes:
-        run: the final run.
-        seeds: its seeds.
-        rate: the file that holds its selected rate; None where only one rate is tried.
-        sweep: the runs that try the rates.
-        further: the runs of the decades by which the range of rates may grow, of which those are trained that are needed.
-        weights: the folders of what the final runs have trained, in the order of their seeds; none where it is not kept.
+        run: the name of its run.
+        seeds: of it.
+        widens: whether further rates are tried while the best one is the lowest or highest.
+        weights: the folders of what each seed has trained, in the order of their seeds; none where it is not kept.
         own_training: number of the row whose recipe or training is its own; None where it is that of the study.
     """
 
     run: str
     seeds: tuple[int, ...]
-    rate: str | None
-    sweep: tuple[Candidate, ...]
-    further: tuple[Candidate, ...] = ()
+    widens: bool = False
     weights: tuple[str, ...] = ()
     own_training: int | None = None
 
     @property
-    def members(self) -> Iterator[Member]:
-        """Everything that is computed for the cell: the runs that try rates, then the final ones."""
-        for candidate in self.sweep:
-            yield Member("sweep", candidate.run, candidate.seed)
-        for seed in self.seeds:
-            yield Member("final", self.run, seed)
+    def runs(self) -> list[tuple[str, int]]:
+        """The name of its run with each seed."""
+        return [(self.run, seed) for seed in self.seeds]
 
     @property
     def weights_of(self) -> dict[tuple[str, int], str]:
-        """The folder of what each final run has trained, by name and seed of the run; empty where it is not kept."""
+        """The folder of what each seed has trained, by name of the run and seed; empty where it is not kept."""
         return {(self.run, seed): folder for seed, folder in zip(self.seeds, self.weights, strict=False)}
-
-    def with_tried_rates(self) -> "Cell":
-        """Return the cell with all runs that tried its rates as its sweep, in order of the rates, once its rate is selected.
-
-        Raises:
-            UserError: the file of the selected rate is missing, or is not as it was written.
-        """
-        if not self.further or not self.rate:
-            return self
-        tried = RateSelection.load(Path(self.rate)).candidates
-        sweep = tuple(Candidate(run=one.run, seed=one.seed, learning_rate=one.learning_rate) for one in tried)
-        return self.model_copy(update={"sweep": sweep})
 
 
 class LeftOut(CellKey):
@@ -215,10 +181,8 @@ class StudySpec(Record):
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """Name and seed of everything that is trained: the runs that select a rate, then the final ones."""
-        members = sorted({member for cell in self.cells for member in cell.members})
-        ordered = sorted(members, key=lambda member: member.role == "final")
-        return [(member.run, member.seed) for member in ordered]
+        """Name and seed of everything that is trained; cells that compute the same share their run."""
+        return sorted({run for cell in self.cells for run in cell.runs})
 
     def of_cells(self, cells: tuple[Cell, ...]) -> "StudySpec":
         """Return the study with these cells alone, and the tasks, checkpoints and conditions that occur in them."""

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from crossover.errors import UserError
 from crossover.labels import body_name, input_name, trained_name
 from crossover.metrics import METRICS
 from crossover.runs.files import checked_provenance, read_metrics, run_folder
-from crossover.specs.descriptions import Metrics, Provenance
-from crossover.specs.runs import RateSelection
-from crossover.specs.studies import Cell, Member, StudySpec
+from crossover.specs.descriptions import Metrics, Provenance, Trial
+from crossover.specs.studies import Cell, StudySpec
 from crossover.statistics.contrasts import compare_conditions, lowest_score
 from crossover.statistics.convergence import CELL, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
@@ -38,15 +36,14 @@ class CellLabels:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The columns of the table of runs that say what a run was and what it reached; no test score while rates are tried."""
+    """The columns of the table of runs that say what a run was and what it reached at the learning rate that was selected."""
 
-    role: str
     run: str
     seed: int
     train_items: int
     learning_rate: float
     validation_score: float
-    test_score: float | None
+    test_score: float
     floor: float
     steps: int
     best_step: int
@@ -58,13 +55,29 @@ class RunResult:
 
 
 @dataclass(frozen=True)
+class RateResult:
+    """The columns of the table of rates that say what a run reached on validation data at one learning rate."""
+
+    run: str
+    seed: int
+    learning_rate: float
+    validation_score: float
+    validation_loss: float
+    steps: int
+    best_step: int
+    stopped_early: bool
+    selected: bool
+
+
+@dataclass(frozen=True)
 class CellResult:
     """The columns of the table of cells that say how a cell was computed and what it reached.
 
     Attributes:
-        run: the final run.
+        run: its run.
         train_items: number of training items of each seed.
-        learning_rate: of all its seeds.
+        learning_rate: that most seeds selected; of equally many the lowest.
+        seeds_with_rate: how many seeds selected it.
         metric: of the score.
         seeds: number of seeds.
         score: mean over seeds and items.
@@ -85,6 +98,7 @@ class CellResult:
     run: str
     train_items: int
     learning_rate: float
+    seeds_with_rate: int
     metric: str
     seeds: int
     score: float
@@ -111,7 +125,7 @@ class Computation:
         task: of a run; None for pretraining.
         checkpoint: of a run, or the one that was pretrained.
         condition: of a run; None for pretraining.
-        role: `sweep`, `final` or `pretraining`.
+        role: `run` or `pretraining`.
         run: the name of the run or of the checkpoint.
         seed: of a run; None for pretraining.
         path: the folder of its files.
@@ -128,7 +142,7 @@ class Computation:
 
 
 def aggregate_study(spec: StudySpec, folder: Path) -> None:
-    """Write runs, cells, contrasts, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
+    """Write runs, rates, cells, contrasts, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
 
     Equal results give equal bytes, whatever they cost; only the table of costs tells one computation from another.
 
@@ -139,30 +153,26 @@ def aggregate_study(spec: StudySpec, folder: Path) -> None:
     Raises:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
-    cells = tuple(cell.with_tried_rates() for cell in spec.cells)
-    make_tables(spec.model_copy(update={"cells": cells})).write(folder)
+    make_tables(spec).write(folder)
 
 
 def make_tables(spec: StudySpec) -> StudyTables:
-    """Compute the tables of a study; the sweep of each cell holds the runs that tried its rates.
+    """Compute the tables of a study.
 
     Raises:
         UserError: a run's file is missing or damaged, or runs that are compared do not belong together.
     """
     # Each file of each run is checked once, before any is read.
-    provenance = {
-        (member.run, member.seed): checked_provenance(run_folder(member.run, member.seed))
-        for cell in spec.cells
-        for member in cell.members
-    }
+    provenance = {run: checked_provenance(run_folder(*run)) for run in spec.runs}
+    metrics = {run: read_metrics(run_folder(*run)) for run in spec.runs}
     scores = {cell.key: read_scores(cell.run, cell.seeds) for cell in spec.cells}
-    runs = gather_runs(spec)
-    final = runs[runs["role"] == "final"]
+    runs = gather_runs(spec, metrics)
     curves = gather_curves(runs)
-    cells = summarise_cells(spec, scores, final)
-    convergence = steps_to_threshold(final, curves, thresholds(final, cells, spec.threshold))
+    cells = summarise_cells(spec, scores, runs)
+    convergence = steps_to_threshold(runs, curves, thresholds(runs, cells, spec.threshold))
     return StudyTables(
         runs=runs,
+        rates=gather_rates(spec, metrics),
         cells=cells.merge(median_steps(convergence), on=CELL, how="left", validate="one_to_one"),
         contrasts=compare_conditions(spec, scores),
         convergence=convergence,
@@ -185,38 +195,62 @@ def _labels(spec: StudySpec, cell: Cell) -> CellLabels:
     )
 
 
-def gather_runs(spec: StudySpec) -> pd.DataFrame:
-    """Return one row per run and seed, those that try learning rates included: what it was, and what it reached."""
-    rows, tested = [], []
-    for cell in spec.cells:
-        for member in cell.members:
-            metrics = read_metrics(run_folder(member.run, member.seed))
-            rows.append((_labels(spec, cell), _run_result(member, metrics)))
-            tested.append(metrics.test.metrics if metrics.test else {})
-    table = table_of(rows).astype({"test_score": float})
+Results = Mapping[tuple[str, int], Metrics]  # by run and seed
+
+
+def gather_runs(spec: StudySpec, metrics: Results) -> pd.DataFrame:
+    """Return one row per run and seed: what it was, and what it reached."""
+    computed = [(cell, metrics[run]) for cell in spec.cells for run in cell.runs]
+    table = table_of([(_labels(spec, cell), _run_result(one)) for cell, one in computed])
     for name in reversed(METRICS):
-        scores = pd.Series([metrics.get(name) for metrics in tested], dtype=float)
+        scores = pd.Series([one.test.metrics.get(name) for _, one in computed], dtype=float)
         table.insert(table.columns.get_loc("test_score") + 1, f"test_{name}", scores)
     return table
 
 
-def _run_result(member: Member, metrics: Metrics) -> RunResult:
+def _run_result(metrics: Metrics) -> RunResult:
+    selected = metrics.selected
     return RunResult(
-        role=member.role,
-        run=member.run,
-        seed=member.seed,
+        run=metrics.run,
+        seed=metrics.seed,
         train_items=metrics.train_items,
-        learning_rate=metrics.learning_rate,
-        validation_score=metrics.validation.score,
-        test_score=metrics.test.score if metrics.test else None,
+        learning_rate=selected.learning_rate,
+        validation_score=selected.validation.score,
+        test_score=metrics.test.score,
         floor=metrics.floor,
-        steps=metrics.steps,
-        best_step=metrics.best_step,
-        stopped_early=metrics.stopped_early,
+        steps=selected.steps,
+        best_step=selected.best_step,
+        stopped_early=selected.stopped_early,
         parameters_trained=metrics.parameters.trained,
         parameters_used=metrics.parameters.used,
         parameters_total=metrics.parameters.total,
-        path=run_folder(member.run, member.seed).as_posix(),
+        path=run_folder(metrics.run, metrics.seed).as_posix(),
+    )
+
+
+def gather_rates(spec: StudySpec, metrics: Results) -> pd.DataFrame:
+    """Return one row per run, seed and learning rate: what it reached on validation data, and whether it was selected."""
+    return table_of(
+        [
+            (_labels(spec, cell), _rate_result(metrics[run], trial))
+            for cell in spec.cells
+            for run in cell.runs
+            for trial in metrics[run].trials
+        ]
+    )
+
+
+def _rate_result(metrics: Metrics, trial: Trial) -> RateResult:
+    return RateResult(
+        run=metrics.run,
+        seed=metrics.seed,
+        learning_rate=trial.learning_rate,
+        validation_score=trial.validation.score,
+        validation_loss=trial.validation.loss,
+        steps=trial.steps,
+        best_step=trial.best_step,
+        stopped_early=trial.stopped_early,
+        selected=trial == metrics.selected,
     )
 
 
@@ -242,19 +276,19 @@ def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenanc
             rows.append((made, Provenance.load(folder / "provenance.json")))
     seen = set()  # equal models under two names of conditions are computed once
     for cell in spec.cells:
-        for role, run, seed in cell.members:
+        for run, seed in cell.runs:
             if (run, seed) not in seen:
                 seen.add((run, seed))
                 folder = run_folder(run, seed)
-                computation = Computation(spec.study, *cell.key, role, run, seed, folder.as_posix())
+                computation = Computation(spec.study, *cell.key, "run", run, seed, folder.as_posix())
                 rows.append((computation, provenance[run, seed]))
     table = table_of(rows, ["study", *CELL, "role", "run", "seed", *COSTS, "path"])
     return table.astype({"seed": "Int64", "slurm_job_id": "string"})
 
 
 def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return every evaluation of every run: columns of the run, and step, split, loss (nats), score (null for train)."""
-    columns = ["study", *CELL, "role", "run", "seed", "learning_rate"]
+    """Return every evaluation of every run at its selected rate: columns of the run, and step, split, loss (nats), score (null for train)."""
+    columns = ["study", *CELL, "run", "seed", "learning_rate"]
     parts = []
     for row in runs[columns].to_dict("records"):
         curve = read_curve(row["run"], row["seed"])
@@ -262,20 +296,16 @@ def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def summarise_cells(
-    spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], final: pd.DataFrame
-) -> pd.DataFrame:
+def summarise_cells(spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per cell: the mean test score of its seeds, with an interval over seeds and independent test items.
 
     Args:
         spec: the study.
         scores: of each cell, by task, checkpoint and condition.
-        final: the table of final runs.
+        runs: the table of runs.
     """
-    rows = [
-        (_labels(spec, cell), _cell_result(spec, cell, scores[cell.key], final[final["run"] == cell.run]))
-        for cell in spec.cells
-    ]
+    by_cell = dict(tuple(runs.groupby(CELL)))
+    rows = [(_labels(spec, cell), _cell_result(spec, cell, scores[cell.key], by_cell[cell.key])) for cell in spec.cells]
     return table_of(rows).astype({"sd_seeds": float})
 
 
@@ -283,10 +313,12 @@ def _cell_result(spec: StudySpec, cell: Cell, scores: Scores, runs: pd.DataFrame
     mean = crossed_mean(group_means(scores.values, scores.groups))
     interval = score_interval(mean, spec.confidence, lowest_score(spec, cell.task))
     floor = float(runs["floor"].iloc[0])
+    rate = float(runs["learning_rate"].mode().min())
     return CellResult(
         run=cell.run,
         train_items=int(runs["train_items"].iloc[0]),
-        learning_rate=_selected_rate(cell, runs),
+        learning_rate=rate,
+        seeds_with_rate=int((runs["learning_rate"] == rate).sum()),
         metric=spec.tasks[cell.task].metric,
         seeds=mean.seeds,
         score=mean.value,
@@ -303,19 +335,3 @@ def _cell_result(spec: StudySpec, cell: Cell, scores: Scores, runs: pd.DataFrame
         parameters_used=int(runs["parameters_used"].iloc[0]),
         parameters_total=int(runs["parameters_total"].iloc[0]),
     )
-
-
-def _selected_rate(cell: Cell, runs: pd.DataFrame) -> float:
-    """Return the learning rate that all seeds of a cell were trained with.
-
-    Raises:
-        UserError: they were not trained with the one that is selected.
-    """
-    used = set(runs["learning_rate"])
-    selected = {RateSelection.load(Path(cell.rate)).learning_rate} if cell.rate else used
-    if len(used) > 1 or used != selected:
-        raise UserError(
-            f"run {cell.run} was trained with the learning rate {', '.join(map(str, sorted(used)))}, but "
-            f"{', '.join(map(str, sorted(selected)))} is selected; delete results/runs/{cell.run} and run snakemake again."
-        )
-    return float(used.pop())

@@ -69,7 +69,7 @@ def thresholds(runs: pd.DataFrame, cells: pd.DataFrame, share: float) -> pd.Seri
     above the floor on the test split has none: 90 % of noise is not a level that anything converges to.
 
     Args:
-        runs: the final runs.
+        runs: the table of runs.
         cells: the cells with `above_floor`.
         share: such as 0.9.
 
@@ -83,10 +83,10 @@ def thresholds(runs: pd.DataFrame, cells: pd.DataFrame, share: float) -> pd.Seri
 
 
 def steps_to_threshold(runs: pd.DataFrame, curves: pd.DataFrame, threshold: pd.Series) -> pd.DataFrame:
-    """Return for each final run the first evaluated step with at least the threshold's validation score.
+    """Return for each run the first evaluated step with at least the threshold's validation score.
 
     Args:
-        runs: the final runs.
+        runs: the table of runs.
         curves: step, split and score of their evaluations.
         threshold: by task.
 

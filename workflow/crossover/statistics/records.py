@@ -55,7 +55,7 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def read_scores(run: str, seeds: Sequence[int]) -> Scores:
-    """Read the test scores of a final run, all seeds.
+    """Read the test scores of a run, all seeds.
 
     Raises:
         UserError: a file is missing or damaged, a score is not a finite number, the seeds do not list the same items,

@@ -14,16 +14,18 @@ class StudyTables:
     """The tables of a study.
 
     Attributes:
-        runs: one row per run and seed, those that try learning rates included.
+        runs: one row per run and seed.
+        rates: one row per run, seed and learning rate that was tried.
         cells: one row per cell: its mean test score with an interval, and its median steps to the threshold.
         contrasts: one row per paired comparison of two conditions on a task.
-        convergence: one row per final run and seed: its steps to the threshold.
+        convergence: one row per run and seed: its steps to the threshold.
         speed: one row per comparison of two bodies' steps to the threshold, over all tasks.
         curves: one row per evaluation of each run.
         costs: one row per computation: where, when and at what cost.
     """
 
     runs: pd.DataFrame
+    rates: pd.DataFrame
     cells: pd.DataFrame
     contrasts: pd.DataFrame
     convergence: pd.DataFrame

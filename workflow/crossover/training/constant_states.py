@@ -102,7 +102,9 @@ def constant_states(model: SequenceModel, items: Tokens, device: torch.device) -
         device: where the model is.
     """
     adapter = adapter_for(model.body.config)
-    if any(getattr(model.body.config, name) for name in adapter.dropouts) or isinstance(model.input_dropout, nn.Dropout):
+    if any(getattr(model.body.config, name) for name in adapter.dropouts) or isinstance(
+        model.input_dropout, nn.Dropout
+    ):
         return None
     width = adapter.widths(model.body.config)[0]
     blocks = model.body.get_submodule(adapter.blocks)

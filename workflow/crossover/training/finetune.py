@@ -1,8 +1,8 @@
-"""Fine-tune one run with one seed, and score it."""
+"""Fine-tune one run with one seed, at the learning rate that is best on validation data, and score it."""
 
 import importlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from crossover.config.training import KeptWeights, Training
+from crossover.config.training import Training
 from crossover.encodings.registry import AUGMENTATIONS
 from crossover.encodings.tokens import Tokens, Transform
 from crossover.errors import UserError
@@ -29,14 +29,16 @@ from crossover.specs.descriptions import (
     Metrics,
     ParameterCounts,
     TestResult,
+    Trial,
     ValidationResult,
 )
-from crossover.specs.runs import RateSelection, RunSpec, SelectedRate
+from crossover.specs.runs import RunSpec
 from crossover.training.collate import collate
 from crossover.training.constant_states import Network, constant_states
 from crossover.training.device import device_use
 from crossover.training.loop import LoopSettings, Progress, batches, slices, train
 from crossover.training.parts import parts_by_length
+from crossover.training.rates import RateSearch, TrialStore
 from crossover.training.schedules import make_schedule
 from crossover.training.scoring import Scorer, answers_of, loss_of
 from crossover.training.state import StateStore
@@ -49,13 +51,13 @@ SELECTION_ITEMS = 10  # of the validation split, at least, to select weights or 
 
 
 def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save_every: float, command: str) -> None:
-    """Train one run with one seed, and write its files.
+    """Train one run with one seed at each of its learning rates, and write the files of the best one.
 
     Args:
         spec: of the run.
         seed: every random draw of the run follows from it.
         out: results/runs/<run>/seed-<n>/, which gets metrics.json, curve.parquet, predictions.parquet (the whole
-            test split, once; empty in a run that only selects a rate), weights.safetensors (the trained parameters; empty
+            test split, once), weights.safetensors (the trained parameters; empty
             unless they are kept) and provenance.json.
         device: where to compute.
         save_every: seconds between saves of the training state.
@@ -77,52 +79,42 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
         splits["train"] = draw_subset(splits["train"], spec.train_subset, derived_seed(seed, "train items"))
     model = build_model(spec, encoding, splits["train"], seed).to(device)
     parameters = count_parameters(model, encoding.longest)
-    rate = _learning_rate(spec)
-    log.info(
-        "%s seed %d: %d of %d parameters are trained, learning rate %g",
-        *(spec.name, seed, parameters.trained, parameters.total, rate),
-    )
+    log.info("%s seed %d: %d of %d parameters are trained", spec.name, seed, parameters.trained, parameters.total)
 
-    torch.manual_seed(derived_seed(seed, "dropout"))
     order = batches(len(splits["train"]), spec.training.batch_size, derived_seed(seed, "order"))
     augmentation_of = make_augmentation(encoding, derived_seed(seed, "augment"))
     network, splits = _with_constant_states(spec, model, splits, encoding, device)
 
     def losses_of_step(step: int) -> Iterator[Tensor]:
-        items = order(step)
-        batch = collate(splits["train"], items, device, augmentation_of(step))
-        for part in parts_by_length(splits["train"].lengths[items], spec.training.micro_batch or len(items), device):
-            inputs, lengths, targets = (tensor[part] for tensor in batch)
-            longest = splits["train"].lengths[items[part[0]]]
-            yield len(part) / len(items) * loss_of(network(inputs[:, :longest], lengths), targets)
+        return losses_of(
+            network, splits["train"], order(step), spec.training.micro_batch, device, augmentation_of(step)
+        )
 
     def validate() -> tuple[float, float]:
         answers, loss = evaluate(network, splits["validation"], encoding.target, device)
         return scorers["validation"].score(answers), loss
 
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     store = StateStore(out / "state", save_every)
-    settings = _loop_settings(spec.training, rate, len(splits["train"]))
-    kept: dict[str, Tensor] = {}
+    search = RateSearch(spec.learning_rates, trained, store, keep_last=spec.keep_weights == "last")
 
-    def keep(weights: KeptWeights) -> None:
-        if spec.keep_weights == weights:
-            kept.update(trained_parameters(model))
+    def train_with(rate: float, store: TrialStore) -> Progress:
+        torch.manual_seed(derived_seed(seed, "dropout"))
+        settings = _loop_settings(spec.training, rate, len(splits["train"]))
+        return train(model, settings, losses_of_step, validate, store, model.rates, search.at_last_step)
 
-    progress = train(model, settings, losses_of_step, validate, store, model.rates, partial(keep, "last"))
-    keep("best")
-
-    test, predictions = _score_test(model, splits["test"], scorers["test"], device, spec.score_test)
-    items = len(splits["train"])
-    metrics = _metrics(
-        spec, seed, encoding, items, rate, progress, progress.step < settings.max_steps, test, parameters
-    )
-    curve = pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])
+    selected = search.run(train_with)
+    test, predictions = _score_test(model, splits["test"], scorers["test"], device)
+    metrics = _metrics(spec, seed, encoding, len(splits["train"]), selected, search.tried, test, parameters)
+    curve = pd.DataFrame(search.tried[selected].curve, columns=["step", "split", "loss", "score"])
     write_parquet(out / "curve.parquet", curve.astype({"score": "float64"}))
     write_parquet(out / "predictions.parquet", predictions)
+    kept = search.last if spec.keep_weights == "last" else trained_parameters(model) if spec.keep_weights else {}
     save_trained(kept, out / WEIGHTS)
     write_json(out / "metrics.json", metrics.content())
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
-    write_provenance(out, recorder.finish(device_use(device), progress.resumed, inputs))
+    resumed = sum(progress.resumed for progress in search.tried.values())
+    write_provenance(out, recorder.finish(device_use(device), resumed, inputs))
     store.clear()
 
 
@@ -145,18 +137,11 @@ def _with_constant_states(
 
 def _require_selection(spec: RunSpec, items: int) -> None:
     """Raise if validation scores select something, but are those of too few items: the luckiest weights would win."""
-    if items < SELECTION_ITEMS and (spec.training.select == "best" or not spec.score_test):
+    if items < SELECTION_ITEMS and (spec.training.select == "best" or len(spec.learning_rates.rates) > 1):
         raise UserError(
             f"the validation split of results/tokens/{spec.tokens} has {items} items, but at least {SELECTION_ITEMS} are needed "
             "to select weights or a learning rate; enlarge it, or set select: last and give one learning rate."
         )
-
-
-def _learning_rate(spec: RunSpec) -> float:
-    """Return the rate in the spec, or the one that was selected for the run on validation data."""
-    if isinstance(spec.learning_rate, SelectedRate):
-        return RateSelection.load(Path(spec.rate_file)).learning_rate
-    return spec.learning_rate
 
 
 def _metrics(
@@ -164,12 +149,13 @@ def _metrics(
     seed: int,
     encoding: EncodingDescription,
     train_items: int,
-    rate: float,
-    progress: Progress,
-    stopped_early: bool,
-    test: TestResult | None,
+    selected: float,
+    tried: Mapping[float, Progress],
+    test: TestResult,
     parameters: ParameterCounts,
 ) -> Metrics:
+    steps = spec.training.steps(train_items)
+    trials = {rate: _trial(rate, tried[rate], steps) for rate in sorted(tried)}
     return Metrics(
         run=spec.name,
         seed=seed,
@@ -177,15 +163,22 @@ def _metrics(
         checkpoint=spec.cell.checkpoint,
         condition=spec.cell.condition,
         train_items=train_items,
-        learning_rate=rate,
         metric=encoding.target.metric,
         floor=encoding.floor,
-        steps=progress.step,
-        best_step=progress.best_step,
-        stopped_early=stopped_early,
-        validation=ValidationResult(score=progress.best_score, loss=progress.best_loss),
+        selected=trials[selected],
+        trials=tuple(trials.values()),
         test=test,
         parameters=parameters,
+    )
+
+
+def _trial(rate: float, progress: Progress, steps: int) -> Trial:
+    return Trial(
+        learning_rate=rate,
+        steps=progress.step,
+        best_step=progress.best_step,
+        stopped_early=progress.step < steps,
+        validation=ValidationResult(score=progress.best_score, loss=progress.best_loss),
     )
 
 
@@ -218,9 +211,32 @@ def make_augmentation(encoding: EncodingDescription, seed: int) -> Callable[[int
     return lambda step: partial(augmentation, step=step)
 
 
-def evaluate(
-    network: Network, tokens: Tokens, target: EncodedTarget, device: torch.device
-) -> tuple[np.ndarray, float]:
+def losses_of(
+    network: Network,
+    tokens: Tokens,
+    items: np.ndarray,
+    micro_batch: int | None,
+    device: torch.device,
+    transform: Transform | None = None,
+) -> Iterator[Tensor]:
+    """Compute the loss of a batch in parts: their sum is the mean loss of its items.
+
+    Args:
+        network: from values and lengths to logits.
+        tokens: the training split.
+        items: of the batch, int64 [batch].
+        micro_batch: items of a part at most; None for any number.
+        device: where the network is.
+        transform: applied to the stored values of the whole batch, such as an augmentation.
+    """
+    batch = collate(tokens, items, device, transform)
+    for part in parts_by_length(tokens.lengths[items], micro_batch or len(items), device):
+        inputs, lengths, targets = (tensor[part] for tensor in batch)
+        longest = tokens.lengths[items[part[0]]]
+        yield len(part) / len(items) * loss_of(network(inputs[:, :longest], lengths), targets)
+
+
+def evaluate(network: Network, tokens: Tokens, target: EncodedTarget, device: torch.device) -> tuple[np.ndarray, float]:
     """Answer a whole split, every item once.
 
     Returns:
@@ -239,10 +255,8 @@ def evaluate(
 
 @torch.inference_mode()
 def _score_test(
-    model: SequenceModel, tokens: Tokens, scorer: Scorer, device: torch.device, wanted: bool
-) -> tuple[TestResult | None, pd.DataFrame]:
-    if not wanted:  # the rate is selected on validation data alone: the test split is not looked at
-        return None, scorer.items.iloc[:0].assign(score=np.empty(0))
+    model: SequenceModel, tokens: Tokens, scorer: Scorer, device: torch.device
+) -> tuple[TestResult, pd.DataFrame]:
     model.eval()
     answers, loss = evaluate(model, tokens, scorer.target, device)
     metrics = scorer.metrics(answers)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from crossover.errors import UserError
 from crossover.runs.events import record
 from crossover.training.schedules import Schedule
-from crossover.training.state import StateStore, TrainingState, interruptible
+from crossover.training.state import Store, TrainingState, interruptible
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def train(
     settings: LoopSettings,
     losses_of: Callable[[int], Iterable[Tensor]],
     evaluate: Callable[[], tuple[float, float]],
-    store: StateStore,
+    store: Store,
     rates: Mapping[str, float] | None = None,
     at_end: Callable[[], None] = lambda: None,
 ) -> Progress:
@@ -223,7 +223,7 @@ def _state(
     }
 
 
-def _save(store: StateStore, state: TrainingState) -> None:
+def _save(store: Store, state: TrainingState) -> None:
     step = state["progress"]["step"]
     try:
         store.save(state)
@@ -233,7 +233,7 @@ def _save(store: StateStore, state: TrainingState) -> None:
 
 
 def _resume(
-    store: StateStore, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    store: Store, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor]] | None:
     state = store.load()
     if state is None:
@@ -260,7 +260,7 @@ def _load(trained: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
 class _Clock:
     """Speed since this process began, and what it means for the rest."""
 
-    def __init__(self, step: int, max_steps: int, store: StateStore) -> None:
+    def __init__(self, step: int, max_steps: int, store: Store) -> None:
         self.first, self.max_steps, self.store, self.start = step, max_steps, store, time.monotonic()
 
     def report(self, progress: Progress, score: float, loss: float) -> None:

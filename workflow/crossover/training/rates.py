@@ -1,85 +1,150 @@
-"""The learning rate of a cell, selected on validation data alone."""
+"""The learning rate of a run with one seed: of the rates that it is trained with, the best on validation data."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
 
-from crossover.errors import UserError
-from crossover.runs.files import checked_provenance, is_complete, read_metrics
-from crossover.specs.descriptions import Metrics
-from crossover.specs.runs import Candidate, RateSelection, RunSpec, SeededRun, SelectedRate
+import torch
+from torch import Tensor, nn
 
-Tried = dict[float, list[Metrics]]  # what the runs at each rate reached
-Train = Callable[[SeededRun], None]
+from crossover.config.recipes import CandidateRates
+from crossover.training.loop import Progress
+from crossover.training.state import StateStore, TrainingState
+
+log = logging.getLogger(__name__)
+Weights = dict[str, Tensor]  # by name of the trained parameter
 
 
-def select_rate(spec: RunSpec, output: Path, train: Train | None = None) -> None:
-    """Write the rate with the best mean validation score over the seeds of the sweep; of equal ones, that of the lowest loss.
+@dataclass
+class RateSearch:
+    """Trains with one rate after the other, each from the same weights, and ends with the weights of the best one.
 
-    A rate at which a run diverged before it had weights to keep (`best_step` 0) is selected only over others of that kind.
-    While the best rate is the lowest or highest that was tried, the runs of a further decade at that end are trained, unless
-    their results are there, as far as the spec names any.
+    A run that is stopped goes on with the rate that it was at: what the rates before it have reached is saved with its state.
 
-    Args:
-        spec: the final run's spec, whose learning rate is selected.
-        output: results/rates/<run>.json, or results/widened/<run>.json where the range may widen.
-        train: computes a run of a further decade; needed where the spec names some.
-
-    Raises:
-        UserError: a file of one of the runs that tried the rates is missing, or is not the one that the run wrote.
+    Attributes:
+        rates: the candidates.
+        trained: the trained parameters.
+        store: of the state.
+        keep_last: whether the weights of the last step of the best rate are kept beside those that it ended with.
+        tried: what each rate that is done has reached.
+        last: those weights of the last step.
     """
-    assert isinstance(spec.learning_rate, SelectedRate)
-    train = train or partial(_refuse, spec.name)
-    tried = _results(spec.learning_rate.selected_from)
-    read = checked_provenance(spec.learning_rate.selected_from[0].folder).digests
-    lower, higher = iter(spec.learning_rate.lower), iter(spec.learning_rate.higher)
-    while True:
-        best = max(tried, key=lambda rate: _rank(tried[rate]))
-        # The rates stay in ascending order, as if the range had been as wide from the start: of equal ones the first is taken.
-        if best == min(tried) and (decade := next(lower, None)):
-            tried = _trained(decade, read, train) | tried
-        elif best == max(tried) and (decade := next(higher, None)):
-            tried = tried | _trained(decade, read, train)
-        else:
-            break
-    candidates = tuple(_candidate(metrics) for runs in tried.values() for metrics in runs)
-    RateSelection(run=spec.name, learning_rate=best, candidates=candidates).write(output)
+
+    rates: CandidateRates
+    trained: Mapping[str, nn.Parameter]
+    store: StateStore
+    keep_last: bool = False
+    tried: dict[float, Progress] = field(default_factory=dict)
+    last: Weights = field(default_factory=dict)
+    _weights: Weights = field(default_factory=dict)  # that the best rate ended with
+    _ending: Weights = field(default_factory=dict)  # of the last step of the newest rate
+    _interrupted: TrainingState | None = None
+    _interrupted_at: float | None = None
+
+    def run(self, train: Callable[[float, "TrialStore"], Progress]) -> float:
+        """Try the rates; while the best is the lowest or highest, also those of a further decade there, if there are any.
+
+        Args:
+            train: trains with a rate; what it leaves in the trained parameters is the result.
+
+        Returns:
+            The rate with the best validation score, and of equal ones that with the lowest loss. A rate that diverged before there
+            were weights to keep is selected only over others of that kind.
+        """
+        self._load()
+        initial = self._copy() if self._several else {}
+        self._try(self.rates.rates, train, initial)
+        lower, higher = iter(self.rates.lower), iter(self.rates.higher)
+        while True:
+            best = self._best()
+            if (best == min(self.tried) and (decade := next(lower, None))) or (
+                best == max(self.tried) and (decade := next(higher, None))
+            ):
+                self._try(decade, train, initial)
+            else:
+                self._put(self._weights)
+                return best
+
+    def at_last_step(self) -> None:
+        """Note the weights of the last step of a training, before those that it keeps are put in their place."""
+        if self.keep_last:
+            self._ending = self._copy()
+
+    def _try(
+        self, rates: tuple[float, ...], train: Callable[[float, "TrialStore"], Progress], initial: Weights
+    ) -> None:
+        for rate in rates:
+            if rate in self.tried:
+                continue
+            if self._several:
+                log.info("learning rate %g", rate)
+            self._put(initial)
+            self.tried[rate] = train(rate, TrialStore(self, rate))
+            if self._best() == rate:
+                self._weights, self.last = self._copy() if self._several else {}, self._ending
+
+    @property
+    def _several(self) -> bool:
+        return len(self.rates.rates) > 1
+
+    def _best(self) -> float:
+        # In ascending order, as if a range had been as wide from the start: of equal ones the first is taken.
+        return max(sorted(self.tried), key=lambda rate: _rank(self.tried[rate]))
+
+    def _copy(self) -> Weights:
+        return {name: parameter.detach().clone() for name, parameter in self.trained.items()}
+
+    @torch.no_grad()
+    def _put(self, weights: Weights) -> None:
+        for name, values in weights.items():
+            self.trained[name].copy_(values)
+
+    def _load(self) -> None:
+        state = self.store.load()
+        if state is not None:
+            self.tried = {rate: Progress(**progress) for rate, progress in state["tried"].items()}
+            self._weights, self.last = state["weights"], state["last"]
+            self._interrupted_at, self._interrupted = state["rate"], state["training"]
 
 
-def _trained(decade: Iterable[SeededRun], read: dict[str, str], train: Train) -> Tried:
-    """Return the results of a further decade; those that are there are used if they are of the same tokens and checkpoint."""
-    for run in decade:
-        if not is_complete(run.folder) or checked_provenance(run.folder).digests != read:
-            train(run)
-    return _results(decade)
+@dataclass(frozen=True)
+class TrialStore:
+    """Where the training with one rate saves its state: with what the rates before it have reached.
+
+    Attributes:
+        search: the whole.
+        rate: the one.
+    """
+
+    search: RateSearch
+    rate: float
+
+    @property
+    def folder(self) -> Path:
+        """Where the state lies."""
+        return self.search.store.folder
+
+    def due(self) -> bool:
+        """Return whether it is time to save."""
+        return self.search.store.due()
+
+    def save(self, state: TrainingState) -> None:
+        """Save; see `StateStore.save`."""
+        tried = {rate: vars(progress) for rate, progress in self.search.tried.items()}
+        kept = {"weights": self.search._weights, "last": self.search.last}
+        self.search.store.save({"tried": tried, **kept, "rate": self.rate, "training": state})
+
+    def load(self) -> TrainingState | None:
+        """Return the state that the training with this rate was interrupted in, or None."""
+        return self.search._interrupted if self.rate == self.search._interrupted_at else None
+
+    def report(self, step: int, max_steps: int, speed: float) -> None:
+        """Leave a note of the progress through all rates that are sure to be tried; see `StateStore.report`."""
+        before = len(self.search.tried) * max_steps
+        total = max(len(self.search.rates.rates) * max_steps, before + max_steps)
+        self.search.store.report(before + step, total, speed)
 
 
-def _refuse(name: str, run: SeededRun) -> None:
-    raise UserError(
-        f"the range of rates of {name} has to widen, but {run.run} is not there; call crossover widen-range."
-    )
-
-
-def _results(runs: Iterable[SeededRun]) -> Tried:
-    tried: Tried = {}
-    for run in runs:
-        checked_provenance(run.folder)
-        metrics = read_metrics(run.folder)
-        tried.setdefault(metrics.learning_rate, []).append(metrics)
-    return tried
-
-
-def _rank(runs: list[Metrics]) -> tuple[bool, float, float]:
-    scores, losses = ([getattr(run.validation, name) for run in runs] for name in ("score", "loss"))
-    return all(run.best_step for run in runs), fmean(scores), -fmean(losses)
-
-
-def _candidate(metrics: Metrics) -> Candidate:
-    return Candidate(
-        run=metrics.run,
-        seed=metrics.seed,
-        learning_rate=metrics.learning_rate,
-        validation_score=metrics.validation.score,
-        validation_loss=metrics.validation.loss,
-    )
+def _rank(progress: Progress) -> tuple[bool, float, float]:
+    return bool(progress.best_step), progress.best_score, -progress.best_loss

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -23,6 +23,26 @@ TrainingState = dict[str, Any]  # tensors, and what optimizers keep
 DIGEST_BYTES = 32
 PROGRESS = "progress.json"
 REPORT_EVERY = 5.0  # seconds
+
+
+class Store(Protocol):
+    """Where the training loop saves its state, and leaves notes of its progress."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+    def due(self) -> bool:
+        """Return whether it is time to save."""
+
+    def save(self, state: TrainingState) -> None:
+        """Save a state."""
+
+    def load(self) -> TrainingState | None:
+        """Return the state to go on from, or None."""
+
+    def report(self, step: int, max_steps: int, speed: float) -> None:
+        """Leave a note of the progress."""
 
 
 class StateStore:
