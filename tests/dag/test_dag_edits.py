@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from workflow_copy import CELLS, REPORT, TRAINING, WorkflowCopy, final_runs, runs, write_tune
+from workflow_copy import CELLS, REPORT, TRAINING, WorkflowCopy, runs, write_tune
 
 TUNES = [cell for cell in CELLS if cell.startswith("tunes.")]
 XOR = [cell for cell in CELLS if cell.startswith("tiny-xor.")]
@@ -93,14 +93,11 @@ def test_editing_titles_and_descriptions_remakes_the_report_alone(finished, edit
     assert finished.plan() == REPORT
 
 
-def test_a_changed_rate_is_tried_and_rates_are_selected_anew(finished):
-    finished.edit("tiny.yaml", "1e-2", "2e-2")
-    assert finished.plan() == runs(CELLS, rates=["0.02"]) | REPORT
-
-
-def test_an_added_rate_leaves_the_tried_ones_alone(finished):
-    finished.edit("tiny.yaml", "[1e-3, 1e-2]", "[1e-3, 1e-2, 3e-2]")
-    assert finished.plan() == runs(CELLS, rates=["0.03"]) | REPORT
+@pytest.mark.parametrize("rates", ["[1e-3, 2e-2]", "[1e-3, 1e-2, 3e-2]", "{low: 1e-3, high: 1e-2, per_decade: 1}"])
+def test_other_candidate_rates_plan_every_run(rates, finished):
+    """Each seed selects its own rate among all of them."""
+    finished.edit("tiny.yaml", "[1e-3, 1e-2]", rates)
+    assert finished.plan() == runs(CELLS) | REPORT
 
 
 def test_an_added_condition_plans_its_cells(finished):
@@ -121,7 +118,7 @@ def test_a_budget_plans_what_it_changes_beside_the_study(finished):
     assert finished.plan() == set(), "the study itself is as it was"
     assert finished.plan(study="tiny.yaml@small") == of_small, "its runs are some of those of the study"
     of_large = {("aggregate_study", "tiny-large"), ("render_report", "tiny-large")}
-    assert finished.plan(study="tiny.yaml@large") == final_runs(CELLS, [2]) | of_large
+    assert finished.plan(study="tiny.yaml@large") == runs(CELLS, [2]) | of_large
 
 
 def test_an_added_row_plans_its_cells_and_its_own_edit_replans_them_alone(finished):
@@ -129,13 +126,12 @@ def test_an_added_row_plans_its_cells_and_its_own_edit_replans_them_alone(finish
     finished.append("tiny.yaml", f"{row}}}\n")
     assert finished.plan() == runs(["tunes.tiny.random-frozen"]) | REPORT
     finished.edit("tiny.yaml", row, f"{row}, seeds: [5]")
-    swept, final = runs(["tunes.tiny.random-frozen"]), final_runs(["tunes.tiny.random-frozen"], [0, 1])
-    assert finished.plan() == swept - final | final_runs(["tunes.tiny.random-frozen"], [5]) | REPORT
+    assert finished.plan() == runs(["tunes.tiny.random-frozen"], [5]) | REPORT
 
 
-def test_an_added_seed_plans_its_final_runs(finished):
+def test_an_added_seed_plans_its_runs(finished):
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
-    assert finished.plan() == final_runs(CELLS, [2]) | REPORT
+    assert finished.plan() == runs(CELLS, [2]) | REPORT
 
 
 def test_a_removed_seed_plans_the_report_alone(finished):
@@ -245,29 +241,24 @@ def test_changed_back_before_anything_ran_plans_nothing(finished):
 TUNED = "tunes.tiny.random-all"
 
 
-def test_kept_weights_plan_the_final_runs_and_a_checkpoint_of_each(finished):
+def test_kept_weights_plan_the_runs_and_a_checkpoint_of_each(finished):
     finished.append("tiny.yaml", "keep_weights: best\n")
     exported = {("export_weights", f"{cell.replace('.', '-')}-seed-{seed}") for cell in CELLS for seed in (0, 1)}
-    assert finished.plan() == selected(CELLS) | final_runs(CELLS, [0, 1]) | exported | REPORT
-
-
-def selected(cells):
-    """A run that keeps its weights has another name, under which the rate of the tried ones is selected again."""
-    return {("select_rate", cell) for cell in cells}
+    assert finished.plan() == runs(CELLS, [0, 1]) | exported | REPORT
 
 
 def test_what_a_run_has_trained_is_planned_before_its_runs(finished):
-    """It is a cell of the study: its final run is computed once, to keep its weights."""
+    """It is a cell of the study: its run is computed once, to keep its weights."""
     trained = "title: After tunes\nkind: run\ntask: tunes\ncheckpoint: tiny\ncondition: random-all\nseed: 1\n"
     _add_checkpoint(finished, trained + TRAINING)
-    made = selected([TUNED]) | final_runs([TUNED], [0, 1]) | {("export_weights", "other")}
+    made = runs([TUNED]) | {("export_weights", "other")}
     assert finished.plan() == made | runs(RANDOM) | REPORT
     finished.edit("config/checkpoints/other.yaml", "After tunes", "Tuned")
     assert finished.plan() == made | runs(RANDOM) | REPORT
     finished.edit("config/checkpoints/other.yaml", "seed: 1", "seed: 3")
-    assert finished.plan() == made | final_runs([TUNED], [3]) | runs(RANDOM) | REPORT
+    assert finished.plan() == made | runs([TUNED], [3]) | runs(RANDOM) | REPORT
     finished.edit("config/checkpoints/other.yaml", "length: 4 steps", "length: 5 steps")
-    own = runs([TUNED], seeds=[3]) | {("export_weights", "other")}
+    own = runs([TUNED], [3]) | {("export_weights", "other")}
     assert finished.plan() == own | runs(RANDOM) | REPORT
 
 
@@ -276,7 +267,7 @@ def test_analyses_after_fine_tuning_plan_the_runs_that_they_read(finished):
     models = ("tiny-pretrained", "tiny-random", "tiny-pretrained-frozen", "tiny-random-all")
     analyses = {("analyse", f"probing.tunes.{model}/seed-{seed}") for model in models for seed in (0, 1)}
     cells = [cell for cell in CELLS if cell.startswith("tunes")]
-    read = selected(cells) | final_runs(cells, [0, 1])
+    read = runs(cells)
     assert finished.plan() == read | analyses | {("gather_analyses", "tiny/probing")} | REPORT
 
 
@@ -335,11 +326,6 @@ def test_editing_an_architecture_reruns_its_checkpoints_and_their_runs(finished)
     assert finished.plan() == {("pretrain_checkpoint", "tiny")} | runs(CELLS) | REPORT
 
 
-def test_editing_the_selection_of_rates_reruns_it_and_the_final_runs(finished):
-    finished.append("workflow/crossover/training/rates.py", "\nX = 1\n")
-    assert finished.plan() == runs(CELLS, rates=[]) | REPORT
-
-
 def test_editing_the_training_loop_reruns_pretraining_too(finished):
     finished.append("workflow/crossover/training/loop.py", "\nX = 1\n")
     assert finished.plan() == {("pretrain_checkpoint", "tiny")} | runs(CELLS) | REPORT
@@ -380,17 +366,12 @@ def test_editing_the_report_remakes_the_report_alone(finished, file):
 
 def test_a_deleted_result_plans_its_run_and_the_report(finished):
     (finished.run_folder("tunes.tiny.random-all", 1) / "metrics.json").unlink()
-    assert finished.plan() == final_runs(["tunes.tiny.random-all"], [1]) | REPORT
-
-
-def test_a_deleted_result_of_the_sweep_plans_what_was_selected_from_it(finished):
-    (finished.run_folder("tunes.tiny.random-all@0.01", 1000) / "metrics.json").unlink()
-    assert finished.plan() == runs(["tunes.tiny.random-all"], rates=["0.01"]) | REPORT
+    assert finished.plan() == runs(["tunes.tiny.random-all"], [1]) | REPORT
 
 
 def test_a_deleted_folder_of_a_run_plans_the_run_and_the_report(finished):
     shutil.rmtree(finished.run_folder("tunes.tiny.random-all", 1))
-    assert finished.plan() == final_runs(["tunes.tiny.random-all"], [1]) | REPORT
+    assert finished.plan() == runs(["tunes.tiny.random-all"], [1]) | REPORT
 
 
 def test_lost_arrays_are_made_again_for_the_runs_that_need_them_alone(finished):
@@ -399,7 +380,7 @@ def test_lost_arrays_are_made_again_for_the_runs_that_need_them_alone(finished):
     (folder / "train.values.npy").unlink()
     assert finished.plan() == set()
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
-    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | final_runs(CELLS, [2]) | REPORT
+    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(CELLS, [2]) | REPORT
 
 
 def test_deleting_intermediate_files_plans_nothing(finished):
@@ -413,7 +394,7 @@ def test_tokens_made_again_in_the_same_invocation_count_as_new(finished):
     """Snakemake cannot know that they will be the same; `snakemake inputs` first is the way around (next test)."""
     shutil.rmtree(finished.root / "results" / "tokens" / finished.named("tunes-symbols", "tokens"))
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
-    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(TUNES) | final_runs(CELLS, [2]) | REPORT
+    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(TUNES) | runs(CELLS, [2]) | REPORT
 
 
 def test_a_checkpoint_that_is_written_again_as_it_was_plans_nothing(finished):
@@ -439,7 +420,7 @@ def test_inputs_made_again_first_retrain_nothing(finished):
     finished.finish("inputs")
     assert finished.plan() == REPORT
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
-    assert finished.plan() == final_runs(TUNES, [2]) | REPORT
+    assert finished.plan() == runs(TUNES, [2]) | REPORT
 
 
 def test_times_lost_in_a_copy_retrain_nothing(finished):

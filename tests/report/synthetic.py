@@ -31,12 +31,10 @@ from crossover.specs.descriptions import (
     Provenance,
     SkippedInput,
     TestResult,
+    Trial,
     ValidationResult,
 )
-from crossover.specs.runs import Candidate as TriedRate
-from crossover.specs.runs import RateSelection
 from crossover.specs.studies import (
-    Candidate,
     Cell,
     ModelLabels,
     StudyAnalysis,
@@ -53,7 +51,6 @@ CONDITIONS = {
 }
 RATES = (3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
-SWEEP_SEED = 1000
 MAX_STEPS, EVERY = 600, 20
 
 # title, domain, simulated, floor, test items, items per group, classes,
@@ -253,38 +250,26 @@ def _write_task(root: Path, name: str, facts: tuple) -> None:
 def _write_cell(
     root: Path, number: int, task: str, facts: tuple, condition: str, share: float, seeds: tuple[int, ...]
 ) -> Cell:
-    """Write all runs of a cell; those that try a rate, the choice, and the final ones."""
+    """Write the runs of a cell."""
     stem = f"{task}.topics-gpt2.{condition}"
     place = list(CONDITIONS).index(condition)
     rng = np.random.Generator(np.random.PCG64([number, place]))
     floor = facts[3]
-    candidates, sweep = [], []
+    trials = []
     for index, rate in enumerate(RATES):
-        run = f"{stem}-{number:07x}{index}"
         score = float(floor + (share - floor) * (0.6, 0.85, 1.0)[index] + rng.normal(0, 0.005))
-        score = min(max(score, 0.0), 1.0)
-        _write_run(root, run, SWEEP_SEED, task, condition, rate, score, None, floor, rng)
-        candidates.append(
-            TriedRate(run=run, seed=SWEEP_SEED, learning_rate=rate, validation_score=score, validation_loss=1.5 - score)
-        )
-        sweep.append(Candidate(run=run, learning_rate=rate, seed=SWEEP_SEED))
-    best = max(candidates, key=lambda candidate: candidate.validation_score).learning_rate
+        trials.append(_trial(rate, min(max(score, 0.0), 1.0)))
     run = f"{stem}-{number:07x}f"
-    selection = RateSelection(run=run, learning_rate=best, candidates=tuple(candidates))
-    selection.write(root / f"results/rates/{run}.json")
     for seed, scores in zip(seeds, _draw_scores(number, place, facts, share, len(seeds)), strict=True):
         _write_run(
-            root, run, seed, task, condition, best, float(scores.mean()), _predictions(facts, scores), floor, rng
+            root, run, seed, task, condition, trials, float(scores.mean()), _predictions(facts, scores), floor, rng
         )
-    return Cell(
-        task=task,
-        checkpoint="topics-gpt2",
-        condition=condition,
-        run=run,
-        seeds=seeds,
-        rate=f"results/rates/{run}.json",
-        sweep=tuple(sweep),
-    )
+    return Cell(task=task, checkpoint="topics-gpt2", condition=condition, run=run, seeds=seeds)
+
+
+def _trial(rate: float, score: float) -> Trial:
+    validation = ValidationResult(score=score, loss=1.6 - score)
+    return Trial(learning_rate=rate, steps=MAX_STEPS, best_step=MAX_STEPS, stopped_early=False, validation=validation)
 
 
 def _draw_scores(number: int, place: int, facts: tuple, share: float, seeds: int) -> np.ndarray:
@@ -321,9 +306,9 @@ def _write_run(
     seed: int,
     task: str,
     condition: str,
-    rate: float,
+    trials: list[Trial],
     score: float,
-    predictions: pd.DataFrame | None,
+    predictions: pd.DataFrame,
     floor: float,
     rng: np.random.Generator,
 ) -> None:
@@ -343,13 +328,12 @@ def _write_run(
     ]
     curve = pd.DataFrame(rows, columns=["step", "split", "loss", "score"]).astype({"score": float})
     write_parquet(folder / "curve.parquet", curve.sort_values(["step", "split"]))
-    empty = pd.DataFrame(
-        {"item": pd.Series([], dtype=str), "group": pd.Series([], dtype=str), "score": pd.Series([], dtype=float)}
-    )
-    write_parquet(folder / "predictions.parquet", empty if predictions is None else predictions)
-    test = None
-    if predictions is not None:
-        test = TestResult(score=score, metrics={"accuracy": score}, loss=1.6 - score, items=len(predictions))
+    write_parquet(folder / "predictions.parquet", predictions)
+    test = TestResult(score=score, metrics={"accuracy": score}, loss=1.6 - score, items=len(predictions))
+    validation = ValidationResult(score=float(learned.max()), loss=1.6 - float(learned.max()))
+    best = max(trials, key=lambda trial: trial.validation.score)
+    reached = {"steps": int(last), "best_step": int(steps[int(np.argmax(learned))]), "stopped_early": last < MAX_STEPS}
+    selected = best.model_copy(update=reached | {"validation": validation})
     metrics = Metrics(
         run=run,
         seed=seed,
@@ -357,13 +341,10 @@ def _write_run(
         checkpoint="topics-gpt2",
         condition=condition,
         train_items=1000,
-        learning_rate=rate,
         metric="accuracy",
         floor=floor,
-        steps=int(last),
-        best_step=int(steps[int(np.argmax(learned))]),
-        stopped_early=last < MAX_STEPS,
-        validation=ValidationResult(score=float(learned.max()), loss=1.6 - float(learned.max())),
+        selected=selected,
+        trials=tuple(selected if trial == best else trial for trial in trials),
         test=test,
         parameters=ParameterCounts(
             trained=21_000 if condition.endswith("frozen") else 560_000, used=20_000, total=560_000
@@ -376,7 +357,7 @@ def _write_run(
         folder,
         provenance(seconds, f"crossover finetune-run --spec results/specs/{run}.json --seed {seed}"),
     )
-    write_json(root / f"results/specs/{run}.json", {"name": run, "kind": "run", "learning_rate": rate})
+    write_json(root / f"results/specs/{run}.json", {"name": run, "kind": "run"})
     write_text(root / f"logs/finetune_run/{run}/seed-{seed}.log", "crossover finetune-run\n")
 
 

@@ -11,18 +11,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from page import Page
-from synthetic import provenance, write_study
+from synthetic import RATES, write_study
 
 from crossover.commands.report_incomplete import write_part
-from crossover.files import write_json
 from crossover.report.facts import read_cards
 from crossover.report.findings import caveats
-from crossover.runs.files import read_metrics, run_folder, write_provenance
-from crossover.specs.runs import RateSelection
+from crossover.runs.files import run_folder
 from crossover.specs.studies import Cell, LeftOut, StudySpec
 from crossover.statistics.aggregate import make_tables
 from crossover.statistics.pairs import comparable_pairs
-from crossover.statistics.partial import DAMAGED, OTHER_RATE, MissingRun, Part, complete_part, computed_part
+from crossover.statistics.partial import DAMAGED, MissingRun, Part, complete_part, computed_part
 
 FOLDER = Path("results/studies/demo/incomplete")
 # Few items; groups; one task that nothing learns, and one on which everything is right.
@@ -43,7 +41,7 @@ def small(tmp_path_factory):
 
 
 def planned(spec: StudySpec) -> list[tuple[str, int]]:
-    return [(run, seed) for cell in spec.cells for _, run, seed in cell.members]
+    return [run for cell in spec.cells for run in cell.runs]
 
 
 @contextmanager
@@ -97,13 +95,13 @@ def test_the_tables_hold_what_is_there_and_nothing_else(small, data):
             (run, seed)
             for cell in small.cells
             if not {(cell.run, one) for one in cell.seeds} <= gone
-            for _, run, seed in cell.members
+            for run, seed in cell.runs
         }
         - gone
     )
     for name in ("runs", "curves", "costs"):
         table = getattr(tables, name)
-        table = table[table["role"] != "pretraining"]
+        table = table[table["seed"].notna()]  # not pretraining
         assert set(zip(table["run"], table["seed"], strict=True)) == there
     final = {(cell.run, seed) for cell in cells.values() for seed in cell.seeds}
     assert set(zip(tables.convergence["run"], tables.convergence["seed"], strict=True)) == final
@@ -126,42 +124,18 @@ def check_contrasts(table, part, cells) -> None:
     assert table[["difference", "low", "high", "p", "p_holm"]].notna().all().all()
 
 
-def narrowed(spec: StudySpec) -> StudySpec:
-    """The study as if the last of its three rates had been tried because a range of two has widened."""
-    cells = (cell.model_copy(update={"sweep": cell.sweep[:2], "further": cell.sweep[2:]}) for cell in spec.cells)
-    return spec.model_copy(update={"cells": tuple(cells)})
-
-
-def test_runs_by_which_a_range_has_widened_are_runs_of_the_study(small):
-    spec = narrowed(small)
-    part = computed_part(spec)
-    assert planned(part.spec) == planned(part.whole) == planned(small)
-    assert make_tables(part.spec).runs.equals(make_tables(small).runs)
-    [further] = {(one.run, one.seed) for one in spec.cells[0].further}
-    with without([further]):
-        part = computed_part(spec)
-        assert [(one.run, one.seed, one.role) for one in part.missing] == [(*further, "sweep")]
-        assert further not in planned(part.spec)
-    rate = Path(spec.cells[0].rate)
-    content = rate.read_bytes()
-    rate.unlink()  # not selected yet: which rates will be tried cannot be known
-    try:
-        assert further not in planned(computed_part(spec).whole)
-    finally:
-        rate.write_bytes(content)
-
-
 def test_a_rate_at_the_edge_of_a_range_that_has_widened_is_said_to_be(small):
     tables, cards = make_tables(small), read_cards(small)
-    ends = tables.runs["learning_rate"].agg(["min", "max"])
-    number = int(tables.cells["learning_rate"].isin(ends).sum())
+    number = int(tables.runs["learning_rate"].isin([min(RATES), max(RATES)]).sum())
     assert number
-    said = [text for text in caveats(complete_part(small), tables, cards) if "learning rate" in text]
-    words = f"For {number} of 12 scores the selected learning rate is the smallest or largest that was tried"
-    assert said == [f"{words}; a better one may lie outside."]
-    for part in (complete_part(narrowed(small)), computed_part(narrowed(small))):
-        said = [text for text in caveats(part, tables, cards) if "learning rate" in text]
-        assert said == [f"{words}, after its range was widened to its limit; a better one may lie outside."]
+    words = (
+        f"For {number} of {len(tables.runs)} runs the selected learning rate is the smallest or largest that was tried"
+    )
+    wide = small.model_copy(update={"cells": tuple(cell.model_copy(update={"widens": True}) for cell in small.cells)})
+    for spec, after in ((small, ""), (wide, ", after its range was widened to its limit")):
+        for part in (complete_part(spec), computed_part(spec)):
+            said = [text for text in caveats(part, tables, cards) if "learning rate" in text]
+            assert said == [f"{words}{after}; a better one may lie outside."]
 
 
 def test_what_is_left_out_is_named_with_its_reason(small):
@@ -195,7 +169,7 @@ def test_any_part_can_be_reported_and_says_that_it_is_one(small, data):
         assert f"/{run}/seed-{seed}/" not in text, "a link to a result that is not there"
 
 
-def test_a_single_seed_without_any_sweep_is_enough(small):
+def test_a_single_seed_is_enough(small):
     kept = (small.cells[0].run, 1)
     with without(set(planned(small)) - {kept}):
         part = computed_part(small)
@@ -203,7 +177,7 @@ def test_a_single_seed_without_any_sweep_is_enough(small):
     cells = pd.read_csv(FOLDER / "cells.csv")
     assert cells[["run", "seeds", "seeds_planned"]].to_numpy().tolist() == [[kept[0], 1, 3]]
     text = Page((FOLDER / "report.html").read_text(encoding="utf-8")).text
-    for words in ("There is one seed", "The runs that tried learning rates are missing", "can be compared yet"):
+    for words in ("There is one seed", "can be compared yet"):
         assert words in text
 
 
@@ -215,29 +189,7 @@ def test_a_damaged_run_is_missing_and_says_why(small):
     part = computed_part(small)
     path.write_bytes(content)
     log = f"logs/finetune_run/{cell.run}/seed-0.log"
-    assert part.missing == [MissingRun(*cell.key, "final", cell.run, 0, DAMAGED, log)]
-
-
-def test_a_run_with_another_rate_than_the_selected_one_does_not_count(small):
-    """The sweep was computed again and selected another rate; the final run that follows has failed."""
-    cell = small.cells[2]
-    rate = Path(cell.rate)
-    before = rate.read_bytes()
-    folder = run_folder(cell.run, 2)
-    files = {path: path.read_bytes() for path in (folder / "metrics.json", folder / "provenance.json")}
-    RateSelection.load(rate).model_copy(update={"learning_rate": 0.25}).write(rate)
-    metrics = read_metrics(folder).model_copy(update={"learning_rate": 0.25})
-    write_json(folder / "metrics.json", metrics.content())
-    write_provenance(folder, provenance(2.0, "crossover"))
-    part = computed_part(small)
-    rate.write_bytes(before)
-    for path, content in files.items():
-        path.write_bytes(content)
-    assert [(entry.run, entry.seed, entry.reason) for entry in part.missing] == [
-        (cell.run, 0, OTHER_RATE),
-        (cell.run, 1, OTHER_RATE),
-    ]
-    assert by_cell(part)[cell.key].seeds == (2,)
+    assert part.missing == [MissingRun(*cell.key, cell.run, 0, DAMAGED, log)]
 
 
 # --- the report ---------------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def test_a_small_study_says_what_it_lacks(study, conditions, tmp_path, monkeypat
     """One seed, one rate, weights from elsewhere, a task that nothing learns; with one condition nothing to compare."""
     monkeypatch.chdir(study.root)
     cells = tuple(
-        cell.model_copy(update={"seeds": (0,), "rate": None, "sweep": ()})
+        cell.model_copy(update={"seeds": (0,)})
         for cell in study.spec.cells
         if cell.task in ("bit-xor", "folds-sim") and cell.condition in conditions
     )

@@ -65,7 +65,10 @@ def test_every_command_is_in_a_group_and_every_rule_has_a_command():
             ["status", "--jsn"],
             "crossover: No such option: --jsn (Possible options: --json); see crossover status --help.\n",
         ),
-        (["select-rate", "--spec", "x"], "crossover: Missing option '--output'; see crossover select-rate --help.\n"),
+        (
+            ["aggregate-study", "--spec", "x"],
+            "crossover: Missing option '--output'; see crossover aggregate-study --help.\n",
+        ),
     ],
 )
 def test_wrong_usage_is_one_sentence_with_a_suggestion(arguments, sentence, capsys):

@@ -15,7 +15,7 @@ from crossover.config import load
 from crossover.config.bodies import BlockSelection
 from crossover.config.conditions import TRAINED_PRESETS, Condition
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions, parameters_of
-from crossover.config.recipes import RateRange
+from crossover.config.recipes import CandidateRates, RateRange
 from crossover.errors import UserError
 from crossover.models.surgery import select_blocks
 from crossover.planning.plan import make_plan
@@ -284,7 +284,6 @@ def test_what_only_looks_like_a_number_stays_text(text, tmp_path):
             "training_by_checkpoint names x, which is not one of",
         ),
         ("studies/demo.yaml", ["training_by_condition", "x"], {}, "training_by_condition names x, which is not one of"),
-        ("studies/demo.yaml", ["training", "sweep_seeds"], [7, 7], "sweep_seeds: listed twice: 7."),
         (
             "studies/demo.yaml",
             ["training", "length"],
@@ -352,14 +351,6 @@ def test_a_wrong_value_is_one_sentence_with_file_and_key(path, where, value, exp
     assert expected in text
 
 
-def test_the_seeds_of_a_sweep_are_none_of_the_final_runs(config):
-    edit(config / "studies/demo.yaml", "training", "sweep_seeds", value=[7, 2])
-    text = sentence(make_plan, "demo")
-    assert text == "study demo: training: sweep_seeds: 2 is one of seeds; take another seed for the sweep."
-    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[0.1])
-    assert make_plan("demo"), "without a sweep there is no seed of one"
-
-
 def test_settings_that_cannot_work_together_are_named_where_they_meet(config):
     edit(config / "studies/demo.yaml", "training", "patience", value=3)
     edit(config / "studies/demo.yaml", "training_by_condition", "random-all", "select", value="last")
@@ -396,22 +387,24 @@ def test_a_cell_takes_from_the_recipe_what_the_study_does_not_change(config):
         training = runs[task, condition].training
         assert tuple(getattr(training, name) for name in given) == expected
         assert (training.optimizer, training.schedule, training.select) == ("adam", "linear", "last")
-    assert {runs["digits", "random-all"].learning_rate, runs["listops", "random-all"].learning_rate} == {0.5, 1e-5}
+    assert [runs[task, "random-all"].learning_rates.rates for task in ("digits", "listops")] == [(0.5,), (1e-5,)]
 
 
-def test_each_kind_of_training_has_rates_and_each_rate_every_seed_of_the_sweep(config):
+def rates_of(plan) -> list[CandidateRates]:
+    """The candidate learning rates of each cell."""
+    return [plan.specs[cell.run].learning_rates for cell in plan.study.cells]
+
+
+def test_each_kind_of_training_has_rates(config):
     edit(config / "studies/demo.yaml", "conditions", value=["random-frozen", "random-lora", "random-all"])
     edit(config / "studies/demo.yaml", "tasks", value=["digits"])
     edit(config / "studies/demo.yaml", "training_by_task", value={})
-    edit(config / "studies/demo.yaml", "training", "sweep_seeds", value=[8, 9])
     rates = {"frozen": {"low": 0.01, "high": 1.0, "per_decade": 2}, "lora": [0.3, 0.2], "all": [0.7]}
     edit(config / "studies/demo.yaml", "training", "learning_rates", value=rates)
-    frozen, lora, everything = make_plan("demo").study.cells
-    tried = [(rate, seed) for rate in (0.01, 0.0316, 0.1, 0.316, 1.0) for seed in (8, 9)]
-    assert [(one.learning_rate, one.seed) for one in frozen.sweep] == tried
-    assert len({one.run for one in frozen.sweep}) == 5, "a rate is one run with several seeds"
-    assert [(one.learning_rate, one.seed) for one in lora.sweep] == [(0.2, 8), (0.2, 9), (0.3, 8), (0.3, 9)]
-    assert (everything.sweep, everything.rate) == ((), None)
+    frozen, lora, everything = rates_of(make_plan("demo"))
+    assert frozen.rates == (0.01, 0.0316, 0.1, 0.316, 1.0)
+    assert lora == CandidateRates(rates=(0.2, 0.3))
+    assert everything == CandidateRates(rates=(0.7,))
 
 
 @pytest.mark.parametrize(
@@ -462,31 +455,25 @@ def test_a_widened_range_has_the_rates_of_one_that_was_wide_from_the_start(low, 
     highest = lowest * 10 ** (steps / per_decade)
     narrow = RateRange(low=lowest, high=highest, per_decade=per_decade, widen=widen)
     wide = RateRange(low=float(f"{low}e{exponent - widen}"), high=highest * 10**widen, per_decade=per_decade, widen=0)
-    lower, higher = narrow.further
+    lower, higher = narrow.candidates.lower, narrow.candidates.higher
     assert [len(decade) for decade in (*lower, *higher)] == [per_decade] * 2 * widen
     assert [rate for part in (*reversed(lower), narrow.rates, *higher) for rate in part] == wide.rates
-    assert wide.further == ([], [])
+    assert (wide.candidates.lower, wide.candidates.higher) == ((), ())
 
 
 def test_lists_of_rates_and_the_ranges_of_papers_never_widen():
     recipes = {name: load.load_recipe(name, "here") for name in load.known_names("recipes")}
-    widens = {name for name, recipe in recipes.items() if any(recipe.further_rates_of("frozen"))}
+    widens = {name for name, recipe in recipes.items() if recipe.rates_of("frozen").higher}
     assert widens == {"fair"}
-    assert recipes["fair"].further_rates_of("all").lower == [[1e-6, 3.16e-6], [1e-7, 3.16e-7]]
+    assert recipes["fair"].rates_of("all").lower == ((1e-6, 3.16e-6), (1e-7, 3.16e-7))
 
 
-def test_further_rates_are_planned_beside_the_candidates(config):
+def test_a_run_has_the_further_rates_of_its_range(config):
     edit(config / "studies/demo.yaml", "training", "learning_rates", value={"low": 0.01, "high": 0.1, "per_decade": 1})
-    edit(config / "studies/demo.yaml", "training", "sweep_seeds", value=[8, 9])
     plan = make_plan("demo")
-    cell = plan.study.cells[0]
-    assert {one.learning_rate for one in cell.sweep} == {0.01, 0.1}
-    assert [one.learning_rate for one in cell.further] == [1e-3, 1e-3, 1e-4, 1e-4, 1.0, 1.0, 10.0, 10.0]
-    selected = plan.specs[cell.run].learning_rate
-    assert [[one.seed for one in decade] for decade in (*selected.lower, *selected.higher)] == [[8, 9]] * 4
-    assert all(plan.specs[one.run].learning_rate == one.learning_rate for one in cell.further)
-    assert not {(one.run, one.seed) for one in cell.further} & set(plan.study.runs), "none is a run of the study yet"
-    assert cell.rate == f"results/widened/{cell.run}.json"
+    rates = CandidateRates(rates=(0.01, 0.1), lower=((1e-3,), (1e-4,)), higher=((1.0,), (10.0,)))
+    assert set(rates_of(plan)) == {rates}
+    assert all(cell.widens for cell in plan.study.cells)
 
 
 def test_frozen_is_the_set_of_lu_et_al(config):
@@ -1014,7 +1001,7 @@ def test_a_budget_may_drop_what_the_study_changes_and_set_keys_to_their_default(
     edit(config / "studies/demo.yaml", "recipe", value="lu2021")
     small = make_plan("demo@small")
     assert {cell.task for cell in small.study.cells} == {"digits"}
-    assert {len(cell.sweep) for cell in small.study.cells} == {3}
+    assert {len(rates.rates) for rates in rates_of(small)} == {3}
     assert (small.settings.recipe, small.settings.hardware.threads, small.settings.hardware.gpu) == ("fair", 2, 0)
     assert make_plan("demo").settings.recipe == "lu2021"
 
@@ -1059,7 +1046,6 @@ def test_every_budget_of_every_study_is_known(config):
             {"training_by_task": {"digit": {"length": "9 steps"}}},
             "config/studies/demo.yaml with budget small: training_by_task names digit, which is not one of tasks",
         ),
-        ("demo@small", {"seeds": [1000]}, "sweep_seeds: 1000 is one of seeds"),
     ],
 )
 def test_a_wrong_budget_is_refused(requested, changes, expected, config):
@@ -1134,7 +1120,7 @@ def test_named_rows_have_the_same_cells_trained_in_several_ways(config):
     rows(config, fast, slow, **CROSSED | {"conditions": ["random-all"]})
     plan = make_plan("s")
     assert [cell.condition for cell in plan.study.cells] == ["random-all", "random-all-fast", "reinit-last-1-slow"]
-    assert [plan.specs[cell.run].learning_rate for cell in plan.study.cells[1:]] == [1e-2, 1e-5]
+    assert [rates.rates for rates in rates_of(plan)[1:]] == [(1e-2,), (1e-5,)]
     titles = {name: one.title for name, one in plan.study.conditions.items()}
     assert titles["random-all-fast"] == f"{titles['random-all']} (fast)"
     assert len({cell.own_training for cell in plan.study.cells}) == 3
@@ -1172,11 +1158,6 @@ def test_rows_have_sizes_of_their_own(config):
             [ROW | {"training": {"patience": 1, "select": "last"}}],
             {},
             "in the row of topics-gpt2: with select: last, set",
-        ),
-        (
-            [ROW | {"seeds": [1000]}],
-            {},
-            "in the row of topics-gpt2: sweep_seeds: 1000 is one of seeds; take another seed",
         ),
         ([ROW], {"tasks": []}, "give tasks, which rows without tasks of their own have too"),
         (
@@ -1450,7 +1431,8 @@ def test_a_checkpoint_that_a_run_has_trained_brings_all_that_the_run_needs(confi
     [made] = [spec for spec in plan.specs.values() if spec.kind == "trained"]
     run = plan.specs[made.run]
     assert (made.seed, run.keep_weights, run.cell.key) == (4, "best", ("bit-memory", "topics-gpt2", "random-all"))
-    assert {run.tokens, *(one.run for one in run.learning_rate.selected_from)} < plan.specs.keys()
+    assert run.learning_rates.rates == (1e-3, 1e-2)
+    assert run.tokens in plan.specs
     [final] = [plan.specs[cell.run] for cell in plan.study.cells]
     assert final.checkpoint == CheckpointFiles(name=made.name, folder=f"results/trained/{made.name}")
     assert final.keep_weights is None
@@ -1492,11 +1474,6 @@ def test_a_checkpoint_may_be_trained_from_one_that_was_trained(config):
         ({"condition": {"reinit-last": {"count": [1, 2]}}}, {}, "condition needs one value for each parameter"),
         ({"condition": "pretrained-tokens-all"}, {}, "does not fit, since patches have no tokens; choose another."),
         ({"recipe": "fiar"}, {}, "config/checkpoints/mine.yaml: unknown recipe fiar; did you mean fair?"),
-        (
-            {"seed": 1000},
-            {},
-            "mine.yaml: training: sweep_seeds: 1000 is one of seeds; take another seed for the sweep.",
-        ),
         (
             {},
             {"keep_weights": "best", "training": {"select": "last", "patience": None}},

@@ -28,7 +28,9 @@ def assert_equal_to_plain(spec, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "constant_states", lambda *_: None)
     expected, plain = run(spec, tmp_path / "plain")
     assert losses == pytest.approx(plain, abs=1e-5)
-    assert metrics["validation"]["loss"] == pytest.approx(expected["validation"]["loss"], abs=1e-5)
+    assert metrics["selected"]["validation"]["loss"] == pytest.approx(
+        expected["selected"]["validation"]["loss"], abs=1e-5
+    )
     assert metrics["parameters"] == expected["parameters"]
 
 

@@ -176,7 +176,7 @@ def test_a_run_keeps_the_weights_that_it_is_asked_for(tiny, tmp_path):
     for name in ("curve.parquet", "predictions.parquet"):
         assert len({(tmp_path / kept / name).read_bytes() for kept in ("best", "last", "none")}) == 1
     metrics = read_json(tmp_path / "best/metrics.json")
-    assert metrics["best_step"] < metrics["steps"]
+    assert metrics["selected"]["best_step"] < metrics["selected"]["steps"]
     assert best.keys() == last.keys()
     assert not all(torch.equal(best[name], last[name]) for name in best)
 

@@ -178,7 +178,7 @@ def test_the_fork_server_ends_after_its_owner_and_the_last_run(own, endless, tmp
 
 
 def test_commands_that_do_not_train_need_no_fork_server(tmp_path, forked):
-    process = start("select-rate", "--spec", tmp_path / "nowhere", "--output", tmp_path / "out", env=forked)
+    process = start("aggregate-study", "--spec", tmp_path / "nowhere", "--output", tmp_path / "out", env=forked)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "nowhere is missing" in said

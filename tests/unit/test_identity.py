@@ -20,7 +20,6 @@ from crossover.planning.plan import make_plan
 from crossover.specs import identity
 from crossover.specs.base import Spec
 from crossover.specs.identity import code_digests, computes_results, hash8, remembered_tree_digest
-from crossover.specs.runs import SelectedRate
 
 PACKAGE = ROOT / "workflow" / "crossover"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name not in {"__init__.py", "__main__.py"}]
@@ -359,16 +358,6 @@ def test_one_more_seed_adds_runs_and_renames_none(config):
     assert set(before.study.runs) < set(after.study.runs)
 
 
-def test_one_more_rate_keeps_the_runs_that_tried_the_others(config):
-    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[1e-3, 3e-3, 1e-2])
-    before = make_plan("demo")
-    edit(config / "studies/demo.yaml", "training", "learning_rates", value=[1e-3, 3e-3, 1e-2, 3e-2])
-    after = make_plan("demo")
-    for old, new in zip(before.study.cells, after.study.cells, strict=True):
-        assert tuple(entry for entry in new.sweep if entry.learning_rate != 3e-2) == old.sweep
-        assert new.run != old.run, "the final run is trained with a rate selected from four"
-
-
 def test_a_run_that_two_studies_share_has_one_name(config):
     content = yaml.safe_load((config / "studies/demo.yaml").read_text())
     content |= {"title": "Other", "question": "Other?", "seeds": [5, 6], "hardware": {"gpu": 1}}
@@ -380,17 +369,6 @@ def test_a_run_that_two_studies_share_has_one_name(config):
     demo = {(cell.task, cell.condition): cell.run for cell in make_plan("demo").study.cells}
     assert len(shared) == 4
     assert shared.items() < demo.items()
-
-
-def test_a_rate_that_is_tried_and_one_that_is_given_are_two_runs(config):
-    """The run with a given rate scores the test split, and one that tries a rate must not."""
-    tried, given_runs = {}, {}
-    for runs, rates in ((tried, [1e-3, 3e-3]), (given_runs, [1e-3])):
-        edit(config / "studies/demo.yaml", "training", "learning_rates", value=rates)
-        runs |= {spec.name: spec for spec in make_plan("demo").specs.values() if spec.kind == "run"}
-    assert not set(tried) & set(given_runs)
-    assert all(spec.score_test for spec in given_runs.values())
-    assert all(spec.score_test == isinstance(spec.learning_rate, SelectedRate) for spec in tried.values())
 
 
 @pytest.mark.parametrize(

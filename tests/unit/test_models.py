@@ -483,7 +483,7 @@ def test_checkpoints_trained_on_books_load_and_run(model, name, tiny, mirrored, 
     torch.testing.assert_close(ours, plain, atol=1e-5, rtol=0)  # states of up to 7, and another kernel for GELU
     spec = tiny.spec(checkpoint=checkpoint, training={"length": "6 steps", "evaluate_every": "3 steps"})
     finetune_run(spec, 0, tmp_path, torch.device("cpu"), 60, "test")
-    assert read_json(tmp_path / "metrics.json")["steps"] == 6
+    assert read_json(tmp_path / "metrics.json")["selected"]["steps"] == 6
 
 
 def test_the_command_view_counts_the_parameters_of_a_checkpoint(mirrored):
@@ -509,7 +509,7 @@ def test_an_architecture_without_weights_trains_with_a_random_body(architecture,
         training={"length": "2 steps", "evaluate_every": "1 step"},
     )
     finetune_run(run, 0, tmp_path / "out", torch.device("cpu"), 60, "test")
-    assert read_json(tmp_path / "out/metrics.json")["steps"] == 2
+    assert read_json(tmp_path / "out/metrics.json")["selected"]["steps"] == 2
     provenance = read_json(tmp_path / "out/provenance.json")
     assert provenance["digests"]["checkpoint"] == sha256(tmp_path / spec.name / "config.json")
     table = build_model(run, tiny.encoding("listops"), tiny.items("listops"), 0).input.table

@@ -163,4 +163,6 @@ def test_weights_that_are_kept_are_those_of_the_selected_rate(tiny, tmp_path):
     values, lengths, _ = stage.collate(stage.Tokens.open(tiny.tokens["listops"], "test"), torch.arange(5).numpy(), CPU)
     found = model(values, lengths).argmax(1).tolist()
     classes = tiny.encoding("listops").target.classes
-    assert [classes[one] for one in found] == pd.read_parquet(tmp_path / "predictions.parquet")["prediction"][:5].tolist()
+    assert [classes[one] for one in found] == pd.read_parquet(tmp_path / "predictions.parquet")["prediction"][
+        :5
+    ].tolist()

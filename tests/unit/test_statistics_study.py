@@ -14,9 +14,8 @@ from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import write_json, write_parquet
 from crossover.runs.files import WEIGHTS, write_provenance
-from crossover.specs.descriptions import Metrics, ParameterCounts, Provenance, ValidationResult
-from crossover.specs.runs import RateSelection
-from crossover.specs.studies import Candidate, Cell, StudyCheckpoint, StudySpec, StudyTask
+from crossover.specs.descriptions import Metrics, ParameterCounts, Provenance, TestResult, Trial, ValidationResult
+from crossover.specs.studies import Cell, StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import holm_adjusted
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
@@ -39,15 +38,15 @@ ITEMS = 60
 
 
 def write_run(
-    run: str, seed: int, scores: np.ndarray | None, rate: float = 1e-3, groups: int = ITEMS, validation: float = 0.7
+    run: str, seed: int, scores: np.ndarray, rate: float = 1e-3, groups: int = ITEMS, validation: float = 0.7
 ) -> None:
     folder = Path("results/runs") / run / f"seed-{seed}"
-    names = [f"i{i}" for i in range(0 if scores is None else len(scores))]
+    names = [f"i{i}" for i in range(len(scores))]
     table = pd.DataFrame(
         {
             "item": names,
             "group": [f"g{i % groups}" for i in range(len(names))],
-            "score": [] if scores is None else scores,
+            "score": scores,
         }
     )
     write_parquet(folder / "predictions.parquet", table.astype({"item": str, "group": str, "score": float}))
@@ -62,14 +61,11 @@ def write_run(
         checkpoint="c",
         condition="",
         train_items=40,
-        learning_rate=rate,
         metric="accuracy",
         floor=0.3,
-        steps=20,
-        best_step=20,
-        stopped_early=False,
-        validation=ValidationResult(score=validation, loss=1.0),
-        test=None if scores is None else {"score": 0.5, "metrics": {}, "loss": 1.0, "items": len(scores)},
+        selected=trial(rate, validation),
+        trials=(trial(rate / 10, validation / 2), trial(rate, validation)),
+        test=TestResult(score=0.5, metrics={}, loss=1.0, items=len(scores)),
         parameters=ParameterCounts(trained=10, used=9, total=100),
     )
     write_json(folder / "metrics.json", metrics.content())
@@ -98,10 +94,9 @@ def provenance(seconds: float, host: str = "h", resumed: int = 0, job: str | Non
     )
 
 
-def write_rate(name: str, rate: float) -> str:
-    path = f"results/rates/{name}.json"
-    RateSelection(run=f"{name}-final", learning_rate=rate, candidates=()).write(Path(path))
-    return path
+def trial(rate: float, score: float) -> Trial:
+    validation = ValidationResult(score=score, loss=1.0)
+    return Trial(learning_rate=rate, steps=20, best_step=20, stopped_early=False, validation=validation)
 
 
 def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> StudySpec:
@@ -126,20 +121,9 @@ def write_study():
     for place, (name, share) in enumerate(SHARES.items()):
         for seed in SEEDS:
             rng = np.random.Generator(np.random.PCG64([place, seed]))
-            write_run(f"{name}-final", seed, (rng.random(ITEMS) < share) * 1.0, validation=share)
-        write_run(f"{name}-sweep", 1000, None)
-        sweep = (Candidate(run=f"{name}-sweep", learning_rate=1e-3, seed=1000),)
-        cells.append(
-            Cell(
-                task="t",
-                checkpoint="c",
-                condition=name,
-                run=f"{name}-final",
-                seeds=SEEDS,
-                rate=write_rate(name, 1e-3),
-                sweep=sweep,
-            )
-        )
+            rate = 3e-3 if (name, seed) == ("pf", 2) else 1e-3
+            write_run(f"{name}-final", seed, (rng.random(ITEMS) < share) * 1.0, rate, validation=share)
+        cells.append(Cell(task="t", checkpoint="c", condition=name, run=f"{name}-final", seeds=SEEDS))
     provenance(9.0).write(Path("results/checkpoints/c-00000001/provenance.json"))
     return study_of(CONDITIONS, tuple(cells))
 
@@ -175,10 +159,9 @@ def tables(_aggregated, monkeypatch):
 
 def test_tables_hold_every_run_and_every_cell_with_its_interval(tables):
     assert {path.name for path in Path("results/studies/s").glob("*.csv")} == {
-        f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed", "costs")
+        f"{name}.csv" for name in ("runs", "rates", "cells", "contrasts", "convergence", "speed", "costs")
     }
-    assert len(tables["runs"]) == 16
-    assert tables["runs"].groupby("role")["test_score"].count().to_dict() == {"final": 12, "sweep": 0}
+    assert len(tables["runs"]) == 12
     cell = tables["cells"].set_index("condition").loc["pf"]
     files = [pd.read_parquet(f"results/runs/pf-final/seed-{seed}/predictions.parquet") for seed in SEEDS]
     assert cell["score"] == pytest.approx(np.mean([table["score"].mean() for table in files]))
@@ -186,12 +169,19 @@ def test_tables_hold_every_run_and_every_cell_with_its_interval(tables):
     assert cell["low"] < cell["score"] < cell["high"]
     assert cell["above_floor"]
     assert (cell["seeds"], cell["items"], cell["groups"], cell["interval_over"]) == (3, ITEMS, ITEMS, "seeds and items")
-    assert (tables["curves"]["role"] == "sweep").any()
+    assert (cell["learning_rate"], cell["seeds_with_rate"]) == (1e-3, 2)
+
+
+def test_the_table_of_rates_holds_every_trial(tables):
+    rates = tables["rates"].set_index(["condition", "seed", "learning_rate"])
+    assert len(rates) == 24
+    assert rates.loc[("pf", 2, 3e-3), ["validation_score", "selected"]].tolist() == [SHARES["pf"], True]
+    assert rates.loc[("pf", 2, 3e-3 / 10), ["validation_score", "selected"]].tolist() == [SHARES["pf"] / 2, False]
 
 
 def test_costs_have_a_row_for_every_computation(tables):
     costs = tables["costs"]
-    assert costs["role"].value_counts().to_dict() == {"final": 12, "sweep": 4, "pretraining": 1}
+    assert costs["role"].value_counts().to_dict() == {"run": 12, "pretraining": 1}
     made = costs[costs["role"] == "pretraining"].iloc[0]
     assert (made["run"], made["checkpoint"], made["seconds"]) == ("c-00000001", "c", 9.0)
     assert pd.isna(made["seed"])
@@ -322,8 +312,8 @@ def test_a_missing_run_is_named(study):
 
 
 def test_missing_metrics_are_named(study):
-    Path("results/runs/rf-sweep/seed-1000/metrics.json").unlink()
-    with pytest.raises(UserError, match=r"rf-sweep/seed-1000/metrics.json is missing"):
+    Path("results/runs/rf-final/seed-1/metrics.json").unlink()
+    with pytest.raises(UserError, match=r"rf-final/seed-1/metrics.json is missing"):
         aggregate(study)
 
 
@@ -361,14 +351,6 @@ def test_one_group_is_not_enough(study):
     for seed in SEEDS:
         write_run("rf-final", seed, np.ones(ITEMS), groups=1)
     with pytest.raises(UserError, match="run rf-final: the test split has 1 independent items"):
-        aggregate(study)
-
-
-def test_a_run_with_another_rate_than_the_selected_one_is_refused(study):
-    write_rate("pf", 3e-3)
-    with pytest.raises(
-        UserError, match=r"run pf-final was trained with the learning rate 0.001, but 0.003 is selected"
-    ):
         aggregate(study)
 
 

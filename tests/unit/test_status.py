@@ -125,7 +125,7 @@ def test_the_time_left_follows_from_the_speed_measured():
         (run_folder(RUN, seed) / "events.jsonl").write_text(json.dumps(entry) + "\n")
     cell = Cell(
         **{"task": "bits", "checkpoint": "tiny", "condition": "random-all"},
-        **{"run": RUN, "seeds": tuple(range(13)), "rate": None, "sweep": ()},
+        **{"run": RUN, "seeds": tuple(range(13))},
     )
     study = SimpleNamespace(study="s", runs=[(RUN, seed) for seed in cell.seeds], cells=[cell])
     with exclusive(run_folder(RUN, 10) / ".lock", "it"):

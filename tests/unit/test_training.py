@@ -24,40 +24,31 @@ from crossover.config.tasks import Target
 from crossover.encodings.tokenize import tokenize_task
 from crossover.encodings.tokens import Tokens
 from crossover.errors import UserError
-from crossover.files import read_json, sha256, tree_digest, write_json, write_parquet
+from crossover.files import read_json, sha256, tree_digest, write_parquet
 from crossover.models.factory import build_model
-from crossover.runs.files import WEIGHTS, write_provenance
 from crossover.runs.lock import exclusive, is_held, read_owner
-from crossover.runs.provenance import Recorder
 from crossover.seeds import derived_seed
 from crossover.specs.descriptions import Card, CheckpointDescription
-from crossover.specs.runs import RateSelection, RunSpec
+from crossover.specs.runs import RunSpec
 from crossover.specs.tasks import TokensSpec
 from crossover.training import finetune as stage
 from crossover.training.collate import collate
-from crossover.training.device import device_use
 from crossover.training.finetune import evaluate, finetune_run
 from crossover.training.loop import Interrupted, LoopSettings, batches, slices, train
 from crossover.training.parts import PART_COST
-from crossover.training.rates import select_rate
 from crossover.training.scoring import Scorer
 from crossover.training.state import StateStore
 from crossover.training.subsets import draw_subset
 
 CPU = torch.device("cpu")
 NEVER = 1e9  # seconds between saves
-METRICS = {
-    **{"run": "run", "seed": 9, "task": "task", "checkpoint": "checkpoint", "condition": "condition"},
-    "train_items": 9,
-    **{"metric": "accuracy", "floor": 0.5, "steps": 1, "best_step": 1, "stopped_early": False, "test": None},
-    **{"parameters": {"trained": 1, "used": 1, "total": 1}},
-}
 
 
 def run(spec: RunSpec, out: Path, seed: int = 0) -> dict:
-    """Fine-tune here and now; return the metrics."""
+    """Fine-tune here and now; return the metrics, with those of the selected rate."""
     finetune_run(spec, seed, out, CPU, NEVER, "test")
-    return read_json(out / "metrics.json")
+    metrics = read_json(out / "metrics.json")
+    return metrics | metrics["selected"]
 
 
 def losses(out: Path, split: str) -> list[float]:
@@ -253,24 +244,6 @@ def test_the_best_weights_are_those_that_are_tested(tiny, tmp_path):
     assert results(tmp_path / "a")["predictions.parquet"] == results(tmp_path / "b")["predictions.parquet"]
 
 
-def test_a_run_that_selects_a_rate_does_not_look_at_the_test_split(tiny, tmp_path, monkeypatch):
-    scored = []
-    monkeypatch.setattr(
-        stage, "evaluate", lambda model, tokens, *rest: scored.append(len(tokens)) or evaluate(model, tokens, *rest)
-    )
-    final = run(tiny.spec(), tmp_path / "final")
-    assert set(scored) == {20, 24}
-    assert scored.count(24) == 1
-    scored.clear()
-    tried = run(tiny.spec(score_test=False), tmp_path / "tried")
-    assert set(scored) == {20}
-    assert tried["test"] is None
-    assert tried["validation"] == final["validation"]
-    empty = pd.read_parquet(tmp_path / "tried/predictions.parquet")
-    assert len(empty) == 0
-    assert list(empty.columns) == ["item", "group", "score"]
-
-
 def test_seeds_and_dropout_matter_and_equal_runs_are_equal(tiny, tmp_path):
     found = {}
     for name, seed, dropout in [("a", 0, 0.1), ("b", 0, 0.1), ("c", 1, 0.1), ("d", 0, 0.0)]:
@@ -324,69 +297,6 @@ def test_a_run_that_diverges_ends_with_finite_results(rate, tiny, tmp_path):
         assert metrics["stopped_early"]
 
 
-def test_the_selected_rate_is_read_from_its_file(tiny, tmp_path):
-    spec = tiny.spec(learning_rate={"selected_from": []}, training={"length": "1 step"})
-    RateSelection(run=spec.name, learning_rate=0.25, candidates=()).write(Path(spec.rate_file))
-    assert run(spec, tmp_path)["learning_rate"] == 0.25
-
-
-def write_run(folder: Path, metrics: dict) -> None:
-    """The files of a run that has reached these metrics."""
-    write_json(folder / "metrics.json", metrics)
-    for table in ("curve.parquet", "predictions.parquet"):
-        (folder / table).write_bytes(b"")
-    (folder / WEIGHTS).touch()
-    write_provenance(folder, Recorder({}, "test").finish(device_use(CPU), 0, {}))
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        ({"a": (0.5, 1.0, 0.1), "b": (0.7, 2.0, 0.2), "c": (0.6, 0.1, 0.3)}, 0.2),
-        ({"a": (0.7, 1.0, 0.1), "b": (0.7, 0.9, 0.2), "c": (0.7, 1.1, 0.3)}, 0.2),
-        ({"a": (0.7, 1.0, 0.1), "b": (0.7, 1.0, 0.2)}, 0.1),
-    ],
-)
-def test_the_rate_with_the_best_validation_score_is_selected(found, expected, tiny, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name, (score, loss, rate) in found.items():
-        metrics = METRICS | {"run": name, "learning_rate": rate, "validation": {"score": score, "loss": loss}}
-        write_run(tmp_path / f"results/runs/{name}/seed-9", metrics)
-    candidates = [{"run": name, "seed": 9} for name in found]
-    select_rate(tiny.spec(learning_rate={"selected_from": candidates}), tmp_path / "rate.json")
-    chosen = read_json(tmp_path / "rate.json")
-    assert chosen["learning_rate"] == expected
-    assert [entry["run"] for entry in chosen["candidates"]] == list(found)
-
-
-def test_the_rate_with_the_best_mean_over_the_seeds_is_selected(tiny, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    scores = {("a", 9): 0.9, ("a", 10): 0.1, ("b", 9): 0.5, ("b", 10): 0.6, ("c", 9): 0.55, ("c", 10): 0.55}
-    for (name, seed), score in scores.items():
-        rate, loss = {"a": 0.1, "b": 0.2, "c": 0.3}[name], {"a": 0.1, "b": 1.0, "c": 2.0}[name]
-        about = {"run": name, "seed": seed, "learning_rate": rate, "validation": {"score": score, "loss": loss}}
-        write_run(tmp_path / f"results/runs/{name}/seed-{seed}", METRICS | about)
-    candidates = [{"run": name, "seed": seed} for name, seed in scores]
-    select_rate(tiny.spec(learning_rate={"selected_from": candidates}), tmp_path / "rate.json")
-    chosen = read_json(tmp_path / "rate.json")
-    assert chosen["learning_rate"] == 0.2
-    assert [(one["run"], one["seed"]) for one in chosen["candidates"]] == list(scores)
-
-
-def test_a_rate_whose_run_diverged_is_selected_over_no_other(tiny, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name, score, best_step in (("a", 0.9, 0), ("b", 0.2, 1)):
-        metrics = METRICS | {
-            "learning_rate": score,
-            "validation": {"score": score, "loss": 1.0},
-            "best_step": best_step,
-        }
-        write_run(tmp_path / f"results/runs/{name}/seed-9", metrics)
-    candidates = [{"run": name, "seed": 9} for name in "ab"]
-    select_rate(tiny.spec(learning_rate={"selected_from": candidates}), tmp_path / "rate.json")
-    assert read_json(tmp_path / "rate.json")["learning_rate"] == 0.2
-
-
 def test_a_run_learns_from_its_own_part_of_the_training_split_alone(tiny, tmp_path, monkeypatch):
     """The same as a run on a split that has these items alone, test scores included."""
     spec = tiny.spec(
@@ -413,7 +323,7 @@ def test_too_few_items_of_validation_select_nothing(tiny, tmp_path, monkeypatch)
     )
     assert text.endswith("enlarge it, or set select: last and give one learning rate.")
     last = {"select": "last", "patience": None}
-    assert "select" in refused(tiny.spec(training=last, score_test=False), tmp_path / "sweep")
+    assert "select" in refused(tiny.spec(training=last, learning_rates={"rates": (1e-3, 1e-2)}), tmp_path / "rates")
     assert run(tiny.spec(training=last), tmp_path / "last")["best_step"] == 20
 
 

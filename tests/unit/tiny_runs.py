@@ -125,7 +125,11 @@ class Tiny:
     checkpoints: dict[str, CheckpointFiles]
 
     def spec(self, task: str = "listops", model: str = "gpt2", **changes: Any) -> RunSpec:
-        """The spec of a run; `training` is merged, everything else is replaced. `trained` may be names of groups."""
+        """The spec of a run; `training` is merged, everything else is replaced. `trained` may be names of groups.
+
+        `learning_rate` is short for the only one of `learning_rates`.
+        """
+        rate = changes.pop("learning_rate", 3e-3)
         training = {
             "batch_size": 8,
             "micro_batch": None,
@@ -145,7 +149,7 @@ class Tiny:
             "body": "pretrained",
             "input": "new",
             "trained": parts(["head", "input", "positions", "norms", "attention", "feedforward", "embeddings"]),
-            "learning_rates": {"rates": (3e-3,)},
+            "learning_rates": {"rates": (rate,)},
             "keep_weights": None,
             "code": code_digests("crossover.training.finetune", *adapter_modules(model)),
             **changes | ({"trained": parts(changes["trained"])} if "trained" in changes else {}),

@@ -78,10 +78,6 @@ CONFIG = {
         lambda copy: copy.edit("tiny.yaml", "length: 4 steps", "length: four"),
         "tiny.yaml: training.length: write a number and its unit, such as 2000 steps or 20 epochs",
     ),
-    "a sweep with a seed of the final runs": (
-        lambda copy: copy.edit("tiny.yaml", "sweep_seeds: [1000]", "sweep_seeds: [1]"),
-        "study tiny: training: sweep_seeds: 1 is one of seeds",
-    ),
     "sequences longer than the positions": (
         lambda copy: copy.edit("config/tasks/tunes.yaml", "max_length: 8", "max_length: 17"),
         "config/tasks/tunes.yaml: max_length of the encoding is 17, but checkpoint tiny has only 16 positions",

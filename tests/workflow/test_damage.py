@@ -21,7 +21,6 @@ from crossover.specs.studies import StudySpec
 from crossover.statistics.aggregate import aggregate_study
 from crossover.tasks.prepare.stage import prepare_task
 from crossover.training.finetune import finetune_run
-from crossover.training.rates import select_rate
 
 CPU = torch.device("cpu")
 TABLES = ("--until", "aggregate_study")
@@ -47,12 +46,8 @@ def plan(_finished, tmp_path_factory) -> Plan:
 
 
 def spec_of(plan: Plan, kind: str, stem: str) -> Any:
-    """The one spec of that kind whose name begins so; of runs, the final one."""
-    [spec] = [
-        spec
-        for name, spec in plan.specs.items()
-        if spec.kind == kind and name.startswith(stem) and getattr(spec, "score_test", True)
-    ]
+    """The one spec of that kind whose name begins so."""
+    [spec] = [spec for name, spec in plan.specs.items() if spec.kind == kind and name.startswith(stem)]
     return spec
 
 
@@ -61,8 +56,7 @@ def stages(plan: Plan) -> dict[str, Stage]:
     study = plan.study
     receipt = Path("resources/downloads") / task.dataset / "dataset.json"
     prepared, encoded = Path("results/tasks") / task.name, Path("results/tokens") / tokens.name
-    checkpoint, rate = Path(run.checkpoint.folder), Path(run.rate_file)
-    sweep = [one.folder for one in run.learning_rate.selected_from]
+    checkpoint = Path(run.checkpoint.folder)
     runs = [Path("results/runs") / name / f"seed-{seed}" for name, seed in study.runs]
     parts = ["values.npy", "offsets.npy", "targets.npy", "items.parquet"]
     token_files = [encoded / f"{split}.{part}" for split in ("train", "validation", "test") for part in parts]
@@ -78,14 +72,11 @@ def stages(plan: Plan) -> dict[str, Stage]:
             lambda out: tokenize_task(tokens, prepared, out),
         ),
         "finetune": Stage(
-            [encoded / "encoding.json", *token_files, *weights, rate],
+            [encoded / "encoding.json", *token_files, *weights],
             lambda out: finetune_run(run, 0, out, CPU, 1e9, "test"),
         ),
-        "select": Stage(
-            [folder / name for folder in sweep for name in RUN_FILES], lambda out: select_rate(run, out / "rate.json")
-        ),
         "aggregate": Stage(
-            [*(folder / name for folder in runs for name in RUN_FILES), rate, checkpoint / "provenance.json"],
+            [*(folder / name for folder in runs for name in RUN_FILES), checkpoint / "provenance.json"],
             lambda out: aggregate_study(study, out),
         ),
         "render": Stage(
@@ -99,7 +90,7 @@ def render(study: StudySpec, out: Path) -> None:
     render_report(study, shutil.copytree("results/studies/tiny", out.with_name("tables"), dirs_exist_ok=True))
 
 
-STAGES = ("prepare", "tokenize", "finetune", "select", "aggregate", "render")
+STAGES = ("prepare", "tokenize", "finetune", "aggregate", "render")
 
 
 @pytest.mark.parametrize("name", STAGES)

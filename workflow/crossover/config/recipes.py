@@ -104,7 +104,6 @@ def _form(value: object) -> str:
 
 RateList = Annotated[list[PositiveFloat], Field(min_length=1), AfterValidator(entries_are_unique), Tag("list[float]")]
 Rates = Annotated[RateList | Annotated[RateRange, Tag("RateRange")], Discriminator(_form)]
-Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(entries_are_unique)]
 
 
 class RatesByKind(ConfigModel):

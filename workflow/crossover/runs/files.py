@@ -6,7 +6,6 @@ from pathlib import Path
 from crossover.errors import UserError
 from crossover.files import check_file, read_json, sha256
 from crossover.specs.descriptions import Metrics, Provenance
-from crossover.specs.runs import SeededRun
 
 WEIGHTS = "weights.safetensors"
 RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet", WEIGHTS)
@@ -17,7 +16,7 @@ VALUES = ("values.parquet",)
 
 def run_folder(run: str, seed: int) -> Path:
     """Return the folder of a run with one of its seeds."""
-    return SeededRun(run=run, seed=seed).folder
+    return Path(f"results/runs/{run}/seed-{seed}")
 
 
 def log_file(run: str, seed: int) -> str:

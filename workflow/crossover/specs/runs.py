@@ -1,6 +1,5 @@
 """Runs: a model, how it is trained, and the rates that are tried."""
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from crossover.config.bodies import Body, RandomInit, VitPositions
@@ -26,18 +25,6 @@ class CellKey(Record):
     def key(self) -> tuple[str, str, str]:
         """Task, checkpoint and condition."""
         return self.task, self.checkpoint, self.condition
-
-
-class SeededRun(Record):
-    """A run with one of its seeds: what is computed and cached."""
-
-    run: str
-    seed: int
-
-    @property
-    def folder(self) -> Path:
-        """Where its files lie."""
-        return Path(f"results/runs/{self.run}/seed-{self.seed}")
 
 
 class TrainSubset(Record):
