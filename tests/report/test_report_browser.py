@@ -160,7 +160,7 @@ def test_an_incomplete_study_says_so_before_anything_else(browser, incomplete):
 def check_the_banner(browser, width: int, height: int) -> None:
     """It is the first thing on the screen, can be read, and leads to what is missing."""
     banner = browser.find_element(By.CSS_SELECTOR, ".banner")
-    assert banner.text.startswith("Incomplete: 19 of 168 runs are missing.")
+    assert banner.text.startswith("Incomplete: 19 of 84 runs are missing.")
     assert banner.is_displayed()
     assert (banner.rect["x"], banner.rect["y"]) == (0, 0)
     shown = browser.execute_script("return document.documentElement.clientWidth")

@@ -245,4 +245,4 @@ def test_its_pictures_say_so_too(incomplete):
     assert len(paths) > 10
     for path in paths:
         texts = [one.text for one in ElementTree.parse(path).iter() if one.tag.endswith("text")]
-        assert "Incomplete: 19 of 168 runs are missing" in texts
+        assert "Incomplete: 19 of 84 runs are missing" in texts

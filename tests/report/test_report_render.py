@@ -191,6 +191,8 @@ def test_a_small_study_says_what_it_lacks(study, conditions, tmp_path, monkeypat
     foreign = {name: one.model_copy(update=elsewhere) for name, one in study.spec.checkpoints.items()}
     spec = study.spec.of_cells(cells).model_copy(update={"checkpoints": foreign, "analyses": ()})
     aggregate_study(spec, tmp_path)
+    rates = pd.read_parquet(tmp_path / "rates.parquet")
+    rates[rates["selected"]].to_parquet(tmp_path / "rates.parquet")
     render_report(spec, tmp_path)
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert "There is one seed" in text

@@ -6,7 +6,7 @@ rule aggregate_study:
     output:
         collect(
             "results/studies/{{study}}/{table}.parquet",
-            table=["runs", "cells", "contrasts", "convergence", "speed", "curves", "costs"],
+            table=["runs", "rates", "cells", "contrasts", "convergence", "speed", "curves", "costs"],
         ),
         cells=report(
             "results/studies/{study}/cells.csv",
@@ -37,6 +37,12 @@ rule aggregate_study:
             caption="../report/runs.rst",
             category="Tables",
             labels={"table": "Every run"},
+        ),
+        rates=report(
+            "results/studies/{study}/rates.csv",
+            caption="../report/rates.rst",
+            category="Tables",
+            labels={"table": "Every learning rate of every run"},
         ),
         costs=report(
             "results/studies/{study}/costs.csv",

@@ -41,7 +41,7 @@ class Analysis(ConfigModel):
     checkpoints: list[Name] = Field(default=[])
     """Names of files in config/checkpoints/; by default the study's."""
     of: list[Literal["before", "after"]] = Field(default=["before"], min_length=1)
-    """Models that are analysed: each checkpoint with each body and input `before` it is fine-tuned, and what each final run has
+    """Models that are analysed: each checkpoint with each body and input `before` it is fine-tuned, and what each run has
     trained, `after` that. Two models are compared at the same stage, or a model with what it became."""
 
     @field_validator("tasks", "checkpoints", "of")
@@ -66,7 +66,7 @@ class Row(ConfigModel):
     train_items: list[TrainItems] = Field(default=[])
     """Sizes of the training split; by default the study's."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
-    """Random seeds of the final runs; by default the study's."""
+    """Random seeds of the runs; by default the study's."""
     recipe: Name | None = None
     """Name of a file in config/recipes/, which the study's own changes leave alone; by default the study's recipe with its changes."""
     training: RecipeOverride = Field(default=RecipeOverride())  # type: ignore[valid-type]
@@ -129,7 +129,7 @@ class StudySettings(ConfigModel):
     train_items_drawn: Drawn = "plain"
     """How they are drawn: `plain`, each item as likely as any other, or `stratified`, with labels in the proportions of the whole."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    """Random seeds of the final runs."""
+    """Random seeds of the runs."""
     recipe: Name = "fair"
     """Name of a file in config/recipes/: how runs are trained."""
     training: RecipeOverride = Field(RecipeOverride())  # type: ignore[valid-type]
@@ -141,7 +141,7 @@ class StudySettings(ConfigModel):
     training_by_condition: dict[Name, RecipeOverride] = Field({})  # type: ignore[valid-type]
     """Settings that are changed for some conditions, over those by checkpoint; of a parametrised one, for `reinit-last-3` alone."""
     keep_weights: KeptWeights | Literal["none"] = "none"
-    """Weights of the final runs that are kept, each as a folder in Hugging Face form: those of the `best` validation score, or the
+    """Weights of the runs that are kept, each as a folder in Hugging Face form: those of the `best` validation score, or the
     `last` ones."""
     hardware: Hardware = Hardware()
     """Resources of each run."""
@@ -256,7 +256,7 @@ class Study(TitledModel, StudySettings):
 
     @property
     def analysed_after_training(self) -> set[tuple[Name, Name]]:
-        """The tasks and checkpoints whose final runs are analysed, so that their weights are needed."""
+        """The tasks and checkpoints whose runs are analysed, so that their weights are needed."""
         return {pair for one in self.all_analyses if "after" in one.of for pair in product(one.tasks, one.checkpoints)}
 
     def rows_of(self, checkpoint: str) -> dict[str, int]:

@@ -168,7 +168,7 @@ def _trained_models(
     before: dict[str, PlannedModel],
     cells: Sequence[PlannedCell],
 ) -> Iterator[PlannedModel]:
-    """Yield what the final runs of a task and a checkpoint have trained, with the largest of the study's data sizes."""
+    """Yield what the runs of a task and a checkpoint have trained, with the largest of the study's data sizes."""
     sizes = [at for at in study.tasks_at_sizes if at.task == task.name]
     name = max(
         sizes, key=lambda at: math.inf if at.items == "all" else at.items, default=TaskAtSize(task.name, "all")

@@ -16,7 +16,7 @@ class Scores:
     """The scores of one cell on the whole test split.
 
     Attributes:
-        run: the final run.
+        run: the run.
         seeds: its seeds [S].
         items: names of the items [N].
         groups: the group of each item [N]; segments of one piece share a group.
