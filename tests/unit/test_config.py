@@ -21,6 +21,7 @@ from crossover.models.surgery import select_blocks
 from crossover.planning.plan import make_plan
 from crossover.specs.analyses import AnalysisSpec
 from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.runs import TrainSubset
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*.yaml"))
 # Mappings whose keys are the user's own names.
@@ -1535,3 +1536,14 @@ def test_a_pooler_or_tokenizer_that_it_does_not_have_is_named(config):
     rows(config, checkpoints=["topics-gpt2"], conditions=["pretrained-all"])
     expected = "encoding.tokenizer names mine, which is trained from bert and has its tokenizer; name that."
     assert expected in sentence(make_plan, "s")
+
+
+def test_the_items_of_a_checkpoint_that_a_run_has_trained_are_drawn_as_it_says(config):
+    trained_study(config, task="listops", train_items=100, train_items_drawn="stratified")
+    plan = make_plan("s")
+    [made] = [spec for spec in plan.specs.values() if spec.kind == "trained"]
+    assert plan.specs[made.run].train_subset == TrainSubset(items=100, drawn="stratified")
+    trained_study(config, task="listops", train_items=100)
+    plan = make_plan("s")
+    [made] = [spec for spec in plan.specs.values() if spec.kind == "trained"]
+    assert plan.specs[made.run].train_subset.drawn == "plain"

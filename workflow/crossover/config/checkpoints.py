@@ -8,7 +8,7 @@ from crossover.config.base import ConfigModel, Fraction, Name, TitledModel
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
 from crossover.config.recipes import RecipeOverride
-from crossover.config.sizes import TrainItems
+from crossover.config.sizes import Drawn, TrainItems
 
 
 class Pretraining(ConfigModel):
@@ -109,6 +109,8 @@ class TrainedHere(TitledModel):
     """Name of an entry in config/conditions.yaml, with one value for each of its parameters."""
     train_items: TrainItems = "all"
     """Number of training items, which the run's seed draws."""
+    train_items_drawn: Drawn = "plain"
+    """How they are drawn: `plain`, each item as likely as any other, or `stratified`, with labels in the proportions of the whole."""
     recipe: Name = "fair"
     """Name of a file in config/recipes/: how the run is trained. Its `select` says which weights are taken."""
     training: RecipeOverride = Field(default=RecipeOverride())  # type: ignore[valid-type]
