@@ -62,6 +62,11 @@ class TrainedCheckpoint(PlannedCheckpoint):
         return self.base.positions
 
     @property
+    def reads_patches(self) -> bool:
+        """Whether the checkpoint that the run starts from was pretrained on patches, and so has an input layer of theirs."""
+        return self.base.reads_patches
+
+    @property
     def blocks(self) -> int | None:
         """Its number of blocks."""
         body = self.condition.body
