@@ -241,6 +241,9 @@ def test_fine_tuning_starts_from_the_pretrained_input_layer_of_patches(model, pr
     assert torch.equal(built.input.bias, stored["patch_input.bias"])
     learner = PatchLearner(spec_of(model, "patches"), tiny.tokens["bits"] / "encoding.json", CPU)
     assert not torch.equal(learner.model.input.weight, built.input.weight), "it was trained"
+    used = [*built.body.parameters(), *built.input.parameters(), *learner.model.output.parameters()]
+    mask = 0 if learner.model.mask is None else 16
+    assert read_json(folder / "checkpoint.json")["parameters"] == sum(map(torch.Tensor.numel, used)) + mask
     plain = ADAPTERS[model].body_of(AutoModel.from_pretrained(folder)).state_dict()
     assert all(torch.equal(tensor, plain[name]) for name, tensor in built.body.state_dict().items())
     finetune_run(spec, 0, tmp_path, CPU, NEVER, "test")

@@ -172,7 +172,7 @@ def splits_of_corpus(wildcards):
     spec = spec_of(wildcards.checkpoint)
     if spec.reads == "text":
         return []
-    files = tuple(file for file in files_of_tokens(spec.corpus) if "/test." not in file)
+    files = tuple(file for file in files_of_tokens(spec.corpus) if not Path(file).name.startswith("test."))
     names = [Path(path).name for path in rules.pretrain_checkpoint.output]
     description, *splits = read_by(f"results/checkpoints/{spec.name}", names, [files])
     return splits

@@ -12,7 +12,7 @@ from crossover.config.sizes import Drawn, TrainItems
 
 
 class Pretraining(ConfigModel):
-    """How to pretrain: next-token prediction, or masked-token prediction for bidirectional architectures."""
+    """How to pretrain: prediction of the next token or patch, or of masked ones for bidirectional architectures."""
 
     context: PositiveInt | None = None
     """Tokens per training window of text; by default as many as `positions`. In a task's own encoding whole items are read."""
@@ -77,8 +77,8 @@ class PretrainedHere(BuiltModel):
     licence: str
     """Licence of the corpus."""
     corpus: Corpus
-    """Training text: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's
-    sequences."""
+    """Training data: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences, as text
+    or in the task's own encoding."""
     vocabulary: Annotated[int, Field(ge=257)] | None = None
     """Size of the byte-level BPE vocabulary, which is trained on the same corpus; required for text. A task's own encoding has its
     own."""

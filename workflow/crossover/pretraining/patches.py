@@ -126,10 +126,11 @@ class PatchLearner:
 
     def held_out_loss(self) -> float:
         """Return the mean squared error on the predicted patches of the validation split."""
-        batches = list(self._evaluation())
-        return sum(self._squared_error(batch).item() for batch in batches) / sum(
-            int(one.wanted.sum()) for one in batches
-        )
+        total, count = 0.0, 0
+        for batch in self._evaluation():
+            total += self._squared_error(batch).item()
+            count += int(batch.wanted.sum())
+        return total / count
 
     def _squared_error(self, batch: Batch) -> Tensor:
         """Return the sum over predicted patches of the squared error, which is a mean over the values of a patch."""

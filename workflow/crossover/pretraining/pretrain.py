@@ -59,13 +59,14 @@ def pretrain_checkpoint(
     store = StateStore(out / "state", save_every)
     progress = train(learner.model, _loop_settings(spec.training), losses_of, validate, store)
 
+    parameters = sum(parameter.numel() for parameter in learner.model.parameters())
     learner.save(out)
     curve = pd.DataFrame(progress.curve, columns=["step", "split", "loss", "score"])
     write_parquet(out / "curve.parquet", curve[["step", "split", "loss"]])
     PretrainedDescription(
         name=spec.name,
         objective=str(ADAPTERS[spec.architecture].objective),
-        parameters=sum(parameter.numel() for parameter in learner.model.parameters()),
+        parameters=parameters,
         steps=progress.step,
         best_step=progress.best_step,
         sha256={name: sha256(out / name) for name in FILES},
