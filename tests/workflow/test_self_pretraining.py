@@ -51,5 +51,5 @@ def test_runs_start_from_what_was_pretrained_on_their_own_tokens(finished):
         after = load_file(trained / "model.safetensors")[name.removeprefix("bert.")]
         assert before.shape == after.shape
         assert 0 < (after - before).abs().max() < 0.1
-        viewed = finished.by_hand("view", checkpoint, "--json")
-        assert json.loads(viewed.stdout)["positions"] == 16
+        viewed = json.loads(finished.by_hand("view", checkpoint, "--json").stdout)
+        assert (viewed["positions"], viewed["patch"]) == (16, 4 if checkpoint == "self-digits" else None)
