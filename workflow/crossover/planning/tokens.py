@@ -68,12 +68,10 @@ def _owner_of_tokenizer(source: str, checkpoint: PlannedCheckpoint | None, where
 
 def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> TokenizerFile:
     """Return the tokenizer of a checkpoint, or of a path; with its digest unless the workflow makes or fetches it."""
-    without = owner and (
-        "is an architecture without weights and" if not owner.has_weights else "reads patches and has no"
-    )
     if owner and (owner.reads_patches or not owner.has_weights):
+        is_what = "is an architecture without weights and" if not owner.has_weights else "reads patches and has no"
         raise UserError(
-            f"{where}: encoding.tokenizer takes that of checkpoint {owner.name}, which {without} tokenizer; choose another "
+            f"{where}: encoding.tokenizer takes that of checkpoint {owner.name}, which {is_what} tokenizer; choose another "
             "tokenizer or another encoding."
         )
     file = owner.tokenizer if owner else path

@@ -1,5 +1,7 @@
 """The tokenizer of an encoding: one token for each of its symbols or k-mers."""
 
+from collections import Counter
+
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from crossover.alphabets import ALPHABETS, SPECIAL, UNKNOWN
@@ -22,9 +24,9 @@ def make_tokenizer(encoding: EncoderFacts, special: list[str]) -> Tokenizer:
     """
     assert encoding.vocabulary is not None
     tokens = [*special, *encoding.vocabulary]
-    if twice := {token for token in tokens if tokens.count(token) > 1}:
+    if twice := [token for token, number in Counter(tokens).items() if number > 1]:
         raise UserError(
-            f"the task has the symbol {min(twice)!r}, which is the name of a special token too; rename it in the raw files."
+            f"the task has the symbol {twice[0]!r}, which is the name of a special token too; rename it in the raw files."
         )
     around = SPECIAL if encoding.special_tokens else ()
     symbols = encoding.vocabulary[: len(encoding.vocabulary) - len(around)]
