@@ -51,6 +51,7 @@ def rewrite_the_code(copy: WorkflowCopy) -> None:
     _reformat(copy, "workflow/crossover/training/loop.py")
     copy.append("workflow/crossover/runs/provenance.py", "X = 1\n")
     copy.append("workflow/crossover/tasks/generators/listops.py", "\nX = 1\n")
+    copy.append("workflow/crossover/pretraining/symbols.py", "\nX = 1\n")  # `tiny` has read text
     copy.append(f"{ARCHITECTURES}/bert.py", "X = 1\n")  # of no checkpoint
     _add_architecture(copy)
     for path in (copy.root / "workflow").rglob("*"):  # as by git
@@ -207,6 +208,36 @@ def test_an_architecture_without_weights_is_described_for_its_runs(finished):
     status, output = finished.try_plan("--config", "study=tiny.yaml")
     assert status != 0
     assert "checkpoint other has no cell, since an architecture alone has no weights to start from; remove it" in output
+
+
+SELF_PRETRAINED = """\
+title: Pretrained on the tunes themselves
+kind: pretrain
+licence: none
+corpus: {kind: task, task: tunes, encoding: task}
+architecture: gpt2
+blocks: 1
+width: 8
+heads: 2
+positions: 16
+training: {batch_size: 2, steps: 2, learning_rate: 1e-3}
+"""
+
+
+def test_a_checkpoint_pretrained_on_tokens_is_made_from_those_that_its_runs_read(finished):
+    _add_checkpoint(finished, SELF_PRETRAINED)
+    pretrained = {("pretrain_checkpoint", "other")}
+    assert finished.plan() == pretrained | runs(RANDOM) | REPORT
+    tokens = finished.root / "results" / "tokens" / finished.named("tunes-symbols", "tokens")
+    (tokens / "train.values.npy").unlink()
+    again = {("tokenize_task", "tunes-symbols")}
+    assert finished.plan() == again | pretrained | runs(RANDOM) | REPORT
+    finished.edit("config/tasks/tunes.yaml", "max_length: 8", "max_length: 7")
+    of_tunes = runs(["tunes.tiny.random-all"])
+    assert finished.plan() == again | pretrained | of_tunes | runs(RANDOM) | REPORT
+    finished.append("workflow/crossover/tasks/readers/midi.py", "\nX = 1\n")
+    prepared = {("prepare_task", "tunes")}
+    assert finished.plan() == prepared | again | pretrained | of_tunes | runs(RANDOM) | REPORT
 
 
 def test_a_study_under_another_name_shares_the_runs(finished):

@@ -349,11 +349,11 @@ REINIT = ReinitBody(kind="reinit", blocks=FIRST, norms="kept", weights="tamkin20
             {"body": TruncatedBody(kind="truncated", blocks=1)},
             "the pretrained body against one that ends after 1 block",
         ),
-        ({"input": "new"}, "the pretrained token embeddings against a new input layer"),
-        ({"input": "re-embedded"}, "the pretrained token embeddings against random ones of their size"),
+        ({"input": "new"}, "the pretrained embeddings against a new input layer"),
+        ({"input": "re-embedded"}, "the pretrained embeddings against random ones of their size"),
         (
             {"input": ShiftInput(kind="shift", by=7)},
-            "the pretrained token embeddings against those of other tokens (shift by 7)",
+            "the pretrained embeddings against those of other tokens (shift by 7)",
         ),
         (
             {"trained": ["head", "norms"]},

@@ -60,7 +60,7 @@ def pretrain_with(config: Path, **settings: object) -> None:
     [
         ({"architecture": "gtp2"}, "unknown architecture gtp2; did you mean gpt2? Known: albert, bart, bert, "),
         ({"architecture": "frob"}, "unknown architecture frob; known: albert, bart, bert, "),
-        ({"architecture": "esm"}, "unknown architecture esm; "),  # which cannot be pretrained here
+        ({"architecture": "esm"}, "models of architecture esm cannot be built here; choose albert, bart, bert, "),
         (
             {"architecture": "longformer", "positions": 100},
             "positions must be a multiple of 64, the attention window of longformer.",

@@ -21,6 +21,7 @@ from crossover.models.surgery import select_blocks
 from crossover.planning.plan import make_plan
 from crossover.specs.analyses import AnalysisSpec
 from crossover.specs.checkpoints import CheckpointFiles
+from crossover.specs.runs import TrainSubset
 
 FILES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*.yaml"))
 # Mappings whose keys are the user's own names.
@@ -1512,3 +1513,125 @@ def test_a_pooler_or_tokenizer_that_it_does_not_have_is_named(config):
     rows(config, checkpoints=["topics-gpt2"], conditions=["pretrained-all"])
     expected = "encoding.tokenizer names mine, which is trained from bert and has its tokenizer; name that."
     assert expected in sentence(make_plan, "s")
+
+
+def test_the_items_of_a_checkpoint_that_a_run_has_trained_are_drawn_as_it_says(config):
+    trained_study(config, task="listops", train_items=100, train_items_drawn="stratified")
+    plan = make_plan("s")
+    [made] = [spec for spec in plan.specs.values() if spec.kind == "trained"]
+    assert plan.specs[made.run].train_subset == TrainSubset(items=100, drawn="stratified")
+    trained_study(config, task="listops", train_items=100)
+    plan = make_plan("s")
+    [made] = [spec for spec in plan.specs.values() if spec.kind == "trained"]
+    assert plan.specs[made.run].train_subset.drawn == "plain"
+
+
+# --- pretraining on a task in its own encoding ------------------------------------------------------------------
+
+PRETRAINED = {
+    "title": "T",
+    "kind": "pretrain",
+    "licence": "none",
+    "architecture": "gpt2",
+    "blocks": 1,
+    "width": 8,
+    "heads": 2,
+    "positions": 300,
+    "training": {"batch_size": 2, "steps": 2, "learning_rate": 1e-3},
+}
+
+
+def self_pretrained(
+    config: Path, task: str, encoding: str = "task", study: dict | None = None, **changes: object
+) -> None:
+    """A study of a task whose checkpoint is pretrained on it."""
+    corpus = {"kind": "task", "task": task, "encoding": encoding}
+    (config / "checkpoints/mine.yaml").write_text(yaml.safe_dump(PRETRAINED | {"corpus": corpus} | changes))
+    rows(config, **{"tasks": [task], "checkpoints": ["mine"], "conditions": ["pretrained-tokens-all"]} | (study or {}))
+
+
+@pytest.mark.parametrize(
+    ("task", "reads"),
+    [("listops", "symbols"), ("splice-sim", "symbols"), ("composer-events", "symbols"), ("digits", "patches")],
+)
+def test_a_checkpoint_is_pretrained_on_the_tokens_that_its_runs_read(task, reads, config):
+    self_pretrained(config, task, positions=2048)
+    plan = make_plan("s")
+    [made] = [spec for spec in plan.specs.values() if spec.kind == "checkpoint"]
+    [final] = [plan.specs[cell.run] for cell in plan.study.cells]
+    assert made.corpus == final.tokens
+    assert (made.reads, made.vocabulary) == (reads, None)
+    [tokens] = [spec for spec in plan.specs.values() if spec.kind == "tokens"]
+    assert tokens.name == made.corpus
+    assert final.checkpoint.name == made.name
+
+
+def test_an_encoding_of_the_checkpoint_alone_is_that_of_its_pretraining(config):
+    own = {"kind": "kmers", "alphabet": "dna", "k": 3, "max_length": 58}
+    edit(config / "tasks/splice-sim.yaml", "encodings_by_checkpoint", value={"mine": own})
+    self_pretrained(config, "splice-sim")
+    [made] = [spec for spec in make_plan("s").specs.values() if spec.kind == "checkpoint"]
+    assert made.corpus.startswith("splice-sim-kmers-")
+
+
+def test_a_task_as_text_is_still_read_with_a_tokenizer_of_its_own(config):
+    self_pretrained(config, "listops", "text", vocabulary=300, study={"conditions": ["pretrained-all"]})
+    [made] = [spec for spec in make_plan("s").specs.values() if spec.kind == "checkpoint"]
+    assert (made.reads, made.corpus.startswith("listops-"), made.context) == ("text", True, 300)
+
+
+BITS = "the sequences of task bit-xor are random bits, of which none can be predicted from others; choose another task."
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "expected"),
+    [
+        (
+            "sst2",
+            {},
+            "task sst2 is encoded as the subwords of a tokenizer that there is already; set corpus.encoding to",
+        ),
+        ("bit-xor", {}, f"config/checkpoints/mine.yaml: corpus.encoding is task, but {BITS}"),
+        ("listops", {"positions": 20}, "positions is 20, but the encoding of task listops has a max_length of "),
+        (
+            "listops",
+            {"architecture": "esm"},
+            "config/checkpoints/mine.yaml: models of architecture esm cannot be built here; choose albert, bart, ",
+        ),
+        ("listops", {"vocabulary": 300}, "vocabulary is a setting of text, but corpus.encoding is task; remove one of"),
+        (
+            "listops",
+            {"training": {"context": 9}},
+            "training.context is a setting of text, but corpus.encoding is task; ",
+        ),
+        ("listops", {"training": {"held_out": 0.2}}, "training.held_out is a setting of text, but corpus.encoding is "),
+        ("listops", {"encoding": "text"}, "vocabulary is missing: how many subwords the tokenizer of the text has"),
+    ],
+)
+def test_what_cannot_be_learned_from_in_its_own_encoding_is_named(task, changes, expected, config):
+    changes = changes | {"training": PRETRAINED["training"] | changes.get("training", {})}
+    self_pretrained(config, task, changes.pop("encoding", "task"), **changes)
+    assert expected in sentence(make_plan, "s")
+
+
+def test_a_checkpoint_of_patches_has_an_input_layer_and_no_tokens(config):
+    """On patches it starts from that layer; of symbols it has no embeddings, and no tokenizer."""
+    self_pretrained(config, "digits")
+    plan = make_plan("s")
+    assert not plan.study.left_out
+    assert {cell.condition for cell in plan.study.cells} == {"pretrained-tokens-all"}
+    both = ["pretrained-all", "pretrained-tokens-all"]
+    self_pretrained(config, "digits", study={"tasks": ["digits", "listops"], "conditions": both})
+    [left_out] = make_plan("s").study.left_out
+    reason = "a checkpoint that was pretrained on patches has no token embeddings"
+    assert (left_out.task, left_out.condition, left_out.reason) == ("listops", "pretrained-tokens-all", reason)
+
+    (config / "checkpoints/after.yaml").write_text(
+        yaml.safe_dump(TRAINED | {"checkpoint": "mine", "task": "digits", "condition": "pretrained-tokens-all"})
+    )
+    self_pretrained(config, "digits", study={"checkpoints": ["after"]})
+    assert [cell.condition for cell in make_plan("s").study.cells] == ["pretrained-tokens-all"]
+
+    edit(config / "tasks/listops.yaml", "encoding", value={"kind": "subwords", "tokenizer": "mine", "max_length": 50})
+    self_pretrained(config, "digits", study={"tasks": ["listops"], "conditions": ["pretrained-all"]})
+    assert "takes that of checkpoint mine, which reads patches and has no tokenizer; choose" in sentence(make_plan, "s")

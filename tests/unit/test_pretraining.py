@@ -22,7 +22,7 @@ from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.models.discovery import ADAPTERS
 from crossover.models.factory import build_model
-from crossover.pretraining import pretrain
+from crossover.pretraining import text
 from crossover.pretraining.corpus import read_documents
 from crossover.pretraining.ngrams import ngram_losses
 from crossover.pretraining.objectives import IGNORE_INDEX, evaluation_batches, masked
@@ -41,6 +41,7 @@ PRETRAINING = {
     "name": "tiny-00000000",
     "code": {},
     "corpus": "topics",
+    "reads": "text",
     "vocabulary": 270,
     "blocks": 2,
     "width": 16,
@@ -179,7 +180,7 @@ def test_what_was_pretrained_is_a_checkpoint_of_a_run(model, pretrained, tiny, t
 def test_pretraining_that_was_stopped_twice_ends_with_the_same_weights(
     model, corpus, pretrained, tmp_path, monkeypatch
 ):
-    ask_to_end(monkeypatch, pretrain, "draw_windows", {10, 50})
+    ask_to_end(monkeypatch, text, "draw_windows", {10, 50})
     for _ in range(2):
         with pytest.raises(Interrupted):
             pretrain_checkpoint(spec_of(model), corpus, tmp_path, CPU, NEVER, "test")

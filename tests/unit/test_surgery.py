@@ -20,9 +20,10 @@ from crossover.config.bodies import (
 )
 from crossover.errors import UserError
 from crossover.models.discovery import ADAPTERS
-from crossover.models.factory import build_body, detach_token_embedding
+from crossover.models.factory import build_body
 from crossover.models.load import load_body, load_config
 from crossover.models.surgery import block_order, blocks_of, change_body, reorder_blocks
+from crossover.models.token_table import detach_token_embedding
 
 BLOCKS = 4
 EACH = pytest.mark.parametrize("model", SIZES)

@@ -295,14 +295,16 @@ def export_weights(context: typer.Context, spec: Spec, output: TrainedFolder, lo
 def pretrain_checkpoint(
     context: typer.Context,
     spec: Spec,
-    corpus: Annotated[Path, typer.Option(help="The receipt of a text dataset, or the card of a task.")],
+    corpus: Annotated[
+        Path, typer.Option(help="The receipt of a text dataset, the card of a task, or the description of its tokens.")
+    ],
     output: CheckpointFolder,
     gpus: Gpus = 1,
     threads: Threads = 1,
     save_every: SaveEvery = 60,
     log: Log = None,
 ) -> None:
-    """Pretrain a language model and its tokenizer."""
+    """Pretrain a model on text, or on the tokens of a task."""
     with stages.logged(log, context.obj):
         compute = stages.Compute(gpus, threads, context.obj)
         stages.pretrain_checkpoint(spec, corpus, output, compute, save_every)

@@ -154,9 +154,21 @@ def dataset_of_task(wildcards):
 
 
 def corpus_of_checkpoint(wildcards):
-    """What a checkpoint that is pretrained here learns from: the receipt of a dataset, or the card of a task."""
+    """What describes the corpus of a checkpoint: the receipt of a dataset, the card of a task, or the description of its tokens."""
     corpus = spec_of(spec_of(wildcards.checkpoint).corpus)
-    return ancient(corpus.card if corpus.kind == "task" else corpus.receipt)
+    paths = {"dataset": "receipt", "task": "card", "tokens": "description"}
+    return ancient(getattr(corpus, paths[corpus.kind]))
+
+
+def splits_of_corpus(wildcards):
+    """The tokens that a checkpoint is pretrained on, never those of the test split; none of text."""
+    spec = spec_of(wildcards.checkpoint)
+    if spec.reads == "text":
+        return []
+    files = tuple(file for file in files_of_tokens(spec.corpus) if not Path(file).name.startswith("test."))
+    names = [Path(path).name for path in rules.pretrain_checkpoint.output]
+    description, *splits = read_by(f"results/checkpoints/{spec.name}", names, [files])
+    return splits
 
 
 def task_of_tokens(wildcards):

@@ -1,6 +1,7 @@
 rule pretrain_checkpoint:
     input:
         in_job("results/specs/{checkpoint}.json"),
+        splits_of_corpus,
         corpus=corpus_of_checkpoint,
     output:
         multiext(

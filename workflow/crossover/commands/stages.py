@@ -137,7 +137,7 @@ def export_weights(spec: Path, output: Path) -> None:
 
 
 def pretrain_checkpoint(spec: Path, corpus: Path, output: Path, compute: Compute, save_every: float) -> None:
-    """Pretrain a language model and its tokenizer."""
+    """Pretrain a model on text, or on the tokens of a task."""
     from crossover.specs.checkpoints import PretrainedSpec
 
     with _failure_noted(output):

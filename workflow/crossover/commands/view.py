@@ -12,6 +12,7 @@ from crossover.config.load import known_names
 from crossover.errors import UserError
 from crossover.models.derive import adapter_for
 from crossover.models.load import load_body, load_config
+from crossover.models.patch_input import load_patch_input
 from crossover.models.surgery import blocks_of
 from crossover.planning.checkpoints import plan_checkpoint
 from crossover.specs.descriptions import CheckpointDescription
@@ -34,6 +35,7 @@ class CheckpointView:
         positions: most positions of a sequence, or None without a limit.
         counts: number of parameters by part (`block 0`, ..., `outside`) and group.
         changes: how its files differ from those that were published, in words.
+        patch: values of the patches that it was pretrained on; None where it reads tokens.
     """
 
     folder: Path
@@ -43,13 +45,15 @@ class CheckpointView:
     positions: int | None
     counts: Mapping[tuple[str, str], int]
     changes: tuple[str, ...]
+    patch: int | None
 
     @property
     def head(self) -> str:
         """Its architecture and sizes, and what was done to it, in one line."""
         limit = f"{self.positions} positions" if self.positions else "positions without a limit"
         changed = f" ({'; '.join(self.changes)})" if self.changes else ""
-        return f"{self.folder}: {self.model_type}, {self.blocks} blocks, {self.width} wide, {limit}{changed}"
+        patches = f", pretrained on patches of {self.patch} values" if self.patch else ""
+        return f"{self.folder}: {self.model_type}, {self.blocks} blocks, {self.width} wide, {limit}{patches}{changed}"
 
     def rows(self) -> list[Row]:
         """Return the table of parameters: groups from left to right, parts from top to bottom, and sums."""
@@ -74,7 +78,7 @@ class CheckpointView:
         parameters: dict[str, dict[str, int]] = {}
         for (part, group), count in self.counts.items():
             parameters.setdefault(part, {})[group] = count
-        sizes = {"blocks": self.blocks, "width": self.width, "positions": self.positions}
+        sizes = {"blocks": self.blocks, "width": self.width, "positions": self.positions, "patch": self.patch}
         about = {"folder": str(self.folder), "model_type": self.model_type, "changes": self.changes}
         return {**about, **sizes, "parameters": parameters}
 
@@ -108,7 +112,9 @@ def view_checkpoint(name: str) -> CheckpointView:
     blocks, width = len(blocks_of(body, adapter)), adapter.widths(config)[1]
     record = folder / "checkpoint.json"
     changes = CheckpointDescription.load(record).changes if record.is_file() else ()
-    return CheckpointView(folder, config.model_type, blocks, width, adapter.max_length(config), counts, changes)
+    patch_input = load_patch_input(folder)
+    patch = patch_input.in_features if patch_input else None
+    return CheckpointView(folder, config.model_type, blocks, width, adapter.max_length(config), counts, changes, patch)
 
 
 def _folder(name: str) -> Path:

@@ -8,16 +8,16 @@ from crossover.config.base import ConfigModel, Fraction, Name, TitledModel
 from crossover.config.datasets import DownloadDataset, FolderDataset, PythonTopicsDataset, RemoteFile
 from crossover.config.parameters import ChosenCondition, ParametrisedCondition, chosen_conditions
 from crossover.config.recipes import RecipeOverride
-from crossover.config.sizes import TrainItems
+from crossover.config.sizes import Drawn, TrainItems
 
 
 class Pretraining(ConfigModel):
-    """How to pretrain: next-token prediction, or masked-token prediction for bidirectional architectures."""
+    """How to pretrain: prediction of the next token or patch, or of masked ones for bidirectional architectures."""
 
-    context: PositiveInt
-    """Context length: tokens per training window."""
+    context: PositiveInt | None = None
+    """Tokens per training window of text; by default as many as `positions`. In a task's own encoding whole items are read."""
     batch_size: PositiveInt
-    """Windows per optimizer step."""
+    """Windows per optimizer step; items in a task's own encoding."""
     steps: PositiveInt
     """Number of optimizer steps."""
     learning_rate: PositiveFloat
@@ -25,17 +25,20 @@ class Pretraining(ConfigModel):
     weight_decay: float = 0.1
     """Weight decay of matrices; vectors and norms have none."""
     held_out: Fraction = 0.1
-    """Fraction of the corpus held out to measure the loss on unseen text."""
+    """Fraction of the text held out to measure the loss. A task in its own encoding is measured on its validation split."""
     seed: int = 0
-    """Random seed of the initial weights and of the training windows."""
+    """Random seed of the initial weights and of the order of the training data."""
 
 
 class TaskCorpus(ConfigModel):
-    """The training sequences of a task, without labels: letters, words, or numbers separated by spaces."""
+    """The training sequences of a task, without labels."""
 
     kind: Literal["task"]
     task: Name
     """Name of a file in config/tasks/."""
+    encoding: Literal["text", "task"] = "text"
+    """`text`: letters, words, or numbers separated by spaces, cut into the subwords of a tokenizer trained on them. `task`: the
+    task's own encoding, as fine-tuning reads it (self-pretraining, Amos et al. 2024): symbols, k-mers, events or patches."""
 
 
 Corpus = Annotated[PythonTopicsDataset | FolderDataset | DownloadDataset | TaskCorpus, Field(discriminator="kind")]
@@ -74,18 +77,33 @@ class PretrainedHere(BuiltModel):
     licence: str
     """Licence of the corpus."""
     corpus: Corpus
-    """Training text: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's
-    sequences."""
-    vocabulary: Annotated[int, Field(ge=257)]
-    """Size of the byte-level BPE vocabulary, which is trained on the same corpus."""
+    """Training data: Python's documentation topics, files that end in .txt, .md or .tokens (WikiText), or a task's sequences, as text
+    or in the task's own encoding."""
+    vocabulary: Annotated[int, Field(ge=257)] | None = None
+    """Size of the byte-level BPE vocabulary, which is trained on the same corpus; required for text. A task's own encoding has its
+    own."""
     training: Pretraining
     """Settings of pretraining."""
 
     @model_validator(mode="after")
     def context_fits_positions(self) -> "PretrainedHere":
         """Raise if training windows are longer than the model can read."""
-        if self.training.context > self.positions:
+        if (self.training.context or 0) > self.positions:
             raise ValueError("training.context must not exceed positions")
+        return self
+
+    @model_validator(mode="after")
+    def settings_fit_corpus(self) -> "PretrainedHere":
+        """Raise if text has no vocabulary, or a task in its own encoding has settings of text."""
+        if not isinstance(self.corpus, TaskCorpus) or self.corpus.encoding == "text":
+            if self.vocabulary is None:
+                raise ValueError("vocabulary is missing: how many subwords the tokenizer of the text has")
+            return self
+        of_text = [f"training.{name}" for name in ("context", "held_out") if name in self.training.model_fields_set]
+        if self.vocabulary is not None:
+            of_text.append("vocabulary")
+        if of_text:
+            raise ValueError(f"{of_text[0]} is a setting of text, but corpus.encoding is task; remove one of them")
         return self
 
 
@@ -109,6 +127,8 @@ class TrainedHere(TitledModel):
     """Name of an entry in config/conditions.yaml, with one value for each of its parameters."""
     train_items: TrainItems = "all"
     """Number of training items, which the run's seed draws."""
+    train_items_drawn: Drawn = "plain"
+    """How they are drawn: `plain`, each item as likely as any other, or `stratified`, with labels in the proportions of the whole."""
     recipe: Name = "fair"
     """Name of a file in config/recipes/: how the run is trained. Its `select` says which weights are taken."""
     training: RecipeOverride = Field(default=RecipeOverride())  # type: ignore[valid-type]

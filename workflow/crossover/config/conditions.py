@@ -71,8 +71,8 @@ class Condition(TitledModel):
     body: Body
     """Initial weights of the transformer: the checkpoint's, the architecture's own initialisation, or a mixture."""
     input: Input = "new"
-    """How sequences enter: through a `new` input layer, through the checkpoint's own token embeddings (`pretrained`), through
-    a random table of the same size (`re-embedded`), or through the pretrained embeddings of other tokens."""
+    """How sequences enter: through a `new` input layer, through the checkpoint's own token embeddings, or its input layer if it
+    was pretrained on patches (`pretrained`), through a random table of the same size (`re-embedded`), or through the pretrained embeddings of other tokens."""
     trained: Preset | Annotated[list[Group | Preset | TrainedPart], Field(min_length=1)]
     """Parameters to train: a preset, or a list of presets, groups, and parts with settings of their own. Later parts override
     earlier ones, and parts override presets and groups. The preset `frozen` trains head, input, positions and norms."""

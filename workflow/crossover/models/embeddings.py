@@ -94,15 +94,16 @@ def _root_mean_square(layer: nn.Module, items: Tokens) -> float:
 
 @torch.no_grad()
 def scale_of(table: nn.Module) -> float:
-    """Return the root mean square of token embeddings, or of the patch embeddings of a ViT for white noise of variance 1.
+    """Return the root mean square of token embeddings, or of the patch embeddings for white noise of variance 1.
 
     Args:
-        table: token embeddings, whose rows of zeros (of a token of padding) do not count; or a module with a projection.
+        table: token embeddings, whose rows of zeros (of a token of padding) do not count; or a linear layer of patches, or a module
+            that has one as its projection.
     """
     if isinstance(table, nn.Embedding):
         rows = table.weight[table.weight.any(dim=1)].double()
         return math.sqrt(rows.square().mean().item())
-    projection = table.get_submodule("projection")
+    projection = table if isinstance(table, nn.Linear) else table.get_submodule("projection")
     weight, bias = projection.get_parameter("weight").double(), projection.get_parameter("bias").double()
     return math.sqrt((weight.flatten(1).square().sum(1) + bias.square()).mean().item())
 

@@ -5,7 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from crossover.config.bodies import Body, PermutedBody, RandomBody, RandomInit, ScaledBody, needs_weights, starts_random
@@ -21,7 +21,9 @@ from crossover.models.initialisation import take_scale
 from crossover.models.load import load_body, load_config
 from crossover.models.lora import add_lora
 from crossover.models.module import SequenceModel
+from crossover.models.patch_input import load_patch_input, require_patches
 from crossover.models.surgery import change_body, copy_groups
+from crossover.models.token_table import detach_token_embedding
 from crossover.models.trainable import trained_rates
 from crossover.seeds import derived_seed
 from crossover.specs.descriptions import EncodingDescription
@@ -48,7 +50,8 @@ def build_model_and_table(
         seed: the run's seed.
 
     Returns:
-        The model, and the token embeddings that its body was made with, as `build_body` returns them.
+        The model, and the token embeddings or the input layer of patches that its body was made with, as `build_body` returns
+        them.
 
     Raises:
         UserError: the checkpoint cannot be loaded, its maximum length is too short for the sequences, or the condition names
@@ -72,7 +75,7 @@ def build_model_and_table(
 
     own_tokens = spec.input not in ("new", "re-embedded")
     pretrained = load_body(folder, config) if own_tokens or needs_weights(spec.body) else None
-    table = detach_token_embedding(pretrained, adapter) if pretrained else None
+    table = _own_input(pretrained, adapter, folder) if pretrained else None
     body, replaced = build_body(spec.body, pretrained, table, config, seed, spec.random_init)
     if zero_positions:
         zero_positions(body, encoding.longest)
@@ -85,6 +88,8 @@ def build_model_and_table(
             scale_input(fresh, items, scale_of(replaced))
         elif isinstance(spec.input_scale, float):
             scale_input(fresh, items, spec.input_scale)
+    elif own_tokens and isinstance(table, nn.Linear):
+        input_layer = require_patches(table, encoding, folder)
     else:
         embedding = _require_embedding(table if own_tokens else random_token_embedding(config), config)
         ids = symbol_to_token_ids(spec.input, encoding, embedding.num_embeddings, folder / "tokenizer.json")
@@ -106,6 +111,12 @@ def build_model_and_table(
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in model.rates
     return model, replaced
+
+
+def _own_input(pretrained: PreTrainedModel, adapter: Adapter, folder: Path) -> nn.Module:
+    """Take the token embeddings out of a checkpoint's body; return them, or its input layer if it was pretrained on patches."""
+    table = detach_token_embedding(pretrained, adapter)
+    return load_patch_input(folder) or table
 
 
 def _with_own_seeds(spec: ModelSettings, seed: int) -> ModelSettings:
@@ -131,13 +142,13 @@ def build_body(
     Args:
         settings: the condition's body.
         pretrained: the checkpoint's body without its token embeddings, which may be changed; None for a random body.
-        table: the token embeddings of the checkpoint; None for a random body.
+        table: the token embeddings of the checkpoint, or its input layer of patches; None for a random body.
         config: the checkpoint's.
         seed: the run's seed.
         random_init: how a random body is drawn.
 
     Returns:
-        The body, and token embeddings of the scale that it expects: the checkpoint's, or those of a random body.
+        The body, and an input layer of the scale that it expects: the checkpoint's, or the token embeddings of a random body.
 
     Raises:
         UserError: the settings name blocks that the body does not have.
@@ -202,29 +213,6 @@ def random_token_embedding(config: PretrainedConfig) -> nn.Module:
     without_padding = deepcopy(config)
     without_padding.pad_token_id = None  # whose row would be 0
     return detach_token_embedding(random_body(without_padding), adapter_for(config))
-
-
-class ZeroEmbedding(nn.Module):
-    """A placeholder for token embeddings that returns zeros: Longformer embeds ids with them to pad its input."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return zeros, float32 [..., width], for token ids of any shape."""
-        return torch.zeros(*tokens.shape, self.width, device=tokens.device)
-
-
-def detach_token_embedding(body: PreTrainedModel, adapter: Adapter) -> nn.Module:
-    """Take the token embeddings (of a ViT, the patch embeddings) out of a body; return them, as the body scales them."""
-    table: nn.Module = body.get_submodule(adapter.token_table)
-    scale = adapter.token_scale(body.config)
-    if scale != 1:
-        with torch.no_grad():
-            table.get_parameter("weight").mul_(scale)
-    body.set_submodule(adapter.token_table, ZeroEmbedding(adapter.widths(body.config)[0]))
-    return table
 
 
 def _require_embedding(table: nn.Module | None, config: PretrainedConfig) -> nn.Embedding:

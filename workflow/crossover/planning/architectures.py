@@ -26,6 +26,10 @@ def check_architecture(name: str, checkpoint: PretrainedHere | ArchitectureOnly)
     """
     where, architecture = f"config/checkpoints/{name}.yaml", checkpoint.architecture
     known = sorted(model_type for model_type, adapter in ADAPTERS.items() if adapter.objective)
+    if architecture in ADAPTERS.keys() - known:
+        raise UserError(
+            f"{where}: models of architecture {architecture} cannot be built here; choose {', '.join(known)}."
+        )
     if architecture not in known:
         hint = nearest(architecture, known)
         every = "" if hint.startswith("known") else f" Known: {', '.join(known)}."
@@ -37,8 +41,8 @@ def check_architecture(name: str, checkpoint: PretrainedHere | ArchitectureOnly)
         raise UserError(
             f"{where}: positions must be a multiple of {adapter.window}, the attention window of {architecture}."
         )
-    too_few = isinstance(checkpoint, PretrainedHere) and checkpoint.vocabulary < MASKED_VOCABULARY
-    if too_few and adapter.objective == "masked":
+    vocabulary = checkpoint.vocabulary if isinstance(checkpoint, PretrainedHere) else None
+    if vocabulary and vocabulary < MASKED_VOCABULARY and adapter.objective == "masked":
         raise UserError(
             f"{where}: vocabulary must be at least {MASKED_VOCABULARY}: masked-token prediction needs 256 bytes and three "
             "special tokens."

@@ -13,13 +13,11 @@ from crossover.config.checkpoints import (
     ArchitectureOnly,
     BaseCheckpoint,
     Checkpoint,
-    Corpus,
     DownloadedCheckpoint,
     HubCheckpoint,
     LocalCheckpoint,
     PackageCheckpoint,
     PretrainedHere,
-    TaskCorpus,
 )
 from crossover.config.datasets import DownloadDataset
 from crossover.errors import UserError
@@ -28,8 +26,9 @@ from crossover.models.adapter import Adapter
 from crossover.models.discovery import ADAPTERS, adapter_modules
 from crossover.planning.architectures import check_architecture, declared_size, stored_blocks, stored_size
 from crossover.planning.code import code_of
-from crossover.planning.datasets import plan_dataset, plan_download
-from crossover.planning.tasks import PlannedTask, plan_task
+from crossover.planning.corpora import PlannedCorpus, plan_corpus
+from crossover.planning.datasets import plan_download
+from crossover.pretraining.registry import LEARNERS
 from crossover.specs.checkpoints import (
     ArchitectureSpec,
     CheckpointFiles,
@@ -41,7 +40,7 @@ from crossover.specs.checkpoints import (
     PretrainedSpec,
     Source,
 )
-from crossover.specs.datasets import DatasetSpec, Publication
+from crossover.specs.datasets import Publication
 from crossover.specs.identity import remembered_tree_digest
 from crossover.specs.load import AnySpec, CheckpointSpec
 
@@ -103,6 +102,11 @@ class PlannedCheckpoint(ABC):
         """Whether it may have a pooler."""
 
     @property
+    @abstractmethod
+    def reads_patches(self) -> bool:
+        """Whether it was pretrained on patches, and so has an input layer of theirs and no token embeddings."""
+
+    @property
     def has_weights(self) -> bool:
         """Whether it has weights, and not a size alone."""
         return not isinstance(self.config, ArchitectureOnly)
@@ -139,13 +143,12 @@ class PlannedBase(PlannedCheckpoint):
     """
 
     config: BaseCheckpoint
-    corpus: PlannedTask | DatasetSpec | None = None
+    corpus: PlannedCorpus | None = None
 
     @property
     def specs(self) -> list[AnySpec]:
         """All specs of the checkpoint."""
-        corpus = self.corpus.specs if isinstance(self.corpus, PlannedTask) else [self.corpus] if self.corpus else []
-        return [*corpus, *([self.spec] if self.spec else [])]
+        return [*(self.corpus.specs if self.corpus else []), *([self.spec] if self.spec else [])]
 
     @property
     def subset(self) -> str | None:
@@ -199,6 +202,11 @@ class PlannedBase(PlannedCheckpoint):
         known = self.adapter is None or self.adapter.pooler is not None
         return known and not isinstance(self.config, PretrainedHere)
 
+    @property
+    def reads_patches(self) -> bool:
+        """Whether it was pretrained on patches here; that of a user's own folder is not known."""
+        return self.corpus is not None and self.corpus.reads == "patches"
+
 
 def _own_config(checkpoint: LocalCheckpoint) -> dict[str, Any]:
     """Return the config.json of a user's own folder; empty where a GGUF file has it inside."""
@@ -236,11 +244,13 @@ def plan_base_checkpoint(name: str, checkpoint: BaseCheckpoint) -> PlannedBase:
         described = ArchitectureSpec.named(name, code=code, **_settings(ArchitectureSpec, checkpoint))
         files = CheckpointFiles(name=described.name, folder=f"results/architectures/{described.name}")
         return PlannedBase(name, checkpoint, files, described)
-    corpus = _plan_corpus(name, checkpoint.corpus)
+    corpus = plan_corpus(name, checkpoint)
+    learner = LEARNERS[corpus.reads]
     made = PretrainedSpec.named(
         name,
-        corpus=corpus.spec.name if isinstance(corpus, PlannedTask) else corpus.name,
-        code=code_of("crossover.pretraining.pretrain", *adapter_modules(checkpoint.architecture)),
+        corpus=corpus.spec.name,
+        reads=corpus.reads,
+        code=code_of("crossover.pretraining.pretrain", learner, *adapter_modules(checkpoint.architecture)),
         **_settings(PretrainedSpec, checkpoint),
     )
     files = CheckpointFiles(name=made.name, folder=f"results/checkpoints/{made.name}")
@@ -286,9 +296,3 @@ def _plan_folder(name: str, checkpoint: LocalCheckpoint) -> PlannedBase:
         return _plan_fetched(name, checkpoint, FolderSource(path=path, sha256=digest))
     files = CheckpointFiles(name=f"{name}-{digest[:8]}", folder=path, sha256=digest)
     return PlannedBase(name, checkpoint, files, None)
-
-
-def _plan_corpus(checkpoint: str, corpus: Corpus) -> PlannedTask | DatasetSpec:
-    if isinstance(corpus, TaskCorpus):
-        return plan_task(corpus.task, f"config/checkpoints/{checkpoint}.yaml")
-    return plan_dataset(corpus)

@@ -62,6 +62,11 @@ class TrainedCheckpoint(PlannedCheckpoint):
         return self.base.positions
 
     @property
+    def reads_patches(self) -> bool:
+        """Whether the checkpoint that the run starts from was pretrained on patches, and so has an input layer of theirs."""
+        return self.base.reads_patches
+
+    @property
     def blocks(self) -> int | None:
         """Its number of blocks."""
         body = self.condition.body
@@ -125,7 +130,7 @@ def _plan_trained_here(name: str, config: TrainedHere, base: PlannedCheckpoint, 
         [config.seed],
         task,
         config.train_items,
-        "plain",
+        config.train_items_drawn,
         tokens.spec,
         base,
         chosen.name,

@@ -104,8 +104,8 @@ def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
         case TrainedSpec(run=run):
             return work_of(specs[run], specs)
         case PretrainedSpec(training=training):
-            size = _built(spec, spec.vocabulary)
-            return Work(size.parameters, size.blocks, size.width, training.context, training.batch_size, training.steps)
+            size = _built(spec, spec.vocabulary or VOCABULARY)
+            return Work(size.parameters, size.blocks, size.width, spec.context, training.batch_size, training.steps)
         case RunSpec(training=training):
             size = _model(spec, specs)
             at_once = min(training.batch_size, training.micro_batch or training.batch_size)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from crossover.config.encodings import Encoding
 from crossover.config.load import known_names, load_task
 from crossover.config.tasks import Task
+from crossover.encodings.registry import ENCODERS
 from crossover.errors import UserError, nearest
 from crossover.planning.code import code_of
 from crossover.planning.datasets import plan_dataset
 from crossover.specs.datasets import DatasetSpec
 from crossover.specs.load import AnySpec
-from crossover.specs.tasks import TaskSpec
+from crossover.specs.tasks import TaskSpec, TokenizerFile, TokensSpec
 from crossover.tasks.registry import CLUSTERING, READERS
 
 
@@ -39,6 +40,18 @@ class PlannedTask:
     def subset(self) -> str | None:
         """What part of its data a mirror holds, in words, or None when it has all."""
         return self.dataset.subset if self.dataset else None
+
+    def tokens_as(self, encoding: Encoding, tokenizer: TokenizerFile | None = None, suffix: str = "") -> TokensSpec:
+        """Return the spec of its tokens in an encoding.
+
+        Args:
+            encoding: how its items become model input.
+            tokenizer: of subwords.
+            suffix: of the stem of the name, behind task and kind of encoding.
+        """
+        stem = f"{self.name}-{encoding.kind}{suffix}"
+        code = code_of("crossover.encodings.tokenize", ENCODERS[encoding.kind])
+        return TokensSpec.named(stem, task=self.spec.name, encoding=encoding, tokenizer=tokenizer, code=code)
 
     def encoding_for(self, checkpoint: str | None) -> Encoding:
         """Return how its items become input of a checkpoint, whose name is given."""

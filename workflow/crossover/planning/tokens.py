@@ -9,10 +9,8 @@ from crossover.config.checkpoints import TrainedHere
 from crossover.config.conditions import Condition
 from crossover.config.encodings import SubwordsEncoding
 from crossover.config.load import known_names, load_checkpoint
-from crossover.encodings.registry import ENCODERS
 from crossover.errors import UserError
 from crossover.planning.base_checkpoints import PlannedCheckpoint, plan_base_checkpoint
-from crossover.planning.code import code_of
 from crossover.planning.tasks import PlannedTask
 from crossover.specs.identity import remembered_digest
 from crossover.specs.load import AnySpec
@@ -43,18 +41,16 @@ def plan_tokens(task: PlannedTask, checkpoint: PlannedCheckpoint | None) -> Plan
         UserError: the encoding's tokenizer is missing.
     """
     encoding = task.encoding_for(checkpoint.name if checkpoint else None)
-    stem, file, owner = f"{task.name}-{encoding.kind}", None, None
+    suffix, file, owner = "", None, None
     if isinstance(encoding, SubwordsEncoding):
         source = encoding.tokenizer
         reader = checkpoint.owner_of_tokenizer if checkpoint else None
         if source == "checkpoint" and reader:
-            stem, source = f"{stem}-{reader.name}", reader.name
+            suffix, source = f"-{reader.name}", reader.name
         where = f"config/tasks/{task.name}.yaml"
         owner = _owner_of_tokenizer(source, reader, where)
         file = _tokenizer_file(owner, Path(source), where)
-    code = code_of("crossover.encodings.tokenize", ENCODERS[encoding.kind])
-    spec = TokensSpec.named(stem, task=task.spec.name, encoding=encoding, tokenizer=file, code=code)
-    return PlannedTokens(spec, owner)
+    return PlannedTokens(task.tokens_as(encoding, file, suffix), owner)
 
 
 def _owner_of_tokenizer(source: str, checkpoint: PlannedCheckpoint | None, where: str) -> PlannedCheckpoint | None:
@@ -72,10 +68,11 @@ def _owner_of_tokenizer(source: str, checkpoint: PlannedCheckpoint | None, where
 
 def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> TokenizerFile:
     """Return the tokenizer of a checkpoint, or of a path; with its digest unless the workflow makes or fetches it."""
-    if owner and not owner.has_weights:
+    if owner and (owner.reads_patches or not owner.has_weights):
+        is_what = "is an architecture without weights and" if not owner.has_weights else "reads patches and has no"
         raise UserError(
-            f"{where}: encoding.tokenizer takes that of checkpoint {owner.name}, which is an architecture without weights and "
-            "tokenizer; choose another tokenizer or another encoding."
+            f"{where}: encoding.tokenizer takes that of checkpoint {owner.name}, which {is_what} tokenizer; choose another "
+            "tokenizer or another encoding."
         )
     file = owner.tokenizer if owner else path
     if owner and owner.files.sha256 is None:
@@ -90,8 +87,12 @@ def _tokenizer_file(owner: PlannedCheckpoint | None, path: Path, where: str) -> 
 
 def misfit(tokens: TokensSpec, checkpoint: PlannedCheckpoint, condition: Condition) -> str | None:
     """Return why a condition means nothing for a task and a checkpoint, so that it is left out there; None where it fits."""
-    if condition.input != "new" and tokens.encoding.kind == "patches":
+    patches = tokens.encoding.kind == "patches"
+    has_patch_input = checkpoint.reads_patches and condition.input == "pretrained"
+    if condition.input != "new" and patches and not has_patch_input:
         return "patches have no tokens"
+    if condition.input != "new" and checkpoint.reads_patches and not patches:
+        return "a checkpoint that was pretrained on patches has no token embeddings"
     own_tokens = condition.input not in ("new", "re-embedded")
     if not checkpoint.has_weights and (own_tokens or needs_weights(condition.body)):
         return "an architecture alone has no weights to start from"

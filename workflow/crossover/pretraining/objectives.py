@@ -1,6 +1,7 @@
 """Objectives of language models: predict the next token, or masked tokens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -41,18 +42,59 @@ def masked(mask: int, special: int, vocabulary: int) -> Objective:
         vocabulary: number of token ids.
     """
 
+    masking = Masking(mask, special, vocabulary)
+
     def predict_masked(windows: np.ndarray, rng: np.random.Generator, training: bool) -> tuple[np.ndarray, np.ndarray]:
-        inputs = windows[:, 1:].copy()  # the first token belongs to the window before
-        number = max(1, round(PREDICTED * inputs.shape[1]))
-        chosen = rng.random(inputs.shape).argsort(axis=1) < number  # a permutation of the places, cut off
-        labels = np.where(chosen, inputs, IGNORE_INDEX)
-        way = rng.random(inputs.shape) if training else np.zeros(inputs.shape)
-        inputs[chosen & (way < MASKED)] = mask
-        swapped = chosen & (way >= MASKED) & (way < MASKED + REPLACED)
-        inputs[swapped] = rng.integers(special, vocabulary, size=int(swapped.sum()))
-        return inputs, labels
+        tokens = windows[:, 1:]  # the first token belongs to the window before
+        return masking.hide(tokens, np.ones(tokens.shape, dtype=bool), rng, training)
 
     return predict_masked
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How tokens are hidden (Devlin et al. 2019).
+
+    Attributes:
+        mask: id of the mask token.
+        first: the first id of the tokens that may replace others.
+        end: the id behind the last of them.
+    """
+
+    mask: int
+    first: int
+    end: int
+
+    def hide(
+        self, tokens: np.ndarray, eligible: np.ndarray, rng: np.random.Generator, training: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Choose the tokens that are predicted, and mask or replace most of them; for an evaluation, mask all of them.
+
+        Args:
+            tokens: int64 [batch, longest].
+            eligible: bool [batch, longest], which tokens may be predicted.
+            rng: of all draws.
+            training: whether it is a step of training.
+
+        Returns:
+            Inputs and labels, both int64 [batch, longest].
+        """
+        chosen = draw_places(eligible, PREDICTED, rng)
+        labels = np.where(chosen, tokens, IGNORE_INDEX)
+        way = rng.random(tokens.shape) if training else np.zeros(tokens.shape)
+        inputs = np.where(chosen & (way < MASKED), self.mask, tokens)
+        swapped = chosen & (way >= MASKED) & (way < MASKED + REPLACED)
+        inputs[swapped] = rng.integers(self.first, self.end, size=int(swapped.sum()))
+        return inputs, labels
+
+
+def draw_places(eligible: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw a share of the eligible places of each row, but at least one where there are any, bool [batch, longest]."""
+    there = eligible.sum(axis=1, keepdims=True)
+    number = np.minimum(there, np.maximum(1, np.round(share * there)))
+    order = np.where(eligible, rng.random(eligible.shape), 1.0).argsort(axis=1)
+    drawn: np.ndarray = order.argsort(axis=1) < number
+    return drawn
 
 
 def draw_windows(tokens: np.ndarray, context: int, batch_size: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,29 +104,41 @@ def draw_windows(tokens: np.ndarray, context: int, batch_size: int, rng: np.rand
     return windows
 
 
-def mean_loss(model: nn.Module, inputs: np.ndarray, labels: np.ndarray, device: torch.device) -> Tensor:
-    """Return the mean loss in nats of the predicted tokens.
+def mean_loss(
+    model: nn.Module, inputs: np.ndarray, labels: np.ndarray, device: torch.device, real: np.ndarray | None = None
+) -> Tensor:
+    """Return the mean loss in nats of the predicted tokens; 0 where there are none.
 
     Args:
         model: a Hugging Face language model.
         inputs: token ids, int64 [batch, context].
         labels: token ids or IGNORE_INDEX, int64 [batch, context].
         device: of the model.
+        real: bool [batch, context], false at padding that must be masked; None where there is none.
     """
-    logits = model(input_ids=torch.from_numpy(inputs).to(device)).logits
-    return functional.cross_entropy(
-        logits.flatten(0, 1), torch.from_numpy(labels).to(device).flatten(), ignore_index=IGNORE_INDEX
+    masks = {} if real is None else {"attention_mask": torch.from_numpy(real.astype(np.int64)).to(device)}
+    logits = model(input_ids=torch.from_numpy(inputs).to(device), **masks).logits
+    total = functional.cross_entropy(
+        logits.flatten(0, 1),
+        torch.from_numpy(labels).to(device).flatten(),
+        ignore_index=IGNORE_INDEX,
+        reduction="sum",
     )
+    return total / max(1, int((labels != IGNORE_INDEX).sum()))
 
 
-def held_out_loss(
-    model: nn.Module, tokens: np.ndarray, context: int, objective: Objective, seed: int, device: torch.device
-) -> float:
-    """Return the mean loss in nats of the predicted held-out tokens, in consecutive windows."""
+def held_out_loss(model: nn.Module, batches: Iterable[tuple[np.ndarray, ...]], device: torch.device) -> float:
+    """Return the mean loss in nats of the predicted tokens of all batches.
+
+    Args:
+        model: a Hugging Face language model.
+        batches: inputs, labels and, where there is padding, what is real, as those of `mean_loss`.
+        device: of the model.
+    """
     total, count = 0.0, 0
-    for inputs, labels in evaluation_batches(tokens, context, objective, seed):
+    for inputs, labels, *real in batches:
         number = int((labels != IGNORE_INDEX).sum())
-        total += mean_loss(model, inputs, labels, device).item() * number
+        total += mean_loss(model, inputs, labels, device, *real).item() * number
         count += number
     return total / count
 

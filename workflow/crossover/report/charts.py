@@ -415,19 +415,25 @@ def draw_rates(task: str, label: str, rates: pd.DataFrame, series: list[Series])
     return finish(f"rates-{task}", chart.add_params(FOCUS).properties(height=170), label, description, NARROW)
 
 
-BASELINES = {"unigram": "token frequencies alone", "trigram": "three tokens in a row, counted"}
+BASELINES = {
+    "unigram": "token frequencies alone",
+    "trigram": "three tokens in a row, counted",
+    "mean": "the mean of all training patches",
+}
 
 
 def draw_pretraining(name: str, title: str, run: PretrainingRun) -> Chart:
-    """Draw the loss while pretraining, beside those of models that count tokens."""
+    """Draw the loss while pretraining, beside those of models that count tokens, or of the mean patch."""
     names = {"validation": "held-out sequences", "train": "training sequences"}
     shown = run.curve.assign(split=run.curve["split"].map(names), said=run.curve["loss"].map("{:.3f}".format))
     scale = alt.Scale(domain=list(names.values()), range=["var(--blue)", "var(--sky)"])
     dash = alt.StrokeDash("split:N", scale=alt.Scale(domain=list(names.values()), range=[[1, 0], [5, 3]]), title=None)
     x = alt.X("step:Q", axis=alt.Axis(title="training step", grid=False, tickCount=5))
-    y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token", tickCount=5))
+    loss = "loss, nats per token" if run.description.perplexity else "mean squared error"
+    y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=loss, tickCount=5))
     base = alt.Chart(data_of(shown)).encode(x=x, y=y, color=alt.Color("split:N", scale=scale, title=None))
-    counted = [{"loss": round(run.description.loss[baseline], 4), "text": text} for baseline, text in BASELINES.items()]
+    simpler = {name: loss for name, loss in run.description.loss.items() if name in BASELINES}
+    counted = [{"loss": round(loss, 4), "text": BASELINES[name]} for name, loss in simpler.items()]
     line = alt.Chart(alt.InlineData(values=counted)).encode(y="loss:Q")
     chart = alt.layer(
         line.mark_rule(color="var(--soft)", strokeWidth=1.5),
@@ -439,7 +445,5 @@ def draw_pretraining(name: str, title: str, run: PretrainingRun) -> Chart:
             opacity=alt.value(0), tooltip=tooltips(text="split", step="step", loss="said")
         ),
     )
-    description = (
-        f"{title}: loss on held-out and on training sequences by step, and the losses of models that count tokens."
-    )
+    description = f"{title}: loss on held-out and on training sequences by step, and the losses of simpler models."
     return finish(f"pretraining-{name}", chart.properties(height=240), title, description, WIDE)

@@ -70,7 +70,7 @@ class UsedEncoding:
 
 @dataclass(frozen=True)
 class PretrainingRun:
-    """What pretraining a checkpoint reported, and its curve: columns step, split, loss (nats per token)."""
+    """What pretraining a checkpoint reported, and its curve: columns step, split, loss (nats per token, or squared error)."""
 
     description: PretrainedDescription
     curve: pd.DataFrame

@@ -155,7 +155,7 @@ def _wording(spec: StudySpec, kind: str, question: str, sides: Sides) -> Wording
     place = f"{checkpoint_labels(spec)[sides.checkpoint]}: " if len(spec.checkpoints) > 1 else ""
     if kind == "input":
         within = "" if body == "pretrained" else f" and with {inside}"
-        return Wording("the pretrained token embeddings", _other_input(other.input), f"{place}{setting}{within}")
+        return Wording("the pretrained embeddings", _other_input(other.input), f"{place}{setting}{within}")
     inputs = {input_name(one.input) for one in spec.conditions.values()}
     place += f"{input_name(condition.input)} input: " if len(inputs) > 1 else ""
     if kind == "body":
@@ -189,7 +189,7 @@ def _other_body(body: Body) -> str:
 
 
 def _other_input(entry: Input) -> str:
-    """Return words for the input that pretrained token embeddings are compared with."""
+    """Return words for the input that pretrained embeddings are compared with."""
     words = {"new": "a new input layer", "re-embedded": "random ones of their size"}
     return words[entry] if isinstance(entry, str) else f"those of other tokens ({input_name(entry)})"
 

@@ -25,10 +25,11 @@ from typing import Any, NoReturn
 
 from crossover import SOCKET
 from crossover.collector import without_collector
+from crossover.pretraining.registry import LEARNERS
 from crossover.runtime.proxy import ACCEPTED, TERMINATE, send
 
 LONGEST_REQUEST = 1 << 20  # bytes of arguments and environment
-STAGES = ("crossover.training.finetune", "crossover.pretraining.pretrain")
+STAGES = ("crossover.training.finetune", "crossover.pretraining.pretrain", *LEARNERS.values())
 
 Command = Callable[[list[str]], int]  # runs `crossover ARGV`, and returns its exit status
 

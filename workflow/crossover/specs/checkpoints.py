@@ -39,18 +39,30 @@ class ModelSize(Record):
 
 
 class PretrainedSpec(Spec):
-    """A language model that the workflow pretrains; `corpus` names the spec of a dataset or of a task."""
+    """A model that the workflow pretrains.
+
+    Attributes:
+        corpus: name of the spec of a dataset or a task that is read as text, or of a task's tokens.
+        reads: what its sequences consist of.
+        vocabulary: of the tokenizer of text; None where the corpus has its own encoding.
+    """
 
     kind: Literal["checkpoint"] = "checkpoint"
     corpus: str
+    reads: Literal["text", "symbols", "patches"]
     architecture: str
-    vocabulary: int
+    vocabulary: int | None
     blocks: int
     width: int
     heads: int
     positions: int
     dropout: float
     training: Pretraining
+
+    @property
+    def context(self) -> int:
+        """The longest sequence that is read in training."""
+        return self.training.context or self.positions
 
 
 class ArchitectureSpec(Spec):

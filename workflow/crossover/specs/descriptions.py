@@ -249,9 +249,13 @@ class EncodingDescription(EncoderFacts, Sealed):
 
 
 class CorpusSize(Record):
-    """The size of a corpus; predicted tokens are those of the held-out part that a model is asked for."""
+    """The size of a corpus in tokens, symbols or patches; predicted ones are those of the held-out part that a model is asked for.
 
-    characters: int
+    Attributes:
+        characters: of text.
+    """
+
+    characters: int | None
     tokens: int
     held_out_tokens: int
     predicted_tokens: int
@@ -281,25 +285,28 @@ class FetchedDescription(CheckpointDescription):
     origin: str
 
 
-class LanguageModelReport(Record):
-    """What a language model has learned.
+class PretrainingReport(Record):
+    """What a model has learned in pretraining.
 
     Attributes:
-        vocabulary: number of token ids.
+        vocabulary: number of token ids; None where it reads patches.
         corpus: its size.
-        loss: held-out loss of the model and of count-based models, in nats per predicted token.
-        perplexity: of the same.
-        bits_per_character: of the same, where the model reads from left to right.
+        loss: held-out loss of the model and of count-based models, in nats per predicted token; of a model of patches and of the
+            mean patch, the mean squared error.
+        perplexity: of the same, of tokens.
+        bits_per_character: of the same, where the model reads text from left to right.
+        tokens_seen: tokens or patches that were read in training.
     """
 
-    vocabulary: int
+    vocabulary: int | None
     corpus: CorpusSize
     loss: dict[str, float]
-    perplexity: dict[str, float]
+    perplexity: dict[str, float] | None
     bits_per_character: dict[str, float] | None
+    tokens_seen: int
 
 
-class PretrainedDescription(CheckpointDescription, LanguageModelReport):
+class PretrainedDescription(CheckpointDescription, PretrainingReport):
     """checkpoint.json of a checkpoint that is pretrained here.
 
     Attributes:
@@ -307,7 +314,6 @@ class PretrainedDescription(CheckpointDescription, LanguageModelReport):
         parameters: of the model.
         steps: optimizer steps done.
         best_step: the step of the lowest held-out loss, whose weights are kept.
-        tokens_seen: in training.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -316,7 +322,6 @@ class PretrainedDescription(CheckpointDescription, LanguageModelReport):
     parameters: int
     steps: int
     best_step: int
-    tokens_seen: int
 
 
 class ValidationResult(Record):
