@@ -167,7 +167,7 @@ def test_what_was_pretrained_is_a_checkpoint_of_a_run(model, pretrained, tiny, t
     folder = pretrained / model
     spec = tiny.spec(checkpoint={"name": "made", "folder": str(folder)}, training={"length": "2 steps"})
     finetune_run(spec, 0, tmp_path, CPU, NEVER, "test")
-    assert read_json(tmp_path / "metrics.json")["steps"] == 2
+    assert read_json(tmp_path / "metrics.json")["selected"]["steps"] == 2
     body = build_model(spec, tiny.encoding("listops"), tiny.items("listops"), 0).body
     stored = ADAPTERS[model].body_of(AutoModel.from_pretrained(folder)).state_dict()
     assert all(torch.equal(tensor, stored[name]) for name, tensor in body.state_dict().items())

@@ -247,7 +247,7 @@ def test_fine_tuning_starts_from_the_pretrained_input_layer_of_patches(model, pr
     plain = ADAPTERS[model].body_of(AutoModel.from_pretrained(folder)).state_dict()
     assert all(torch.equal(tensor, plain[name]) for name, tensor in built.body.state_dict().items())
     finetune_run(spec, 0, tmp_path, CPU, NEVER, "test")
-    assert read_json(tmp_path / "metrics.json")["steps"] == 2
+    assert read_json(tmp_path / "metrics.json")["selected"]["steps"] == 2
 
 
 def test_a_new_input_layer_has_the_scale_of_the_pretrained_one_for_white_noise(pretrained, tiny):
@@ -291,7 +291,7 @@ def test_fine_tuning_starts_from_the_pretrained_embeddings_of_symbols(model, pre
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert all(torch.equal(row, table[tokenizer.token_to_id(name)]) for row, name in zip(embedded, names, strict=True))
     finetune_run(spec, 0, tmp_path, CPU, NEVER, "test")
-    assert read_json(tmp_path / "metrics.json")["steps"] == 2
+    assert read_json(tmp_path / "metrics.json")["selected"]["steps"] == 2
 
 
 @pytest.mark.parametrize("reads", TASKS)
