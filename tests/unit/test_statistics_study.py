@@ -175,7 +175,8 @@ def tables(_aggregated, monkeypatch):
 
 def test_tables_hold_every_run_and_every_cell_with_its_interval(tables):
     assert {path.name for path in Path("results/studies/s").glob("*.csv")} == {
-        f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed", "costs")
+        f"{name}.csv"
+        for name in ("runs", "cells", "contrasts", "baselines", "baseline_contrasts", "convergence", "speed", "costs")
     }
     assert len(tables["runs"]) == 16
     assert tables["runs"].groupby("role")["test_score"].count().to_dict() == {"final": 12, "sweep": 0}
@@ -340,7 +341,7 @@ def test_a_file_of_another_form_is_named(study):
 def test_conditions_with_other_items_are_not_compared(study):
     for seed in SEEDS:
         write_run("rf-final", seed, np.ones(ITEMS - 1))
-    with pytest.raises(UserError, match="runs pf-final and rf-final cannot be compared"):
+    with pytest.raises(UserError, match="pf-final and rf-final cannot be compared"):
         aggregate(study)
 
 
@@ -360,7 +361,7 @@ def test_scores_that_are_no_numbers_are_refused(study, wrong):
 def test_one_group_is_not_enough(study):
     for seed in SEEDS:
         write_run("rf-final", seed, np.ones(ITEMS), groups=1)
-    with pytest.raises(UserError, match="run rf-final: the test split has 1 independent items"):
+    with pytest.raises(UserError, match="rf-final: the test split has 1 independent items"):
         aggregate(study)
 
 

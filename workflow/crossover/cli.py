@@ -113,6 +113,7 @@ CheckpointFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/
 TrainedFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/trained/<checkpoint>-<hash>")]
 ArchitectureFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/architectures/<checkpoint>-<hash>")]
 RunFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/runs/<run>/seed-<n>")]
+BaselineFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/baselines/<baseline>/seed-<n>")]
 AnalysisFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>")]
 AnalysesFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/studies/<study>/analyses")]
 StudyFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/studies/<study>")]
@@ -347,6 +348,15 @@ def widen_range(
     """Select a run's learning rate, and try further decades while the best one is at an edge of its range."""
     with stages.logged(log, context.obj):
         stages.widen_range(spec, output, stages.Compute(gpus, threads, context.obj), save_every)
+
+
+@app.command(rich_help_panel=STAGES)
+def fit_baselines(
+    context: typer.Context, spec: Spec, seed: Seed, output: BaselineFolder, threads: Threads = 1, log: Log = None
+) -> None:
+    """Fit models without a transformer to a task, and score the one that validation data select."""
+    with stages.logged(log, context.obj):
+        stages.fit_baselines(spec, seed, output, stages.Compute(0, threads, context.obj))
 
 
 @app.command(rich_help_panel=STAGES)

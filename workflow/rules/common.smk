@@ -37,7 +37,15 @@ from crossover.files import sha256
 from crossover.planning import resources
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import read_snapshot
-from crossover.runs.files import FILES, VALUES, analysis_folder, checked_provenance, run_folder
+from crossover.runs.files import (
+    BASELINE_RESULTS,
+    FILES,
+    VALUES,
+    analysis_folder,
+    baseline_folder,
+    checked_provenance,
+    run_folder,
+)
 from crossover.specs.identity import PACKAGE, code_digests, hash8
 from crossover.specs.load import read_spec
 from crossover.specs.runs import SelectedRate
@@ -53,6 +61,7 @@ HARDWARE = PLAN.settings.hardware
 STUDY = PLAN.study
 REPORT = f"results/studies/{PLAN.name}/report.html"
 ANALYSIS_FILES = (*VALUES, "provenance.json")
+BASELINE_FILES = (*BASELINE_RESULTS, "provenance.json")
 
 
 # A hash ends each name; the separators "." and "-" cannot be confused, since names hold no dots.
@@ -62,6 +71,7 @@ wildcard_constraints:
     tokens=r"[a-z0-9-]+-[0-9a-f]{8}",
     checkpoint=r"[a-z0-9-]+-[0-9a-f]{8}",
     run=r"[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+-[0-9a-f]{8}",
+    baseline=r"[a-z0-9-]+-[0-9a-f]{8}",
     analysis=r"[a-z0-9.-]+-[0-9a-f]{8}",
     seed=r"\d+",
     kind=r"[a-z]+",
@@ -114,6 +124,16 @@ def minutes_of_widening(wildcards, attempt):
     """Time in minutes for the runs of one further decade; a range that needs more of them goes on at the next attempt."""
     runs = resources.runs_of_decade(spec_of(wildcards.run))
     return attempt * (HARDWARE.minutes or resources.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads, runs))
+
+
+def memory_of_baseline(wildcards, attempt):
+    """Memory in MB; more at each attempt."""
+    return attempt * (HARDWARE.memory_mb or resources.BASELINE_MB)
+
+
+def minutes_of_baseline(wildcards, attempt):
+    """Time in minutes; more at each attempt."""
+    return attempt * (HARDWARE.minutes or resources.BASELINE_MINUTES)
 
 
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has
@@ -232,6 +252,12 @@ def inputs_of_analysis(wildcards):
     return read_by(folder, ANALYSIS_FILES, list(dict.fromkeys(sources)))
 
 
+def inputs_of_baseline(wildcards):
+    """The tokens that a baseline takes its features from."""
+    sources = [files_of_tokens(tokens) for tokens in spec_of(wildcards.baseline).tokens]
+    return read_by(baseline_folder(wildcards.baseline, wildcards.seed), BASELINE_FILES, sources)
+
+
 def files_of_run(run, seed):
     """The files of a run; provenance.json describes them."""
     return tuple(f"{run_folder(run, seed)}/{name}" for name in reversed(FILES))
@@ -315,9 +341,10 @@ def changed_results(run, seed):
 
 
 def lost_results_of_study(wildcards):
-    """What tables do not ask for: results lost beside their provenance, rates of runs, and runs whose report is there."""
+    """What tables do not ask for: results lost beside their provenance, rates and baselines, and runs whose report is there."""
     runs = [cell.run for cell in STUDY.cells if cell.rate and not Path(cell.rate).exists()]
     lost = [spec_of(run).rate_file for run in runs if Path("results/runs", run).is_dir()]
+    lost += [file for file in baselines_of_study(wildcards) if not Path(file).exists()]
     reported = Path(REPORT).exists()
     for run, seed in STUDY.runs:
         there = times_of_run(run, seed)
@@ -326,6 +353,16 @@ def lost_results_of_study(wildcards):
         elif reported:
             lost.append(f"{run_folder(run, seed)}/provenance.json")
     return lost
+
+
+def baselines_of_study(wildcards):
+    """Every file of the study's baselines."""
+    return [
+        f"{baseline_folder(baseline.name, seed)}/{file}"
+        for baseline in STUDY.baselines.values()
+        for seed in baseline.seeds
+        for file in BASELINE_FILES
+    ]
 
 
 def provenance_of_checkpoints(wildcards):

@@ -31,6 +31,7 @@ NAMED = (
     "results/widened",
     "results/runs",
     "results/analyses",
+    "results/baselines",
 )
 
 

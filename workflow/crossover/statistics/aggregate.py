@@ -9,10 +9,16 @@ import pandas as pd
 from crossover.errors import UserError
 from crossover.labels import body_name, input_name, trained_name
 from crossover.metrics import METRICS
-from crossover.runs.files import checked_provenance, read_metrics, run_folder
+from crossover.runs.files import baseline_folder, checked_provenance, read_metrics, run_folder
 from crossover.specs.descriptions import Metrics, Provenance
 from crossover.specs.runs import RateSelection
 from crossover.specs.studies import Cell, Member, StudySpec
+from crossover.statistics.baselines import (
+    compare_with_baselines,
+    provenance_of_baseline,
+    read_baselines,
+    summarise_baselines,
+)
 from crossover.statistics.contrasts import compare_conditions, lowest_score
 from crossover.statistics.convergence import CELL, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
@@ -108,18 +114,18 @@ class Computation:
 
     Attributes:
         study: its study.
-        task: of a run; None for pretraining.
-        checkpoint: of a run, or the one that was pretrained.
-        condition: of a run; None for pretraining.
-        role: `sweep`, `final` or `pretraining`.
-        run: the name of the run or of the checkpoint.
-        seed: of a run; None for pretraining.
+        task: of a run or a baseline; None for pretraining.
+        checkpoint: of a run, or the one that was pretrained; None for a baseline.
+        condition: of a run; None for what is not one.
+        role: `sweep`, `final`, `baseline` or `pretraining`.
+        run: the name of the run, the baseline or the checkpoint.
+        seed: of a run or a baseline; None for pretraining.
         path: the folder of its files.
     """
 
     study: str
     task: str | None
-    checkpoint: str
+    checkpoint: str | None
     condition: str | None
     role: str
     run: str
@@ -128,7 +134,7 @@ class Computation:
 
 
 def aggregate_study(spec: StudySpec, folder: Path) -> None:
-    """Write runs, cells, contrasts, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
+    """Write runs, cells, contrasts, baselines, their comparisons, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
 
     Equal results give equal bytes, whatever they cost; only the table of costs tells one computation from another.
 
@@ -156,6 +162,7 @@ def make_tables(spec: StudySpec) -> StudyTables:
         for member in cell.members
     }
     scores = {cell.key: read_scores(cell.run, cell.seeds) for cell in spec.cells}
+    baselines = read_baselines(spec)
     runs = gather_runs(spec)
     final = runs[runs["role"] == "final"]
     curves = gather_curves(runs)
@@ -165,6 +172,8 @@ def make_tables(spec: StudySpec) -> StudyTables:
         runs=runs,
         cells=cells.merge(median_steps(convergence), on=CELL, how="left", validate="one_to_one"),
         contrasts=compare_conditions(spec, scores),
+        baselines=summarise_baselines(spec, baselines),
+        baseline_contrasts=compare_with_baselines(spec, scores, baselines),
         convergence=convergence,
         speed=compare_speed(spec, convergence),
         curves=curves,
@@ -221,7 +230,7 @@ def _run_result(member: Member, metrics: Metrics) -> RunResult:
 
 
 def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenance]) -> pd.DataFrame:
-    """Return one row per run and seed, and one per checkpoint that was pretrained here.
+    """Return one row per run and seed, per baseline and seed, and per checkpoint that was pretrained here.
 
     Args:
         spec: the study.
@@ -248,6 +257,11 @@ def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenanc
                 folder = run_folder(run, seed)
                 computation = Computation(spec.study, *cell.key, role, run, seed, folder.as_posix())
                 rows.append((computation, provenance[run, seed]))
+    for task, baseline in spec.baselines.items():
+        for seed, one in zip(baseline.seeds, provenance_of_baseline(baseline), strict=True):
+            folder = baseline_folder(baseline.name, seed)
+            made = Computation(spec.study, task, None, None, "baseline", baseline.name, seed, folder.as_posix())
+            rows.append((made, one))
     table = table_of(rows, ["study", *CELL, "role", "run", "seed", *COSTS, "path"])
     return table.astype({"seed": "Int64", "slurm_job_id": "string"})
 

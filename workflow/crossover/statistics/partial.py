@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossover.errors import UserError
-from crossover.runs.files import checked_provenance, is_complete, log_file, read_metrics, run_folder
+from crossover.runs.files import (
+    BASELINE_RESULTS,
+    baseline_folder,
+    checked_provenance,
+    is_complete,
+    log_file,
+    read_metrics,
+    run_folder,
+)
 from crossover.specs.runs import RateSelection
-from crossover.specs.studies import Cell, Member, StudySpec
+from crossover.specs.studies import Cell, Member, StudyBaseline, StudySpec
 
 ReasonOf = Callable[[str, int], tuple[str, str]]  # of a run and seed: why it is missing, and the path of its log
 DAMAGED = "a file of it is not what the run wrote; delete its folder and run snakemake again"
@@ -35,7 +43,7 @@ class Part:
     Attributes:
         whole: the study, with all rates that were tried in its sweeps.
         spec: the same with the cells that have at least one final seed, the seeds of each that are there, and the runs
-            that selected its rate, as far as they are there.
+            that selected its rate, as far as they are there; and the baselines that are there.
         missing: the runs that are not there.
     """
 
@@ -92,7 +100,8 @@ def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
         if seeds:
             changes = {"seeds": seeds, "sweep": sweep, "rate": cell.rate if rate else None}
             cells.append(cell.model_copy(update=changes))
-    return Part(whole, whole.of_cells(tuple(cells)), missing)
+    baselines = {task: one for task, one in whole.baselines.items() if _is_fitted(one)}
+    return Part(whole, whole.model_copy(update={"baselines": baselines}).of_cells(tuple(cells)), missing)
 
 
 def _as_tried(cell: Cell) -> Cell:
@@ -101,6 +110,16 @@ def _as_tried(cell: Cell) -> Cell:
         return cell.with_tried_rates()
     except UserError:
         return cell
+
+
+def _is_fitted(baseline: StudyBaseline) -> bool:
+    """Return whether a baseline is there with all of its seeds, as it was written."""
+    try:
+        for seed in baseline.seeds:
+            checked_provenance(baseline_folder(baseline.name, seed), BASELINE_RESULTS)
+    except UserError:
+        return False
+    return True
 
 
 def _missing_run(cell: Cell, member: Member, reason: str, log: str) -> MissingRun:
