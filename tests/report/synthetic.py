@@ -20,6 +20,7 @@ from crossover.runs.files import BASELINE_RESULTS, WEIGHTS, write_provenance
 from crossover.specs.descriptions import (
     BaselineCandidate,
     BaselineMetrics,
+    BaselineScore,
     Card,
     CorpusSize,
     EncodedTarget,
@@ -33,7 +34,6 @@ from crossover.specs.descriptions import (
     Provenance,
     SkippedInput,
     TestResult,
-    TestScore,
     ValidationResult,
 )
 from crossover.specs.runs import Candidate as TriedRate
@@ -332,7 +332,7 @@ def _write_baseline(root: Path, number: int, task: str, facts: tuple) -> StudyBa
         metric="accuracy",
         floor=facts[3],
         selected=selected,
-        test=TestScore(score=float(scores.mean()), metrics={"accuracy": float(scores.mean())}, items=len(scores)),
+        test=BaselineScore(score=float(scores.mean()), metrics={"accuracy": float(scores.mean())}, items=len(scores)),
         candidates=tuple(dict.fromkeys((constant, linear, selected))),
     )
     folder = root / "results/baselines" / name / f"seed-{seed}"

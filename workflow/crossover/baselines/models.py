@@ -13,10 +13,11 @@ from sklearn.multiclass import OneVsRestClassifier
 from crossover.baselines.features import Matrix
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)  # of logistic regression, on squared weights: the inverse of scikit-learn's C
-RIDGE_PENALTIES = (10_000.0, 1000.0, 100.0, 10.0, 1.0)
+RIDGE_PENALTIES = (10_000.0, 1000.0, 100.0, 10.0, 1.0, 0.1)
 TREES = (20, 100)
 ITERATIONS = 50  # of logistic regression at most
 MANY_OUTPUTS = 64  # with more, logistic regression would take minutes, and ridge regression fits all of them at once
+BOOSTED_OUTPUTS = 16  # of gradient boosting at most: each has trees of its own
 BOOSTED = 2**22  # items x columns x outputs of gradient boosting at most: some seconds
 
 
@@ -56,7 +57,7 @@ def candidates(kind: str, rows: Matrix, outputs: int) -> Iterator[Candidate]:
         for penalty in PENALTIES:
             logistic = LogisticRegression(C=1 / penalty, max_iter=ITERATIONS)
             yield Candidate("logistic regression", penalty, _by_output(kind, logistic))
-    if not sparse.issparse(rows) and rows.size * outputs <= BOOSTED:
+    if outputs <= BOOSTED_OUTPUTS and not sparse.issparse(rows) and rows.size * outputs <= BOOSTED:
         boosting = HistGradientBoostingRegressor if kind == "number" else HistGradientBoostingClassifier
         for trees in TREES:
             boosted = boosting(max_iter=trees, early_stopping=False, random_state=0)

@@ -10,7 +10,7 @@ from crossover.files import sha256, write_json, write_parquet
 from crossover.runs.files import BASELINE_RESULTS, write_provenance
 from crossover.runs.provenance import Recorder
 from crossover.specs.baselines import BaselineSpec
-from crossover.specs.descriptions import BaselineMetrics, TestScore
+from crossover.specs.descriptions import BaselineMetrics, BaselineScore
 from crossover.training.device import device_use
 
 
@@ -43,7 +43,7 @@ def fit_baselines(spec: BaselineSpec, seed: int, out: Path, command: str) -> Non
         metric=target.metric,
         floor=selected.data.encoding.floor,
         selected=selected.record,
-        test=TestScore(score=metrics[target.metric], metrics=metrics, items=len(table)),
+        test=BaselineScore(score=metrics[target.metric], metrics=metrics, items=len(table)),
         candidates=tuple(candidates),
     )
     write_json(out / "metrics.json", described.content())

@@ -391,7 +391,7 @@ class BaselineCandidate(Record):
     validation_score: float
 
 
-class TestScore(Record):
+class BaselineScore(Record):
     """The score on the whole test split, all metrics, and the number of items or groups that were scored."""
 
     score: float
@@ -407,7 +407,7 @@ class BaselineMetrics(Record):
     metric: str
     floor: float
     selected: BaselineCandidate
-    test: TestScore
+    test: BaselineScore
     candidates: tuple[BaselineCandidate, ...]
 
 
