@@ -468,7 +468,7 @@ def test_each_baseline_is_in_the_answer_the_charts_and_the_tables(study, page):
         row["label"]: row["score"] for rows in charts["overview"]["datasets"].values() for row in rows if "model" in row
     }
     labels = task_labels(study.spec.tasks)
-    assert marks == {labels[task]: round(row.score, 4) for task, row in baselines.iterrows()}
+    assert marks == pytest.approx({labels[task]: row.score for task, row in baselines.iterrows()}, abs=1e-4)
     for task, row in baselines.iterrows():
         assert f"baseline-{task}" in page.all("id")
         assert f"../../baselines/{row.baseline}/seed-0/metrics.json" in page.all("href")
@@ -476,6 +476,7 @@ def test_each_baseline_is_in_the_answer_the_charts_and_the_tables(study, page):
             one for rows in charts[f"curves-{task}"]["datasets"].values() for one in rows if "validation_score" in one
         ]
         assert [one["validation_score"] for one in level] == [row.validation_score]
+    assert text.count("the best on validation data") == len(baselines), "each card has it"
     assert text.count("baseline: the best model without a transformer") == 2, "a key wherever the floor has one"
     assert "where no linear model reached more than 49.0 %" in text, "no linear model computes an XOR"
 
