@@ -325,6 +325,11 @@ def runs(cells: Iterable[str], seeds: Iterable[int] = (0, 1)) -> set[Job]:
     return {("finetune_run", f"{cell}/seed-{seed}") for cell in cells for seed in seeds}
 
 
+def baselines(tasks: Iterable[str] = ("tiny-xor", "tunes"), seeds: Iterable[int] = (0,)) -> set[Job]:
+    """The jobs of the baselines of tasks."""
+    return {("fit_baselines", f"{task}-baseline/seed-{seed}") for task in tasks for seed in seeds}
+
+
 CELLS = [f"{task}.tiny.{condition}" for task in TASKS for condition in ("pretrained-frozen", "random-all")]
 REPORT: set[Job] = {("aggregate_study", "tiny"), ("render_report", "tiny")}
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from workflow_copy import CELLS, REPORT, TRAINING, WorkflowCopy, runs, write_tune
+from workflow_copy import CELLS, REPORT, TRAINING, WorkflowCopy, baselines, runs, write_tune
 
 TUNES = [cell for cell in CELLS if cell.startswith("tunes.")]
 XOR = [cell for cell in CELLS if cell.startswith("tiny-xor.")]
@@ -110,7 +110,10 @@ def test_an_added_data_size_plans_its_cells(finished):
     """The runs with all training items are those that there were."""
     finished.append("tiny.yaml", "train_items: [all, 12]\n")
     few = [cell.replace(".", "-12-items.", 1) for cell in CELLS]
-    assert finished.plan() == runs(few) | REPORT
+    of_seeds = baselines(
+        ["tiny-xor-12-items", "tunes-12-items"], seeds=[0, 1]
+    )  # each learns from what runs with its seed do
+    assert finished.plan() == runs(few) | of_seeds | REPORT
 
 
 def test_a_budget_plans_what_it_changes_beside_the_study(finished):
@@ -154,7 +157,7 @@ def test_another_head_of_a_task_plans_its_cells_and_the_default_written_out_plan
 
 def test_another_encoding_plans_tokens_and_what_follows(finished):
     finished.edit("config/tasks/tunes.yaml", "max_length: 8", "max_length: 7")
-    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(TUNES) | REPORT
+    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(TUNES) | baselines(["tunes"]) | REPORT
 
 
 def test_another_checkpoint_setting_plans_pretraining_and_every_run(finished):
@@ -329,6 +332,7 @@ TUNES_FROM_RAW_FILES = {
     ("prepare_task", "tunes"),
     ("tokenize_task", "tunes-symbols"),
     *runs(TUNES),
+    *baselines(["tunes"]),
     *REPORT,
 }
 
@@ -369,7 +373,17 @@ def test_editing_a_reader_reruns_its_task_alone(finished):
 
 def test_editing_an_encoder_reruns_its_tokens_alone(finished):
     finished.append("workflow/crossover/encodings/patches.py", "\nX = 1\n")
-    assert finished.plan() == {("tokenize_task", "tiny-xor-patches")} | runs(XOR) | REPORT
+    assert finished.plan() == {("tokenize_task", "tiny-xor-patches")} | runs(XOR) | baselines(["tiny-xor"]) | REPORT
+
+
+def test_editing_the_baselines_fits_them_anew_and_no_run(finished):
+    finished.append("workflow/crossover/baselines/models.py", "\nX = 1\n")
+    assert finished.plan() == baselines() | REPORT
+
+
+def test_editing_scores_reruns_what_is_scored(finished):
+    finished.append("workflow/crossover/training/scoring.py", "\nX = 1\n")
+    assert finished.plan() == runs(CELLS) | baselines() | REPORT
 
 
 def test_editing_the_statistics_remakes_the_tables_and_the_report(finished):
@@ -405,6 +419,12 @@ def test_a_deleted_folder_of_a_run_plans_the_run_and_the_report(finished):
     assert finished.plan() == runs(["tunes.tiny.random-all"], [1]) | REPORT
 
 
+def test_a_deleted_result_of_a_baseline_fits_it_anew(finished):
+    [folder] = finished.root.glob("results/baselines/tunes-*/seed-0")
+    (folder / "predictions.parquet").unlink()
+    assert finished.plan() == baselines(["tunes"]) | REPORT
+
+
 def test_lost_arrays_are_made_again_for_the_runs_that_need_them_alone(finished):
     """Runs are planned with the description of the arrays, which is still there."""
     folder = finished.root / "results" / "tokens" / finished.named("tunes-symbols", "tokens")
@@ -425,7 +445,13 @@ def test_tokens_made_again_in_the_same_invocation_count_as_new(finished):
     """Snakemake cannot know that they will be the same; `snakemake inputs` first is the way around (next test)."""
     shutil.rmtree(finished.root / "results" / "tokens" / finished.named("tunes-symbols", "tokens"))
     finished.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
-    assert finished.plan() == {("tokenize_task", "tunes-symbols")} | runs(TUNES) | runs(CELLS, [2]) | REPORT
+    assert finished.plan() == {
+        ("tokenize_task", "tunes-symbols"),
+        *runs(TUNES),
+        *runs(CELLS, [2]),
+        *baselines(["tunes"]),
+        *REPORT,
+    }
 
 
 def test_a_checkpoint_that_is_written_again_as_it_was_plans_nothing(finished):

@@ -16,8 +16,11 @@ from crossover.analyses.kinds import analysis_kinds, text_of
 from crossover.config.conditions import Condition
 from crossover.config.tasks import Target
 from crossover.files import sha256, write_json, write_parquet, write_text
-from crossover.runs.files import WEIGHTS, write_provenance
+from crossover.runs.files import BASELINE_RESULTS, WEIGHTS, write_provenance
 from crossover.specs.descriptions import (
+    BaselineCandidate,
+    BaselineMetrics,
+    BaselineScore,
     Card,
     CorpusSize,
     EncodedTarget,
@@ -38,6 +41,7 @@ from crossover.specs.studies import (
     Cell,
     ModelLabels,
     StudyAnalysis,
+    StudyBaseline,
     StudyCheckpoint,
     StudySpec,
     StudyTask,
@@ -48,6 +52,15 @@ CONDITIONS = {
     "random-frozen": ("random, frozen", "random", "frozen"),
     "pretrained-all": ("pretrained, all trained", "pretrained", "all"),
     "random-all": ("random, all trained", "random", "all"),
+}
+# What scores higher than every condition, lower than one, and like the best; and no baseline of the last task.
+BASELINES = {
+    "composer": ("logistic regression", "counts of 1- to 3-grams", 0.90),
+    "digits": ("gradient boosting", "pixels", 0.96),
+    "listops": ("logistic regression", "counts of 1-grams", 0.46),
+    "bit-memory": ("logistic regression", "values", 0.80),
+    "bit-xor": ("constant", None, 0.50),
+    "splice-sim": ("logistic regression", "symbol at each position", 0.93),
 }
 RATES = (3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
@@ -96,6 +109,11 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
         threshold=0.9,
         left_out=(),
         compare=(),
+        baselines={
+            task: _write_baseline(root, list(TASKS).index(task), task, tasks[task])
+            for task in BASELINES
+            if task in tasks
+        },
         tasks={name: _study_task(name, facts) for name, facts in tasks.items()},
         checkpoints={
             "topics-gpt2": StudyCheckpoint(
@@ -270,6 +288,45 @@ def _write_cell(
 def _trial(rate: float, score: float) -> Trial:
     validation = ValidationResult(score=score, loss=1.6 - score)
     return Trial(learning_rate=rate, steps=MAX_STEPS, best_step=MAX_STEPS, stopped_early=False, validation=validation)
+
+
+def _write_baseline(root: Path, number: int, task: str, facts: tuple) -> StudyBaseline:
+    """Write the files of a baseline that was fitted to the whole training split; a constant was a candidate too."""
+    model, features, share = BASELINES[task]
+    name, seed = f"{task}-baseline-{number:07x}e", 0
+    [scores] = _draw_scores(number, len(CONDITIONS), facts, share, 1)
+    common = {"tokens": f"{task}-symbols-0000000b", "train_items": 1000}
+    constant = BaselineCandidate(
+        **common, features=None, columns=0, model="constant", strength=None, validation_score=facts[3]
+    )
+    linear = BaselineCandidate(
+        **common,
+        features="values",
+        columns=64,
+        model="ridge regression",
+        strength=1.0,
+        validation_score=facts[3] - 0.01,
+    )
+    fitted = BaselineCandidate(
+        **common, features=features, columns=64, model=model, strength=10.0, validation_score=share
+    )
+    selected = fitted if features else constant
+    metrics = BaselineMetrics(
+        baseline=name,
+        seed=seed,
+        metric="accuracy",
+        floor=facts[3],
+        selected=selected,
+        test=BaselineScore(score=float(scores.mean()), metrics={"accuracy": float(scores.mean())}, items=len(scores)),
+        candidates=tuple(dict.fromkeys((constant, linear, selected))),
+    )
+    folder = root / "results/baselines" / name / f"seed-{seed}"
+    write_parquet(folder / "predictions.parquet", _predictions(facts, scores))
+    write_json(folder / "metrics.json", metrics.content())
+    write_provenance(folder, provenance(2.0, "crossover fit-baselines"), BASELINE_RESULTS)
+    write_json(root / f"results/specs/{name}.json", {"name": name, "kind": "baseline"})
+    write_text(root / f"logs/fit_baselines/{name}/seed-{seed}.log", "crossover fit-baselines\n")
+    return StudyBaseline(name=name, seeds=(seed,))
 
 
 def _draw_scores(number: int, place: int, facts: tuple, share: float, seeds: int) -> np.ndarray:

@@ -31,6 +31,7 @@ from crossover.config.conditions import Condition, TrainedPart
 from crossover.config.inputs import ShiftInput
 from crossover.errors import UserError
 from crossover.report import findings, numbers
+from crossover.report.baselines import baseline_sentences
 from crossover.report.bundle import chart_scripts
 from crossover.report.charts import draw_sizes
 from crossover.report.facts import tasks_with_sizes
@@ -416,6 +417,72 @@ def test_a_comparison_that_the_study_asks_for_is_said_in_its_words():
     assert findings.headline(spec, [comparison]) == "No pretrained body can be compared with a random one yet."
 
 
+# --- baselines --------------------------------------------------------------------------------------------------
+
+
+def against(*rows: tuple[str, tuple[float, float, float, float]]) -> pd.DataFrame:
+    """Cells against the baseline of their task, each with difference, low, high and corrected p."""
+    return pd.DataFrame(
+        [(task, *numbers_of) for task, numbers_of in rows], columns=["task", "difference", "low", "high", "p_holm"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "models", "sentences"),
+    [
+        (
+            [("t0", LOWER), ("t0", LOWER), ("t1", LOWER), ("t1", UNDECIDED)],
+            {"t0": "logistic regression", "t1": "ridge regression; gradient boosting"},
+            [
+                "A linear model scored higher than every transformer here on T0.",
+                "No transformer here is shown to beat a linear model or boosted trees on T1.",
+            ],
+        ),
+        (
+            [("t0", LOWER), ("t0", HIGHER), ("t1", HIGHER), ("t2", SUGGESTED)],
+            {"t0": "constant", "t1": "gradient boosting", "t2": "logistic regression"},
+            [
+                "No transformer here is shown to beat a linear model on T2.",
+                "At least one transformer here beats a constant answer or boosted trees on T0 and T1.",
+            ],
+        ),
+        ([], {}, []),
+    ],
+)
+def test_the_answer_compares_with_baselines_either_way(rows, models, sentences):
+    spec = study_of(FROZEN, tasks={name: study_task(title=name.upper(), of=name) for name in ("t0", "t1", "t2")})
+    table = pd.DataFrame(list(models.items()), columns=["task", "model"])
+    assert baseline_sentences(spec, table, against(*rows)) == sentences
+
+
+def test_each_baseline_is_in_the_answer_the_charts_and_the_tables(study, page):
+    baselines = pd.read_parquet(study.root / study.folder / "baselines.parquet").set_index("task")
+    contrasts = pd.read_parquet(study.root / study.folder / "baseline_contrasts.parquet")
+    assert list(baselines.index) == [task for task in study.spec.tasks if task != "folds-sim"]
+    text = page.text.replace(numbers.SPACE, " ")
+    assert "A linear model scored higher than every transformer here on Composer of a piece and Splice sites" in text
+    assert "At least one transformer here beats" in text
+    for row in contrasts.itertuples():
+        size = f"{numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
+        assert size.replace(numbers.SPACE, " ") in text
+    [charts] = [json.loads(script) for script in page.scripts if script.startswith('{"')]
+    marks = {
+        row["label"]: row["score"] for rows in charts["overview"]["datasets"].values() for row in rows if "model" in row
+    }
+    labels = task_labels(study.spec.tasks)
+    assert marks == pytest.approx({labels[task]: row.score for task, row in baselines.iterrows()}, abs=1e-4)
+    for task, row in baselines.iterrows():
+        assert f"baseline-{task}" in page.all("id")
+        assert f"../../baselines/{row.baseline}/seed-0/metrics.json" in page.all("href")
+        level = [
+            one for rows in charts[f"curves-{task}"]["datasets"].values() for one in rows if "validation_score" in one
+        ]
+        assert [one["validation_score"] for one in level] == [row.validation_score]
+    assert text.count("the best on validation data") == len(baselines), "each card has it"
+    assert text.count("baseline: the best model without a transformer") == 2, "a key wherever the floor has one"
+    assert "where no linear model reached more than 49.0 %" in text, "no linear model computes an XOR"
+
+
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0.7083, "70.8 %"), (1, "100 %"), (0, "0 %"), (0.99999, ">99.9 %"), (None, "–"), (float("nan"), "–")],
@@ -492,10 +559,15 @@ def test_scores_are_drawn_over_the_number_of_training_items():
         for one in series.values()
     ]
     cells = pd.DataFrame(rows, columns=["task", "series", "train_items", "score", "low", "high", "floor"])
-    [chart] = draw_sizes(AT_SIZES, cells, list(series.values()))
+    columns = ["task", "train_items", "model", "score", "low", "high"]
+    baselines = [(task, 40, "ridge regression", score, 0.3, 0.7) for task, score in (("a", 0.58), ("a-50-items", 0.52))]
+    compared = pd.DataFrame(baselines, columns=columns)
+    [chart] = draw_sizes(AT_SIZES, cells, compared, list(series.values()))
     assert chart.name == "sizes-a"
     assert chart.title == "A"
     drawn = [row for rows in chart.spec["datasets"].values() for row in rows if "train_items" in row]
     assert sorted({row["train_items"] for row in drawn}) == [50, 800]
-    assert len(drawn) == 2 * len(series)
-    assert draw_sizes(AT_SIZES, cells[cells["task"] != "a-50-items"], list(series.values())) == []
+    assert len([row for row in drawn if "series" in row]) == 2 * len(series)
+    of_baselines = {row["train_items"]: row["score"] for row in drawn if "series" not in row}
+    assert of_baselines == {800: 0.58, 50: 0.52}, "at the size of the cells, although it was fitted on fewer items"
+    assert draw_sizes(AT_SIZES, cells[cells["task"] != "a-50-items"], compared, list(series.values())) == []

@@ -24,6 +24,7 @@ def test_a_study_is_computed_on_a_cluster(on_cluster, cluster, _finished):
         ("tokenize_task", "cpu"),
         ("pretrain_checkpoint", "gpu"),
         ("finetune_run", "gpu"),
+        ("fit_baselines", "cpu"),
         ("aggregate_study", "cpu"),
         ("render_report", "cpu"),
     }

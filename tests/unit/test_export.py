@@ -240,5 +240,8 @@ def test_the_random_body_keeps_what_it_copies(tiny, tmp_path):
     before = states(network.body, network)
     export_body(network, replaced, load_config(Path(spec.checkpoint.folder)), tmp_path)
     torch.testing.assert_close(
-        states(load_body(tmp_path, load_config(tmp_path)).eval(), network), before, atol=2e-6, rtol=0  # another GELU
+        states(load_body(tmp_path, load_config(tmp_path)).eval(), network),
+        before,
+        atol=2e-6,
+        rtol=0,  # another GELU
     )

@@ -290,14 +290,35 @@ def test_words_and_hardware_enter_no_name(config):
         ("studies/demo.yaml", ["training_by_condition", "random-all", "dropout"], 0.77, {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "trained"], ["head"], {"run": ".random-all-"}),
         ("conditions.yaml", ["random-all", "body"], "pretrained", {"run": ".random-all-"}),
-        ("tasks/listops.yaml", ["encoding", "max_length"], 23, {"tokens": "listops-", "run": "listops."}),
-        ("tasks/digits.yaml", ["split", "seed"], 1, {"task": "digits-", "tokens": "digits-", "run": "digits."}),
-        ("tasks/bit-xor.yaml", ["reader", "seed"], 1, {"task": "bit-x", "tokens": "bit-x", "run": "bit-x"}),
+        (
+            "tasks/listops.yaml",
+            ["encoding", "max_length"],
+            23,
+            {"tokens": "listops-", "baseline": "listops-", "run": "listops."},
+        ),
+        (
+            "tasks/digits.yaml",
+            ["split", "seed"],
+            1,
+            {"task": "digits-", "tokens": "digits-", "baseline": "digits-", "run": "digits."},
+        ),
+        (
+            "tasks/bit-xor.yaml",
+            ["reader", "seed"],
+            1,
+            {"task": "bit-x", "tokens": "bit-x", "baseline": "bit-x", "run": "bit-x"},
+        ),
         (
             "tasks/composer.yaml",
             ["dataset", "seed"],
             1,
-            {"dataset": "music21-", "task": "composer-", "tokens": "composer-", "run": "composer."},
+            {
+                "dataset": "music21-",
+                "task": "composer-",
+                "tokens": "composer-",
+                "baseline": "composer-",
+                "run": "composer.",
+            },
         ),
         ("checkpoints/topics-gpt2.yaml", ["training", "seed"], 1, {"checkpoint": "", "run": ""}),
         ("checkpoints/topics-gpt2.yaml", ["dropout"], 0.77, {"checkpoint": "", "run": ""}),
@@ -375,8 +396,10 @@ def test_a_run_that_two_studies_share_has_one_name(config):
     ("module", "changed"),
     [
         ("crossover.training.finetune", {"run"}),
+        ("crossover.baselines.select", {"baseline"}),
+        ("crossover.training.scoring", {"baseline", "run"}),
         ("crossover.training.loop", {"checkpoint", "run"}),
-        ("crossover.encodings.tokenize", {"tokens", "run"}),
+        ("crossover.encodings.tokenize", {"tokens", "baseline", "run"}),
         ("crossover.statistics.aggregate", set()),
         ("crossover.files", set()),
     ],
@@ -391,7 +414,7 @@ def test_code_changes_the_names_of_what_it_computes(module, changed, config, mon
     monkeypatch.setattr(code, "code_digests", edited)
     code.code_of.cache_clear()
     after = kinds_of_names()
-    assert set(before.values()) == set(after.values()) == {"dataset", "task", "tokens", "checkpoint", "run"}
+    assert set(before.values()) == set(after.values()) == {"dataset", "task", "tokens", "checkpoint", "baseline", "run"}
     assert {kind for name, kind in before.items() if name not in after} == changed
     assert {kind for name, kind in before.items() if name in after} == set(before.values()) - changed
 

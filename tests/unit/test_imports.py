@@ -10,7 +10,7 @@ from crossover.specs.identity import PACKAGE, computes_results
 
 # From the ground up: a room imports what stands before it, and itself.
 ROOMS = """
-    collector errors files text_files metrics alphabets seeds slurm config labels specs runs acquire tasks encodings models training pretraining statistics
+    collector errors files text_files metrics alphabets seeds slurm config labels specs runs acquire tasks encodings models training baselines pretraining statistics
     charts analyses report planning cluster runtime guess commands cli __main__
 """.split()
 NUMERICAL = {"numpy", "pandas", "scipy", "torch", "transformers", "pyarrow", "sklearn", "statsmodels"}

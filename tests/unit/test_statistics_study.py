@@ -1,10 +1,12 @@
 """Tables of a small study, written by hand: contrasts, convergence, and what is refused."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from crossover.config.bodies import StatisticsBody, TruncatedBody
@@ -13,13 +15,24 @@ from crossover.config.inputs import ShiftInput
 from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import write_json, write_parquet
-from crossover.runs.files import WEIGHTS, write_provenance
-from crossover.specs.descriptions import Metrics, ParameterCounts, Provenance, TestResult, Trial, ValidationResult
-from crossover.specs.studies import Cell, StudyCheckpoint, StudySpec, StudyTask
+from crossover.runs.files import BASELINE_RESULTS, WEIGHTS, write_provenance
+from crossover.specs.descriptions import (
+    BaselineCandidate,
+    BaselineMetrics,
+    BaselineScore,
+    Metrics,
+    ParameterCounts,
+    Provenance,
+    TestResult,
+    Trial,
+    ValidationResult,
+)
+from crossover.specs.studies import Cell, StudyBaseline, StudyCheckpoint, StudySpec, StudyTask
 from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import holm_adjusted
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.pairs import comparable_pairs
+from crossover.statistics.partial import computed_part
 
 
 def condition(body="pretrained", input="new", trained="all") -> Condition:
@@ -159,7 +172,18 @@ def tables(_aggregated, monkeypatch):
 
 def test_tables_hold_every_run_and_every_cell_with_its_interval(tables):
     assert {path.name for path in Path("results/studies/s").glob("*.csv")} == {
-        f"{name}.csv" for name in ("runs", "rates", "cells", "contrasts", "convergence", "speed", "costs")
+        f"{name}.csv"
+        for name in (
+            "runs",
+            "rates",
+            "cells",
+            "contrasts",
+            "baselines",
+            "baseline_contrasts",
+            "convergence",
+            "speed",
+            "costs",
+        )
     }
     assert len(tables["runs"]) == 12
     cell = tables["cells"].set_index("condition").loc["pf"]
@@ -330,7 +354,7 @@ def test_a_file_of_another_form_is_named(study):
 def test_conditions_with_other_items_are_not_compared(study):
     for seed in SEEDS:
         write_run("rf-final", seed, np.ones(ITEMS - 1))
-    with pytest.raises(UserError, match="runs pf-final and rf-final cannot be compared"):
+    with pytest.raises(UserError, match="pf-final and rf-final cannot be compared"):
         aggregate(study)
 
 
@@ -350,7 +374,7 @@ def test_scores_that_are_no_numbers_are_refused(study, wrong):
 def test_one_group_is_not_enough(study):
     for seed in SEEDS:
         write_run("rf-final", seed, np.ones(ITEMS), groups=1)
-    with pytest.raises(UserError, match="run rf-final: the test split has 1 independent items"):
+    with pytest.raises(UserError, match="rf-final: the test split has 1 independent items"):
         aggregate(study)
 
 
@@ -426,3 +450,105 @@ def log_rank(table: pd.DataFrame) -> float:
         difference += d_x - d * n_x / n
         variance += d * n_x / n * (1 - n_x / n) * (n - d) / (n - 1) if n > 1 else 0
     return difference**2 / variance
+
+
+# --- baselines --------------------------------------------------------------------------------------------------
+
+
+def write_baseline(seed: int, scores: np.ndarray, model: str = "ridge regression") -> None:
+    """The files of a baseline of the task `t` with one seed; a constant was worse."""
+    folder = Path("results/baselines/t-baseline") / f"seed-{seed}"
+    names = [f"i{i}" for i in range(len(scores))]
+    write_parquet(
+        folder / "predictions.parquet",
+        pd.DataFrame({"item": names, "group": [f"g{n[1:]}" for n in names], "score": scores}),
+    )
+    common = {"tokens": "t-tokens", "columns": 3, "train_items": 40}
+    constant = BaselineCandidate(**common, model="constant", features=None, strength=None, validation_score=0.3)
+    selected = BaselineCandidate(
+        **common, model=model, features="values", strength=0.1 * (1 + seed), validation_score=0.6
+    )
+    metrics = BaselineMetrics(
+        baseline="t-baseline",
+        seed=seed,
+        metric="accuracy",
+        floor=0.3,
+        selected=selected,
+        test=BaselineScore(score=float(scores.mean()), metrics={}, items=len(scores)),
+        candidates=(constant, selected),
+    )
+    write_json(folder / "metrics.json", metrics.content())
+    write_provenance(folder, provenance(3.0), BASELINE_RESULTS)
+
+
+def with_baseline(study: StudySpec, seeds: tuple[int, ...], train_items: int | None = None) -> StudySpec:
+    tasks = {name: task.model_copy(update={"train_items": train_items}) for name, task in study.tasks.items()}
+    return study.model_copy(update={"baselines": {"t": StudyBaseline(name="t-baseline", seeds=seeds)}, "tasks": tasks})
+
+
+def test_a_baseline_has_an_interval_over_items_and_every_cell_is_compared_with_it(study):
+    """Of one seed: Student's t of the items' scores, and of their paired differences where the cell has one seed too."""
+    scores = (np.random.Generator(np.random.PCG64(9)).random(ITEMS) < 0.6) * 1.0
+    write_baseline(0, scores)
+    one_seed = tuple(cell.model_copy(update={"seeds": (0,)}) for cell in study.cells)
+    tables = aggregate(with_baseline(study, (0,)).model_copy(update={"cells": one_seed}))
+    [row] = tables["baselines"].itertuples()
+    expected = stats.ttest_1samp(scores, 0).confidence_interval(0.95)
+    assert (row.score, row.low, row.high) == pytest.approx((scores.mean(), *expected))
+    assert (row.model, row.features, row.strength, row.candidates) == ("ridge regression", "values", "0.1", 2)
+    assert (row.seeds, row.interval_over, row.validation_score, row.linear_validation_score) == (1, "items", 0.6, 0.6)
+    contrasts = tables["baseline_contrasts"]
+    assert list(contrasts["condition"]) == list(CONDITIONS)
+    for row in contrasts.itertuples():
+        cell = pd.read_parquet(f"results/runs/{row.condition}-final/seed-0/predictions.parquet")["score"].to_numpy()
+        test = stats.ttest_rel(cell, scores)
+        assert (row.difference, row.p) == pytest.approx((cell.mean() - scores.mean(), test.pvalue))
+        assert (row.low, row.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert list(contrasts["p_holm"]) == pytest.approx(multipletests(contrasts["p"], method="holm")[1])
+    costs = tables["costs"][tables["costs"]["role"] == "baseline"]
+    assert list(costs["run"]) == ["t-baseline"]
+
+
+def test_one_baseline_is_compared_with_all_seeds_of_a_cell(study):
+    """It is subtracted from each of them, as if it had been scored with each."""
+    scores = (np.random.Generator(np.random.PCG64(9)).random(ITEMS) < 0.6) * 1.0
+    for seed in SEEDS:
+        write_baseline(seed, scores)
+    once = aggregate(with_baseline(study, (0,)))["baseline_contrasts"]
+    thrice = aggregate(with_baseline(study, SEEDS, train_items=40))["baseline_contrasts"]
+    pd.testing.assert_frame_equal(once, thrice)
+    assert set(once["seeds"]) == {len(SEEDS)}
+
+
+def test_at_a_data_size_each_seed_is_compared_with_the_baseline_of_its_items(study):
+    """Where the runs with each seed score what the baseline with that seed does, there is no difference."""
+    for seed in SEEDS:
+        cell = pd.read_parquet(f"results/runs/pf-final/seed-{seed}/predictions.parquet")["score"]
+        write_baseline(seed, cell.to_numpy(), model="ridge regression" if seed else "gradient boosting")
+    tables = aggregate(with_baseline(study, SEEDS, train_items=40))
+    contrasts = tables["baseline_contrasts"].set_index("condition")
+    assert contrasts.loc["pf", ["difference", "interval_method"]].tolist() == [0.0, "Agresti-Min"]
+    assert contrasts.loc["pf", "p"] == 1
+    [row] = tables["baselines"].itertuples()
+    assert (row.model, row.strength) == ("gradient boosting; ridge regression", "0.1; 0.2; 0.3")
+    assert (row.seeds, row.interval_over) == (len(SEEDS), "seeds and items")
+    cells = tables["cells"].set_index("condition")
+    assert (row.low, row.high) == pytest.approx(tuple(cells.loc["pf", ["low", "high"]]))
+
+
+def test_contrasts_between_conditions_are_those_without_a_baseline(study):
+    write_baseline(0, np.ones(ITEMS))
+    with_one, without = aggregate(with_baseline(study, (0,))), aggregate(study)
+    pd.testing.assert_frame_equal(with_one["contrasts"], without["contrasts"])
+    assert len(without["baselines"]) == len(without["baseline_contrasts"]) == 0
+
+
+def test_a_changed_file_of_a_baseline_is_named_and_left_out_of_a_part(study):
+    write_baseline(0, np.ones(ITEMS))
+    spec = with_baseline(study, (0,))
+    assert computed_part(spec).spec.baselines == spec.baselines
+    path = Path("results/baselines/t-baseline/seed-0/metrics.json")
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(UserError, match=re.escape(f"{path} is not the file")):
+        aggregate(spec)
+    assert computed_part(spec).spec.baselines == {}

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossover import cli
+from crossover.baselines.stage import fit_baselines
 from crossover.encodings.tokenize import tokenize_task
 from crossover.errors import UserError
 from crossover.planning.plan import Plan, make_plan
 from crossover.report.render import render_report
+from crossover.runs.files import BASELINE_RESULTS, baseline_folder
 from crossover.specs.studies import StudySpec
 from crossover.statistics.aggregate import aggregate_study
 from crossover.tasks.prepare.stage import prepare_task
@@ -58,6 +60,8 @@ def stages(plan: Plan) -> dict[str, Stage]:
     prepared, encoded = Path("results/tasks") / task.name, Path("results/tokens") / tokens.name
     checkpoint = Path(run.checkpoint.folder)
     runs = [Path("results/runs") / name / f"seed-{seed}" for name, seed in study.runs]
+    baseline = spec_of(plan, "baseline", "tunes")
+    fitted = baseline_folder(baseline.name, 0)
     parts = ["values.npy", "offsets.npy", "targets.npy", "items.parquet"]
     token_files = [encoded / f"{split}.{part}" for split in ("train", "validation", "test") for part in parts]
     weights = [checkpoint / name for name in ("config.json", "model.safetensors", "tokenizer.json", "checkpoint.json")]
@@ -75,12 +79,17 @@ def stages(plan: Plan) -> dict[str, Stage]:
             [encoded / "encoding.json", *token_files, *weights],
             lambda out: finetune_run(run, 0, out, CPU, 1e9, "test"),
         ),
+        "baseline": Stage([encoded / "encoding.json", *token_files], lambda out: fit_baselines(baseline, 0, out, "test")),
         "aggregate": Stage(
-            [*(folder / name for folder in runs for name in RUN_FILES), checkpoint / "provenance.json"],
+            [
+                *(folder / name for folder in runs for name in RUN_FILES),
+                *(fitted / name for name in (*BASELINE_RESULTS, "provenance.json")),
+                checkpoint / "provenance.json",
+            ],
             lambda out: aggregate_study(study, out),
         ),
         "render": Stage(
-            [*cards, *seen, *(folder / "provenance.json" for folder in runs)], lambda out: render(study, out)
+            [*cards, *seen, *(folder / "provenance.json" for folder in (*runs, fitted))], lambda out: render(study, out)
         ),
     }  # fmt: skip
 
@@ -90,7 +99,7 @@ def render(study: StudySpec, out: Path) -> None:
     render_report(study, shutil.copytree("results/studies/tiny", out.with_name("tables"), dirs_exist_ok=True))
 
 
-STAGES = ("prepare", "tokenize", "finetune", "aggregate", "render")
+STAGES = ("prepare", "tokenize", "finetune", "baseline", "aggregate", "render")
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -20,7 +20,7 @@ from transformers import AutoModel
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import write_snapshot
 from crossover.runs.lock import is_held
-from workflow_copy import CELLS, REPORT, fresh_environment, plan_server, results, runs, wait_for
+from workflow_copy import CELLS, REPORT, baselines, fresh_environment, plan_server, results, runs, wait_for
 
 RUN = "tiny-xor.tiny.random-all"
 TUNED = """\
@@ -51,7 +51,7 @@ def test_a_study_is_computed_to_its_report(finished):
     assert all(words in report for words in ("Tiny XOR", "Tunes", "Tiny GPT-2", "random, all trained"))
     found = [path.split("/")[0] for path in results(finished)]
     assert found.count("runs") == 3 * 4 * 4  # files x runs of a cell x cells
-    assert found.count("studies") == 11  # six tables, all but that of the curves in two forms
+    assert found.count("studies") == 15  # eight tables, all but that of the curves in two forms
     assert not list(finished.root.glob("results/runs/*/*/state")), "training states of runs that have ended"
     assert not [path for path in finished.root.rglob("results/**/.*") if path.name != ".lock"], "unfinished files"
 
@@ -62,10 +62,12 @@ def test_a_second_run_computes_nothing(finished):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-def test_every_stage_runs_by_hand_from_its_log(finished):
+@pytest.mark.parametrize("stage", ["finetune_run", "fit_baselines"])
+def test_every_stage_runs_by_hand_from_its_log(finished, stage):
     """The first line of a log is the command; it gives the same bytes without Snakemake."""
-    folder = finished.run_folder(RUN, 0)
-    [log] = finished.root.glob(f"logs/finetune_run/{folder.parent.name}/seed-0.log")
+    [baseline] = finished.root.glob("results/baselines/tunes-*/seed-0")
+    folder = finished.run_folder(RUN, 0) if stage == "finetune_run" else baseline
+    [log] = finished.root.glob(f"logs/{stage}/{folder.parent.name}/seed-0.log")
     command = log.read_text().splitlines()[0].split(" INFO ", 1)[1]
     before = (folder / "metrics.json").read_bytes()
     (folder / "metrics.json").unlink()
@@ -165,6 +167,7 @@ def test_the_demo_is_planned_on_a_fresh_copy(fresh):
         "tokenize_task": len(demo["tasks"]),
         "pretrain_checkpoint": 1,
         "finetune_run": cells * len(demo["seeds"]),
+        "fit_baselines": len(demo["tasks"]),
         "aggregate_study": 1,
         "render_report": 1,
         "all": 1,
@@ -181,7 +184,7 @@ def test_snakemake_alone_plans_the_study_of_the_config(fresh):
 
 
 def test_the_slurm_profile_plans_the_same_jobs(fresh):
-    assert fresh.plan("--profile", "slurm") == runs(CELLS) | REPORT | INPUTS
+    assert fresh.plan("--profile", "slurm") == runs(CELLS) | baselines() | REPORT | INPUTS
 
 
 def test_parsing_imports_nothing_heavy(fresh):

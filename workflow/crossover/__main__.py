@@ -10,7 +10,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 from crossover import SOCKET  # noqa: E402
 
 IN_A_STEP = {"finetune-run", "pretrain-checkpoint", "doctor-probe"}  # what must hear SLURM's signals
-IN_A_FORK = {"finetune-run", "export-weights", "pretrain-checkpoint", "analyse"}  # what imports torch
+IN_A_FORK = {"finetune-run", "export-weights", "pretrain-checkpoint", "analyse", "fit-baselines"}  # what imports torch
 
 
 def main() -> int:

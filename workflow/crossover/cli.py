@@ -111,6 +111,7 @@ CheckpointFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/
 TrainedFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/trained/<checkpoint>-<hash>")]
 ArchitectureFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/architectures/<checkpoint>-<hash>")]
 RunFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/runs/<run>/seed-<n>")]
+BaselineFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/baselines/<baseline>/seed-<n>")]
 AnalysisFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/analyses/<analysis>/seed-<n>")]
 AnalysesFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/studies/<study>/analyses")]
 StudyFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="results/studies/<study>")]
@@ -325,6 +326,15 @@ def finetune_run(
     with stages.logged(log, context.obj):
         compute = stages.Compute(gpus, threads, context.obj)
         stages.finetune_run(spec, seed, output, compute, save_every)
+
+
+@app.command(rich_help_panel=STAGES)
+def fit_baselines(
+    context: typer.Context, spec: Spec, seed: Seed, output: BaselineFolder, threads: Threads = 1, log: Log = None
+) -> None:
+    """Fit models without a transformer to a task, and score the one that validation data select."""
+    with stages.logged(log, context.obj):
+        stages.fit_baselines(spec, seed, output, stages.Compute(0, threads, context.obj))
 
 
 @app.command(rich_help_panel=STAGES)

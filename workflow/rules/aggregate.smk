@@ -1,12 +1,24 @@
 rule aggregate_study:
     input:
         results_of_study,
+        baselines_of_study,
         provenance_of_checkpoints,
         in_job("results/specs/study-{study}.json"),
     output:
         collect(
             "results/studies/{{study}}/{table}.parquet",
-            table=["runs", "rates", "cells", "contrasts", "convergence", "speed", "curves", "costs"],
+            table=[
+                "runs",
+                "rates",
+                "cells",
+                "contrasts",
+                "baselines",
+                "baseline_contrasts",
+                "convergence",
+                "speed",
+                "curves",
+                "costs",
+            ],
         ),
         cells=report(
             "results/studies/{study}/cells.csv",
@@ -19,6 +31,18 @@ rule aggregate_study:
             caption="../report/contrasts.rst",
             category="Tables",
             labels={"table": "Paired comparisons"},
+        ),
+        baselines=report(
+            "results/studies/{study}/baselines.csv",
+            caption="../report/baselines.rst",
+            category="Tables",
+            labels={"table": "Baselines without a transformer"},
+        ),
+        baseline_contrasts=report(
+            "results/studies/{study}/baseline_contrasts.csv",
+            caption="../report/baseline_contrasts.rst",
+            category="Tables",
+            labels={"table": "Every cell against the baseline"},
         ),
         convergence=report(
             "results/studies/{study}/convergence.csv",

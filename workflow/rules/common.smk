@@ -37,7 +37,15 @@ from crossover.files import sha256
 from crossover.planning import resources
 from crossover.planning.plan import make_plan
 from crossover.planning.snapshot import read_snapshot
-from crossover.runs.files import FILES, VALUES, analysis_folder, checked_provenance, run_folder
+from crossover.runs.files import (
+    BASELINE_RESULTS,
+    FILES,
+    VALUES,
+    analysis_folder,
+    baseline_folder,
+    checked_provenance,
+    run_folder,
+)
 from crossover.specs.identity import PACKAGE, code_digests, hash8
 from crossover.specs.load import read_spec
 
@@ -52,6 +60,7 @@ HARDWARE = PLAN.settings.hardware
 STUDY = PLAN.study
 REPORT = f"results/studies/{PLAN.name}/report.html"
 ANALYSIS_FILES = (*VALUES, "provenance.json")
+BASELINE_FILES = (*BASELINE_RESULTS, "provenance.json")
 
 
 # A hash ends each name; the separators "." and "-" cannot be confused, since names hold no dots.
@@ -61,6 +70,7 @@ wildcard_constraints:
     tokens=r"[a-z0-9-]+-[0-9a-f]{8}",
     checkpoint=r"[a-z0-9-]+-[0-9a-f]{8}",
     run=r"[a-z0-9-]+\.[a-z0-9-]+\.[a-z0-9-]+-[0-9a-f]{8}",
+    baseline=r"[a-z0-9-]+-[0-9a-f]{8}",
     analysis=r"[a-z0-9.-]+-[0-9a-f]{8}",
     seed=r"\d+",
     kind=r"[a-z]+",
@@ -107,6 +117,16 @@ def gpu_memory_of_training(wildcards):
 def minutes_of_training(wildcards, attempt):
     """Time in minutes; more at each attempt, although each goes on where the last one ended."""
     return attempt * (HARDWARE.minutes or resources.minutes(work_of(wildcards), HARDWARE.gpu, HARDWARE.threads))
+
+
+def memory_of_baseline(wildcards, attempt):
+    """Memory in MB; more at each attempt."""
+    return attempt * (HARDWARE.memory_mb or resources.BASELINE_MB)
+
+
+def minutes_of_baseline(wildcards, attempt):
+    """Time in minutes; more at each attempt."""
+    return attempt * (HARDWARE.minutes or resources.BASELINE_MINUTES)
 
 
 # A name with a hash in it names its content, so such an input is `ancient`: when only the command that makes it has
@@ -226,6 +246,12 @@ def inputs_of_analysis(wildcards):
     return read_by(folder, ANALYSIS_FILES, list(dict.fromkeys(sources)))
 
 
+def inputs_of_baseline(wildcards):
+    """The tokens that a baseline takes its features from."""
+    sources = [files_of_tokens(tokens) for tokens in spec_of(wildcards.baseline).tokens]
+    return read_by(baseline_folder(wildcards.baseline, wildcards.seed), BASELINE_FILES, sources)
+
+
 def files_of_run(run, seed):
     """The files of a run; provenance.json describes them."""
     return tuple(f"{run_folder(run, seed)}/{name}" for name in reversed(FILES))
@@ -287,8 +313,8 @@ def changed_results(run, seed):
 
 
 def lost_results_of_study(wildcards):
-    """What tables do not ask for: results lost beside their provenance, and runs whose report is there."""
-    lost = []
+    """What tables do not ask for: results lost beside their provenance, baselines, and runs whose report is there."""
+    lost = [file for file in baselines_of_study(wildcards) if not Path(file).exists()]
     reported = Path(REPORT).exists()
     for run, seed in STUDY.runs:
         there = times_of_run(run, seed)
@@ -297,6 +323,16 @@ def lost_results_of_study(wildcards):
         elif reported:
             lost.append(f"{run_folder(run, seed)}/provenance.json")
     return lost
+
+
+def baselines_of_study(wildcards):
+    """Every file of the study's baselines."""
+    return [
+        f"{baseline_folder(baseline.name, seed)}/{file}"
+        for baseline in STUDY.baselines.values()
+        for seed in baseline.seeds
+        for file in BASELINE_FILES
+    ]
 
 
 def provenance_of_checkpoints(wildcards):

@@ -163,7 +163,7 @@ def _cause(job: PlannedJob, plan: Plan) -> str:
 
 def _made(name: str | Path) -> bool:
     """Return whether there are files of that name, or of one seed of it."""
-    results = ("tasks", "tokens", "checkpoints", "architectures", "runs", "analyses")
+    results = ("tasks", "tokens", "checkpoints", "architectures", "runs", "analyses", "baselines")
     folders = ("resources/downloads", *(f"results/{name}" for name in results))
     return any(any(path.is_file() for path in Path(folder, name).rglob("[!.]*")) for folder in folders)
 

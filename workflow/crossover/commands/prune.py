@@ -29,6 +29,7 @@ NAMED = (
     "results/trained",
     "results/runs",
     "results/analyses",
+    "results/baselines",
 )
 
 

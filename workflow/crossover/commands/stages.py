@@ -169,6 +169,21 @@ def finetune_run(spec: Path, seed: int, output: Path, compute: Compute, save_eve
                 keep(output)
 
 
+def fit_baselines(spec: Path, seed: int, output: Path, compute: Compute) -> None:
+    """Fit models without a transformer to a task, and score the one that validation data select."""
+    from crossover.specs.baselines import BaselineSpec
+
+    content = BaselineSpec.load(spec)
+    from threadpoolctl import threadpool_limits
+
+    with without_collector():
+        from crossover.baselines.stage import fit_baselines
+
+    compute.device()
+    with threadpool_limits(compute.threads):
+        fit_baselines(content, seed, output, compute.command_line)
+
+
 def analyse(spec: Path, seed: int, output: Path, compute: Compute) -> None:
     """Measure one model, or compare two, before or after they are fine-tuned."""
     from crossover.specs.analyses import AnalysisSpec

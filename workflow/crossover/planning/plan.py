@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from crossover.config.load import load_conditions, load_study
 from crossover.config.studies import Study
 from crossover.planning.analyses import plan_analyses
+from crossover.planning.baselines import plan_baselines
 from crossover.planning.cells import plan_cells
 from crossover.planning.checkpoints import plan_checkpoint
 from crossover.planning.parts import Parts
@@ -28,7 +29,7 @@ class Plan:
     Attributes:
         settings: the study as configured.
         study: its spec.
-        specs: every other spec by its name: datasets, tasks, tokens, checkpoints, runs, analyses.
+        specs: every other spec by its name: datasets, tasks, tokens, checkpoints, runs, baselines, analyses.
     """
 
     settings: Study
@@ -57,7 +58,8 @@ def make_plan(requested: str) -> Plan:
     recipes = Recipes(settings, where)
     cells = list(plan_cells(settings, parts, recipes, where))
     analyses = list(plan_analyses(where, settings, parts, recipes, cells))
-    study = PlannedStudy(name, requested, settings, parts, cells, analyses)
+    baselines = list(plan_baselines(cells))
+    study = PlannedStudy(name, requested, settings, parts, cells, baselines, analyses)
     return Plan(settings, study.spec, study.specs)
 
 

@@ -36,6 +36,7 @@ CPU_FLOPS = 5e9  # per thread, a tenth of what was measured
 GPU_FLOPS = 1e12  # small models do not fill a GPU
 VOCABULARY = 50_000  # tokens assumed where a checkpoint does not say
 BASE_PARAMETERS = 125_000_000  # of GPT-2's smallest model
+BASELINE_MB, BASELINE_MINUTES = 4000, 30  # the limits in `baselines/limits.py` keep them to a quarter of that
 START_MINUTES = 10  # imports, a slow file server, and tokens read for the first time
 
 

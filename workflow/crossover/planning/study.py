@@ -10,6 +10,7 @@ from crossover.config.sizes import TaskAtSize
 from crossover.config.studies import Study
 from crossover.planning.analyses import PlannedAnalysis
 from crossover.planning.base_checkpoints import PlannedCheckpoint
+from crossover.planning.baselines import PlannedBaseline
 from crossover.planning.parts import Parts
 from crossover.planning.runs import PlannedCell
 from crossover.planning.tasks import PlannedTask
@@ -38,6 +39,7 @@ class PlannedStudy:
         settings: as configured.
         parts: its tasks, checkpoints and conditions.
         cells: task by task, then row by row.
+        baselines: one for each task at each data size.
         analyses: of the study.
     """
 
@@ -46,6 +48,7 @@ class PlannedStudy:
     settings: Study
     parts: Parts
     cells: list[PlannedCell]
+    baselines: list[PlannedBaseline]
     analyses: list[PlannedAnalysis]
 
     @property
@@ -53,7 +56,7 @@ class PlannedStudy:
         """The specs of all parts by name."""
         of = self.parts
         every: list[Planned] = [*of.checkpoints.values(), *of.tasks.values(), *of.tokens.values()]
-        every += [*self.cells, *self.analyses]
+        every += [*self.cells, *self.baselines, *self.analyses]
         return {spec.name: spec for part in every for spec in part.specs}
 
     @property
@@ -71,6 +74,7 @@ class PlannedStudy:
             checkpoints={name: _checkpoint(checkpoint) for name, checkpoint in self.parts.checkpoints.items()},
             conditions=self.parts.conditions,
             cells=tuple(part.cell for part in self.cells),
+            baselines={part.task: part.entry for part in self.baselines},
             compare=tuple(self.settings.compare),
             left_out=tuple(self.parts.left_out.values()),
             analyses=tuple({part.entry.name: part.entry for part in self.analyses}.values()),

@@ -30,6 +30,7 @@ from crossover.statistics.tables import StudyTables
 
 LINE = 15  # pixels of a line of a label
 ROW = 15  # pixels of one condition in a chart with a row of conditions for each task
+BASELINE_DASH = [4, 2]
 LARGEST_CURVE = 120  # evaluations of a run that are drawn; the tables have them all
 VERDICT_COLOURS = {
     "body": {"higher": "var(--blue)", "lower": "var(--vermillion)"},
@@ -77,14 +78,15 @@ def draw_charts(
         _with_labels(table, labels, series)
         for table in (tables.cells, tables.runs, tables.rates, tables.curves, tables.convergence)
     )
+    baselines = _with_rows(tables.baselines, labels)
     looks = list(series.values())
     tuned = set(rates.loc[~rates["selected"], "task"])
     return ReportCharts(
-        overview=[draw_overview(cells, runs, looks)],
-        sizes=draw_sizes(spec, cells, looks),
+        overview=[draw_overview(cells, runs, baselines, looks)],
+        sizes=draw_sizes(spec, cells, baselines, looks),
         contrasts=draw_contrasts(spec, tables.contrasts, labels),
         curves=[
-            replace(draw_curves(name, labels[name], curves, cells, looks), simulated=task.simulated)
+            replace(draw_curves(name, labels[name], curves, cells, baselines, looks), simulated=task.simulated)
             for name, task in spec.tasks.items()
         ],
         convergence=[draw_convergence(convergence, cells, looks)],
@@ -100,10 +102,14 @@ def draw_charts(
 def _with_labels(
     table: pd.DataFrame, labels: Mapping[str, str], series: Mapping[tuple[str, str], Series]
 ) -> pd.DataFrame:
+    return _with_rows(table, labels).assign(
+        series=[series[key].label for key in zip(table["checkpoint"], table["condition"], strict=True)]
+    )
+
+
+def _with_rows(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     return table.assign(
-        label=[labels[task] for task in table["task"]],
-        row=[wrapped(labels[task]) for task in table["task"]],
-        series=[series[key].label for key in zip(table["checkpoint"], table["condition"], strict=True)],
+        label=[labels[task] for task in table["task"]], row=[wrapped(labels[task]) for task in table["task"]]
     )
 
 
@@ -138,8 +144,8 @@ def _label_height(table: pd.DataFrame) -> int:
 # --- the charts -------------------------------------------------------------------------------------------
 
 
-def draw_overview(cells: pd.DataFrame, runs: pd.DataFrame, series: list[Series]) -> Chart:
-    """Draw the score of every cell with its interval, its seeds, and the floor of the task."""
+def draw_overview(cells: pd.DataFrame, runs: pd.DataFrame, baselines: pd.DataFrame, series: list[Series]) -> Chart:
+    """Draw the score of every cell with its interval, its seeds, and the floor and the baseline of the task."""
     few = cells["seeds"] < cells["seeds_planned"]
     shown = cells[["label", "row", "series", "score", "low", "high", "floor"]].assign(
         said=[
@@ -154,9 +160,11 @@ def draw_overview(cells: pd.DataFrame, runs: pd.DataFrame, series: list[Series])
     floors = cells.drop_duplicates("task")[["label", "row", "floor"]].assign(
         floor_said=lambda t: t["floor"].map(numbers.percent)
     )
+    marks = baselines[["label", "row", "model", "score"]].assign(said=_said(baselines))
+    lowest = float(pd.concat([cells["low"], baselines["score"]]).min())
     x = alt.X(
         "score:Q",
-        scale=alt.Scale(domain=[min(0.0, float(cells["low"].min())), 1]),  # a correlation may be negative
+        scale=alt.Scale(domain=[min(0.0, lowest), 1]),  # a correlation may be negative
         axis=alt.Axis(format=".0%", title="score on the test split", tickCount=5),
     )
     base = alt.Chart(data_of(shown)).encode(
@@ -167,6 +175,11 @@ def draw_overview(cells: pd.DataFrame, runs: pd.DataFrame, series: list[Series])
         alt.Chart(data_of(floors))
         .mark_tick(orient="vertical", thickness=2, size=ROW * len(series) + 6, color="var(--soft)")
         .encode(x="floor:Q", y=_rows(cells), tooltip=tooltips(task="label", floor="floor_said")),
+        alt.Chart(data_of(marks))
+        .mark_bar(filled=False, strokeWidth=2, strokeDash=BASELINE_DASH, color="var(--ink)")
+        .encode(
+            x="score:Q", x2="score:Q", y=_rows(cells), tooltip=tooltips(task="label", baseline="model", score="said")
+        ),
         base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q"), x2="high:Q", tooltip=tooltip),
         alt.Chart(data_of(seeds))
         .mark_tick(orient="vertical", thickness=1, size=9)
@@ -187,26 +200,30 @@ def draw_overview(cells: pd.DataFrame, runs: pd.DataFrame, series: list[Series])
         "overview",
         chart.add_params(FOCUS).properties(height=_height(cells, series)),
         "Test score of every condition",
-        f"Scores with 95 % intervals for {numbers.plural(len(series), 'condition')} on each task, and the task's floor. "
-        "The table of cells holds the same numbers.",
+        f"Scores with 95 % intervals for {numbers.plural(len(series), 'condition')} on each task, the task's floor as a grey line, "
+        "and its baseline, the best model without a transformer, as a dashed one. The table of cells holds the same numbers.",
         WIDE,
     )
 
 
-def draw_sizes(spec: StudySpec, cells: pd.DataFrame, series: list[Series]) -> list[Chart]:
+def _said(table: pd.DataFrame) -> list[str]:
+    """Return scores with their intervals in words."""
+    return [
+        f"{numbers.percent(row.score)} ({numbers.percent_interval(row.low, row.high)})" for row in table.itertuples()
+    ]
+
+
+def draw_sizes(spec: StudySpec, cells: pd.DataFrame, baselines: pd.DataFrame, series: list[Series]) -> list[Chart]:
     """Draw the score by the number of training items for each task that was learned from several numbers of them."""
     tasks = cells["task"].map({name: task.of for name, task in spec.tasks.items()})
     several = [own for _, own in cells.groupby(tasks, sort=False) if own["train_items"].nunique() > 1]
-    return [_draw_sizes(spec.tasks[own["task"].iloc[0]], own, series) for own in several]
+    return [_draw_sizes(spec.tasks[own["task"].iloc[0]], own, baselines, series) for own in several]
 
 
-def _draw_sizes(task: StudyTask, cells: pd.DataFrame, series: list[Series]) -> Chart:
-    shown = cells[["series", "train_items", "score", "low", "high"]].assign(
-        said=[
-            f"{numbers.percent(row.score)} ({numbers.percent_interval(row.low, row.high)})"
-            for row in cells.itertuples()
-        ]
-    )
+def _draw_sizes(task: StudyTask, cells: pd.DataFrame, baselines: pd.DataFrame, series: list[Series]) -> Chart:
+    shown = cells[["series", "train_items", "score", "low", "high"]].assign(said=_said(cells))
+    sizes = cells.drop_duplicates("task")[["task", "train_items"]]  # of a large task the baseline is fitted on fewer
+    compared = sizes.merge(baselines.drop(columns="train_items").assign(said=_said(baselines)), on="task")
     x = alt.X(
         "train_items:Q",
         scale=alt.Scale(type="log", padding=12, nice=False),
@@ -222,6 +239,9 @@ def _draw_sizes(task: StudyTask, cells: pd.DataFrame, series: list[Series]) -> C
         alt.Chart(data_of(cells.head(1)[["floor"]]))
         .mark_rule(color="var(--soft)", strokeWidth=1.5)
         .encode(y="floor:Q"),
+        alt.Chart(data_of(compared[["train_items", "model", "score", "said"]]))
+        .mark_line(color="var(--ink)", strokeDash=BASELINE_DASH, point={"color": "var(--ink)", "size": 30})
+        .encode(x=x, y=y, tooltip=tooltips(baseline="model", training_items="train_items", score="said")),
         base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash_of(series)),
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_point(filled=True, size=70).encode(
@@ -231,7 +251,8 @@ def _draw_sizes(task: StudyTask, cells: pd.DataFrame, series: list[Series]) -> C
         ),
     )
     description = (
-        f"{task.title}: test score with its 95 % interval by the number of training items, for each condition."
+        f"{task.title}: test score with its 95 % interval by the number of training items, for each condition, "
+        "and the baseline dashed."
     )
     finished = finish(
         f"sizes-{task.of}", chart.add_params(FOCUS).properties(height=200), task.title, description, NARROW
@@ -295,12 +316,15 @@ def draw_forest(
     return finish(name, chart.properties(height=max(36, _label_height(shown)) * len(shown)), title, description, NARROW)
 
 
-def draw_curves(task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame, series: list[Series]) -> Chart:
-    """Draw the validation score while training, of every seed and their mean."""
+def draw_curves(
+    task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame, baselines: pd.DataFrame, series: list[Series]
+) -> Chart:
+    """Draw the validation score while training, of every seed and their mean, beside the floor and the baseline."""
     own = curves[(curves["task"] == task) & (curves["split"] == "validation")]
     seeds = thinned(own[["series", "seed", "step", "score"]])
     means = mean_curves(seeds).assign(label=label, said=lambda t: t["score"].map(numbers.percent))
     floor = cells[cells["task"] == task].head(1)[["floor"]]
+    baseline = baselines.loc[baselines["task"] == task, ["validation_score"]]
     x = alt.X("step:Q", axis=alt.Axis(title="training step", grid=False, tickCount=4, format="~s"))
     y = alt.Y(
         "score:Q",
@@ -310,6 +334,9 @@ def draw_curves(task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame
     mean = alt.Chart(data_of(means)).encode(x=x, y=y, color=colour_of(series), opacity=focused(1.0))
     chart = alt.layer(
         alt.Chart(data_of(floor)).mark_rule(color="var(--soft)", strokeWidth=1.5).encode(y="floor:Q"),
+        alt.Chart(data_of(baseline))
+        .mark_rule(color="var(--ink)", strokeWidth=1.5, strokeDash=BASELINE_DASH)
+        .encode(y="validation_score:Q"),
         alt.Chart(data_of(seeds))
         .mark_line(strokeWidth=1)
         .encode(x=x, y=y, color=colour_of(series), detail="seed:N", opacity=focused(0.35)),
@@ -318,7 +345,7 @@ def draw_curves(task: str, label: str, curves: pd.DataFrame, cells: pd.DataFrame
             opacity=alt.value(0), tooltip=tooltips(condition="series", step="step", mean="said")
         ),
     )
-    description = f"{label}: validation score by training step for each condition, single seeds thin, their mean bold."
+    description = f"{label}: validation score by training step for each condition, single seeds thin, their mean bold; floor and baseline level."
     return finish(f"curves-{task}", chart.add_params(FOCUS).properties(height=200), label, description, NARROW)
 
 

@@ -33,6 +33,9 @@ COLUMNS = {
               "parameters_used", "parameters_total", "threshold", "reached", "median_steps"],
     "contrasts": ["task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
                   "interval_method", "items", "groups", "seeds"],
+    "baselines": ["task", "baseline", "train_items", "model", "features", "strength", "candidates", "validation_score",
+                  "linear_validation_score", "seeds", "score", "sd_seeds", "low", "high", "floor", "items", "groups"],
+    "baseline_contrasts": ["task", "checkpoint", "condition", "difference", "low", "high", "p_holm"],
     "convergence": ["task", "checkpoint", "condition", "run", "seed", "threshold", "steps", "censored", "steps_run"],
     "speed": ["checkpoint", "a", "b", "held", "tasks", "runs", "earlier", "later", "tied", "p", "p_holm"],
     "curves": ["task", "checkpoint", "condition", "run", "seed", "step", "split", "loss", "score"],
@@ -199,7 +202,11 @@ def summarise_computation(costs: pd.DataFrame) -> ComputationSummary:
     Args:
         costs: the table of costs; machines, software and code are read from the provenance files that it points at.
     """
-    names = {"pretraining": "pretraining", "run": "runs, with all learning rates"}
+    names = {
+        "pretraining": "pretraining",
+        "run": "runs, with all learning rates",
+        "baseline": "baselines",
+    }
     work = [_work(name, costs[costs["role"] == role]) for role, name in names.items()]
     provenance = [Provenance.load(Path(path) / "provenance.json") for path in costs["path"]]
     return ComputationSummary(

@@ -17,6 +17,7 @@ from crossover.files import write_text
 from crossover.metrics import METRICS
 from crossover.report import facts, findings, numbers
 from crossover.report.analyses import AnalysisSection, draw_analyses, seconds_of_analyses
+from crossover.report.baselines import baseline_sentences
 from crossover.report.bundle import chart_scripts
 from crossover.report.charts import ReportCharts, draw_charts
 from crossover.specs.descriptions import Card
@@ -165,6 +166,9 @@ def _page(content: Content, folder: Path) -> str:
         checkpoint_labels=checkpoint_labels(spec),
         headline=findings.headline(part.whole, comparisons),
         comparisons=comparisons,
+        baseline_sentences=baseline_sentences(part.whole, tables.baselines, tables.baseline_contrasts),
+        baselines={row.task: row for row in tables.baselines.itertuples()},
+        against_baseline={(row.task, row.checkpoint, row.condition): row for row in tables.baseline_contrasts.itertuples()},
         caveats=findings.caveats(part, tables, content.cards),
         verdicts=findings.verdicts_of(tables.contrasts, spec.confidence),
         tables={name: list(table.itertuples()) for name, table in vars(tables).items() if name != "curves"},

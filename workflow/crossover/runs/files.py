@@ -1,4 +1,4 @@
-"""The files of a run or an analysis: where they lie, and whether they are still those that it wrote."""
+"""The files of a run, an analysis or a baseline: where they lie, and whether they are still those that it wrote."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,8 @@ RESULTS = ("metrics.json", "curve.parquet", "predictions.parquet", WEIGHTS)
 FILES = (*RESULTS, "provenance.json")
 ANALYSES = Path("results/analyses")
 VALUES = ("values.parquet",)
+BASELINES = Path("results/baselines")
+BASELINE_RESULTS = ("metrics.json", "predictions.parquet")
 
 
 def run_folder(run: str, seed: int) -> Path:
@@ -32,6 +34,11 @@ def is_complete(folder: Path) -> bool:
 def analysis_folder(analysis: str, seed: int) -> Path:
     """Return the folder of an analysis with one of its seeds."""
     return ANALYSES / analysis / f"seed-{seed}"
+
+
+def baseline_folder(baseline: str, seed: int) -> Path:
+    """Return the folder of a baseline with one of its seeds."""
+    return BASELINES / baseline / f"seed-{seed}"
 
 
 def read_metrics(folder: Path) -> Metrics:

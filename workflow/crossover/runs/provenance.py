@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crossover.specs.descriptions import Provenance
 
-PACKAGES = ("torch", "transformers", "numpy", "pandas", "pyarrow")
+PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "pyarrow")
 
 
 @dataclass(frozen=True)

@@ -394,6 +394,48 @@ class Metrics(Record):
     parameters: ParameterCounts
 
 
+class BaselineCandidate(Record):
+    """A model of a baseline that was fitted, and what it reached on validation data.
+
+    Attributes:
+        tokens: name of the tokens that its features are from.
+        features: in words; None for a constant.
+        columns: number of features.
+        model: in words.
+        strength: its penalty, or its trees for each output; None for a constant.
+        train_items: that it was fitted on; of a large task fewer than runs learn from.
+        validation_score: in the task's metric.
+    """
+
+    tokens: str
+    features: str | None
+    columns: int
+    model: str
+    strength: float | None
+    train_items: int
+    validation_score: float
+
+
+class BaselineScore(Record):
+    """The score on the whole test split, all metrics, and the number of items or groups that were scored."""
+
+    score: float
+    metrics: dict[str, float]
+    items: int
+
+
+class BaselineMetrics(Record):
+    """metrics.json of a baseline with one seed: the selected candidate, its test score, and all candidates in their order."""
+
+    baseline: str
+    seed: int
+    metric: str
+    floor: float
+    selected: BaselineCandidate
+    test: BaselineScore
+    candidates: tuple[BaselineCandidate, ...]
+
+
 class Provenance(Sealed):
     """provenance.json: where, when, with what and at what cost something was made.
 

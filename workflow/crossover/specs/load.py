@@ -10,13 +10,14 @@ from crossover.config.base import RESOLVED
 from crossover.errors import UserError
 from crossover.files import read_json
 from crossover.specs.analyses import AnalysisSpec
+from crossover.specs.baselines import BaselineSpec
 from crossover.specs.checkpoints import ArchitectureSpec, FetchedSpec, PretrainedSpec, TrainedSpec
 from crossover.specs.datasets import DatasetSpec
 from crossover.specs.runs import RunSpec
 from crossover.specs.tasks import TaskSpec, TokensSpec
 
 CheckpointSpec = PretrainedSpec | ArchitectureSpec | FetchedSpec | TrainedSpec
-AnySpec = DatasetSpec | TaskSpec | TokensSpec | CheckpointSpec | RunSpec | AnalysisSpec
+AnySpec = DatasetSpec | TaskSpec | TokensSpec | CheckpointSpec | RunSpec | AnalysisSpec | BaselineSpec
 
 # Fields of specs that travel along without changing a result.
 ABOUT = frozenset[str]().union(*(kind.ABOUT for kind in get_args(AnySpec)))

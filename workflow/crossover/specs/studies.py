@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from crossover.config.conditions import Condition
 from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
@@ -101,6 +103,13 @@ class StudyCheckpoint(Record):
     subset: str | None
 
 
+class StudyBaseline(Record):
+    """The baseline of a task: the name of its spec, and its seeds; one alone where it learns from the whole training split."""
+
+    name: str
+    seeds: tuple[int, ...]
+
+
 class ModelLabels(Record):
     """A model in words; `condition` is the one that it was fine-tuned in, None before fine-tuning."""
 
@@ -139,7 +148,7 @@ class StudyAnalysis(Record):
 class StudySpec(Record):
     """A study; tasks, checkpoints and conditions are in the order of its config.
 
-    Conditions that do not fit a task or a checkpoint are left out. Its name has no hash: results/studies/<study>/ is where
+    Conditions that do not fit a task or a checkpoint are left out; baselines are by task. Its name has no hash: results/studies/<study>/ is where
     people look for the latest report. Hence it is sealed.
     """
 
@@ -155,6 +164,7 @@ class StudySpec(Record):
     checkpoints: dict[str, StudyCheckpoint]
     conditions: dict[str, Condition]
     cells: tuple[Cell, ...]
+    baselines: dict[str, StudyBaseline] = Field({})
     left_out: tuple[LeftOut, ...]
     compare: tuple[AskedComparison, ...]
     analyses: tuple[StudyAnalysis, ...]
@@ -189,6 +199,9 @@ class StudySpec(Record):
         return self.model_copy(
             update={
                 "cells": cells,
+                "baselines": {
+                    name: one for name, one in self.baselines.items() if name in {cell.task for cell in cells}
+                },
                 "tasks": {name: one for name, one in self.tasks.items() if name in {cell.task for cell in cells}},
                 "checkpoints": {
                     name: one for name, one in self.checkpoints.items() if name in {cell.checkpoint for cell in cells}

@@ -8,9 +8,15 @@ import pandas as pd
 
 from crossover.labels import body_name, input_name, trained_name
 from crossover.metrics import METRICS
-from crossover.runs.files import checked_provenance, read_metrics, run_folder
+from crossover.runs.files import baseline_folder, checked_provenance, read_metrics, run_folder
 from crossover.specs.descriptions import Metrics, Provenance, Trial
 from crossover.specs.studies import Cell, StudySpec
+from crossover.statistics.baselines import (
+    compare_with_baselines,
+    provenance_of_baseline,
+    read_baselines,
+    summarise_baselines,
+)
 from crossover.statistics.contrasts import compare_conditions, lowest_score
 from crossover.statistics.convergence import CELL, compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.intervals import crossed_mean, group_means, score_interval
@@ -122,18 +128,18 @@ class Computation:
 
     Attributes:
         study: its study.
-        task: of a run; None for pretraining.
-        checkpoint: of a run, or the one that was pretrained.
-        condition: of a run; None for pretraining.
-        role: `run` or `pretraining`.
-        run: the name of the run or of the checkpoint.
-        seed: of a run; None for pretraining.
+        task: of a run or a baseline; None for pretraining.
+        checkpoint: of a run, or the one that was pretrained; None for a baseline.
+        condition: of a run; None for what is not one.
+        role: `run`, `baseline` or `pretraining`.
+        run: the name of the run, the baseline or the checkpoint.
+        seed: of a run or a baseline; None for pretraining.
         path: the folder of its files.
     """
 
     study: str
     task: str | None
-    checkpoint: str
+    checkpoint: str | None
     condition: str | None
     role: str
     run: str
@@ -142,7 +148,7 @@ class Computation:
 
 
 def aggregate_study(spec: StudySpec, folder: Path) -> None:
-    """Write runs, rates, cells, contrasts, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
+    """Write runs, rates, cells, contrasts, baselines, their comparisons, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
 
     Equal results give equal bytes, whatever they cost; only the table of costs tells one computation from another.
 
@@ -166,6 +172,7 @@ def make_tables(spec: StudySpec) -> StudyTables:
     provenance = {run: checked_provenance(run_folder(*run)) for run in spec.runs}
     metrics = {run: read_metrics(run_folder(*run)) for run in spec.runs}
     scores = {cell.key: read_scores(cell.run, cell.seeds) for cell in spec.cells}
+    baselines = read_baselines(spec)
     runs = gather_runs(spec, metrics)
     curves = gather_curves(runs)
     cells = summarise_cells(spec, scores, runs)
@@ -175,6 +182,8 @@ def make_tables(spec: StudySpec) -> StudyTables:
         rates=gather_rates(spec, metrics),
         cells=cells.merge(median_steps(convergence), on=CELL, how="left", validate="one_to_one"),
         contrasts=compare_conditions(spec, scores),
+        baselines=summarise_baselines(spec, baselines),
+        baseline_contrasts=compare_with_baselines(spec, scores, baselines),
         convergence=convergence,
         speed=compare_speed(spec, convergence),
         curves=curves,
@@ -255,7 +264,7 @@ def _rate_result(metrics: Metrics, trial: Trial) -> RateResult:
 
 
 def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenance]) -> pd.DataFrame:
-    """Return one row per run and seed, and one per checkpoint that was pretrained here.
+    """Return one row per run and seed, per baseline and seed, and per checkpoint that was pretrained here.
 
     Args:
         spec: the study.
@@ -282,6 +291,11 @@ def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenanc
                 folder = run_folder(run, seed)
                 computation = Computation(spec.study, *cell.key, "run", run, seed, folder.as_posix())
                 rows.append((computation, provenance[run, seed]))
+    for task, baseline in spec.baselines.items():
+        for seed, one in zip(baseline.seeds, provenance_of_baseline(baseline), strict=True):
+            folder = baseline_folder(baseline.name, seed)
+            made = Computation(spec.study, task, None, None, "baseline", baseline.name, seed, folder.as_posix())
+            rows.append((made, one))
     table = table_of(rows, ["study", *CELL, "role", "run", "seed", *COSTS, "path"])
     return table.astype({"seed": "Int64", "slurm_job_id": "string"})
 

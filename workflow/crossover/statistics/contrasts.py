@@ -95,7 +95,7 @@ def compare_conditions(spec: StudySpec, scores: Mapping[tuple[str, str, str], Sc
         if common := tuple(seed for seed in left.seeds if seed in right.seeds):
             seen.add((left.run, right.run, pair.question))
             left, right = left.of_seeds(common), right.of_seeds(common)
-            difference = _compare(left, right, spec.confidence, lowest_score(spec, task))
+            difference = compare_scores(left, right, spec.confidence, lowest_score(spec, task))
             rows.append((Scope(spec.study, checkpoint, other, task), pair, difference))
     table = table_of(rows, COLUMNS)
     table["p_holm"] = holm_adjusted(table)
@@ -116,11 +116,22 @@ def lowest_score(spec: StudySpec, task: str) -> float:
     return METRICS[spec.tasks[task].metric].lowest
 
 
-def _compare(left: Scores, right: Scores, confidence: float, lowest: float) -> Difference:
+def compare_scores(left: Scores, right: Scores, confidence: float, lowest: float) -> Difference:
+    """Return the mean paired difference of two scores of the same test items.
+
+    Args:
+        left: of some seeds.
+        right: of the same seeds, or one score of each item for all of them.
+        confidence: of the interval, such as 0.95.
+        lowest: the lowest score that there can be.
+
+    Raises:
+        UserError: they are not scores of the same items.
+    """
     if not np.array_equal(left.items, right.items):
         raise UserError(
-            f"runs {left.run} and {right.run} cannot be compared, they were not scored on the same items; "
-            "delete both folders in results/runs/ and run snakemake again."
+            f"{left.run} and {right.run} cannot be compared, they were not scored on the same items; "
+            "delete their folders in results/ and run snakemake again."
         )
     mean = crossed_mean(group_means(left.values - right.values, left.groups))
     interval, p = difference_interval(mean, confidence, lowest)

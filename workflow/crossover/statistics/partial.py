@@ -4,8 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crossover.errors import UserError
-from crossover.runs.files import checked_provenance, is_complete, log_file, run_folder
-from crossover.specs.studies import Cell, StudySpec
+from crossover.runs.files import (
+    BASELINE_RESULTS,
+    baseline_folder,
+    checked_provenance,
+    is_complete,
+    log_file,
+    run_folder,
+)
+from crossover.specs.studies import Cell, StudyBaseline, StudySpec
 
 ReasonOf = Callable[[str, int], tuple[str, str]]  # of a run and seed: why it is missing, and the path of its log
 DAMAGED = "a file of it is not what the run wrote; delete its folder and run snakemake again"
@@ -30,7 +37,8 @@ class Part:
 
     Attributes:
         whole: the study.
-        spec: the same with the cells that have at least one seed, and the seeds of each that are there.
+        spec: the same with the cells that have at least one seed, and the seeds of each that are there; and the
+            baselines that are there.
         missing: the runs that are not there.
     """
 
@@ -77,7 +85,18 @@ def computed_part(spec: StudySpec, reason_of: ReasonOf = not_computed) -> Part:
         missing += [_missing_run(cell, seed, *absence) for seed, absence in absences.items() if absence]
         if seeds := tuple(seed for seed, absence in absences.items() if absence is None):
             cells.append(cell.model_copy(update={"seeds": seeds}))
-    return Part(spec, spec.of_cells(tuple(cells)), missing)
+    baselines = {task: one for task, one in spec.baselines.items() if _is_fitted(one)}
+    return Part(spec, spec.model_copy(update={"baselines": baselines}).of_cells(tuple(cells)), missing)
+
+
+def _is_fitted(baseline: StudyBaseline) -> bool:
+    """Return whether a baseline is there with all of its seeds, as it was written."""
+    try:
+        for seed in baseline.seeds:
+            checked_provenance(baseline_folder(baseline.name, seed), BASELINE_RESULTS)
+    except UserError:
+        return False
+    return True
 
 
 def _missing_run(cell: Cell, seed: int, reason: str, log: str) -> MissingRun:

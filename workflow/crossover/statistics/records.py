@@ -1,6 +1,6 @@
 """Read the tables that runs have written, and refuse what does not belong together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from crossover.runs.files import run_folder
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one cell on the whole test split.
+    """The scores of one cell, or of a baseline, on the whole test split.
 
     Attributes:
-        run: the run.
+        run: the run, or the baseline.
         seeds: its seeds [S].
         items: names of the items [N].
         groups: the group of each item [N]; segments of one piece share a group.
@@ -54,22 +54,27 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
         raise UserError(f"{path} is not a Parquet file with {wanted}; delete it and run snakemake again.") from error
 
 
-def read_scores(run: str, seeds: Sequence[int]) -> Scores:
-    """Read the test scores of a run, all seeds.
+def read_scores(run: str, seeds: Sequence[int], folder_of: Callable[[str, int], Path] = run_folder) -> Scores:
+    """Read the test scores of a run or a baseline, all seeds.
+
+    Args:
+        run: its name.
+        seeds: its seeds.
+        folder_of: returns the folder of its files with one of the seeds.
 
     Raises:
         UserError: a file is missing or damaged, a score is not a finite number, the seeds do not list the same items,
             or fewer than two independent items were scored.
     """
     tables = [
-        read_table(run_folder(run, seed) / "predictions.parquet", ["item", "group", "score"]).astype(
+        read_table(folder_of(run, seed) / "predictions.parquet", ["item", "group", "score"]).astype(
             {"item": str, "group": str}
         )
         for seed in seeds
     ]
     first = tables[0]
     for seed, table in zip(seeds, tables, strict=True):
-        path = run_folder(run, seed) / "predictions.parquet"
+        path = folder_of(run, seed) / "predictions.parquet"
         if not first[["item", "group"]].equals(table[["item", "group"]]):
             raise UserError(
                 f"{path} does not list the items of seed {seeds[0]} in their order; delete {path.parent.parent} and run snakemake again."
@@ -78,7 +83,7 @@ def read_scores(run: str, seeds: Sequence[int]) -> Scores:
             raise UserError(f"{path} holds a score that is no number; delete {path.parent} and run snakemake again.")
     if first["group"].nunique() < 2:
         raise UserError(
-            f"run {run}: the test split has {first['group'].nunique()} independent items, but an interval needs at least 2; "
+            f"{run}: the test split has {first['group'].nunique()} independent items, but an interval needs at least 2; "
             "use a larger test split."
         )
     values = np.stack([table["score"].to_numpy(float) for table in tables])

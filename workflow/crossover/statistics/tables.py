@@ -18,6 +18,8 @@ class StudyTables:
         rates: one row per run, seed and learning rate that was tried.
         cells: one row per cell: its mean test score with an interval, and its median steps to the threshold.
         contrasts: one row per paired comparison of two conditions on a task.
+        baselines: one row per task: the score of its baseline with an interval.
+        baseline_contrasts: one row per cell: its paired comparison with the baseline of its task.
         convergence: one row per run and seed: its steps to the threshold.
         speed: one row per comparison of two bodies' steps to the threshold, over all tasks.
         curves: one row per evaluation of each run.
@@ -28,6 +30,8 @@ class StudyTables:
     rates: pd.DataFrame
     cells: pd.DataFrame
     contrasts: pd.DataFrame
+    baselines: pd.DataFrame
+    baseline_contrasts: pd.DataFrame
     convergence: pd.DataFrame
     speed: pd.DataFrame
     curves: pd.DataFrame

@@ -1,0 +1,206 @@
+"""Baselines: their scores with intervals, and paired comparisons of every cell with the baseline of its task."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crossover.files import read_json
+from crossover.runs.files import BASELINE_RESULTS, baseline_folder, checked_provenance
+from crossover.specs.descriptions import BaselineMetrics, Provenance
+from crossover.specs.studies import StudyBaseline, StudySpec
+from crossover.statistics.contrasts import Difference, compare_scores, holm_adjusted, lowest_score
+from crossover.statistics.intervals import crossed_mean, group_means, score_interval
+from crossover.statistics.records import Scores, read_scores
+from crossover.statistics.tables import table_of
+
+QUESTION = "transformer or baseline"  # what all comparisons with baselines ask, so that they are corrected together
+
+
+@dataclass(frozen=True)
+class BaselineResult:
+    """The columns of the table of baselines.
+
+    Attributes:
+        study: its study.
+        task: at its data size.
+        baseline: name of the baseline's spec.
+        train_items: that it was fitted on; of a large task fewer than runs learn from.
+        model: that was selected; where seeds drew their training items and selected others, all of them.
+        features: likewise.
+        strength: likewise, the penalty of a linear model or the number of trees for each output.
+        candidates: number of models that were fitted for each seed.
+        validation_score: of the selected one, mean over seeds.
+        linear_validation_score: the best that a linear model reached, likewise; null where none could be fitted.
+        metric: of the scores.
+        seeds: number of seeds; 1 where nothing was drawn.
+        score: on the test split, mean over seeds and items.
+        sd_seeds: standard deviation of the seeds' scores; null for one seed.
+        low: lower limit of the interval.
+        high: upper limit of the interval.
+        interval_over: the random factors of the interval.
+        interval_method: how it was computed.
+        floor: score of the best constant answer.
+        items: number of test items.
+        groups: number of independent test items.
+    """
+
+    study: str
+    task: str
+    baseline: str
+    train_items: int
+    model: str
+    features: str
+    strength: str
+    candidates: int
+    validation_score: float
+    linear_validation_score: float | None
+    metric: str
+    seeds: int
+    score: float
+    sd_seeds: float | None
+    low: float
+    high: float
+    interval_over: str
+    interval_method: str
+    floor: float
+    items: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class ComparedCell:
+    """The columns that say which cell is compared with the baseline of its task."""
+
+    study: str
+    task: str
+    checkpoint: str
+    condition: str
+    baseline: str
+    question: str = QUESTION
+
+
+COLUMNS = [*("study", "task", "checkpoint", "condition", "baseline", "question", "difference", "low", "high", "p", "p_holm"),
+           *("interval_method", "items", "groups", "seeds")]  # fmt: skip
+
+
+def read_baselines(spec: StudySpec) -> dict[str, Scores]:
+    """Return the test scores of the baseline of each task, once its files have been compared with their digests.
+
+    Raises:
+        UserError: a file is missing, or is not the one that was written.
+    """
+    return {
+        task: read_scores(baseline.name, baseline.seeds, baseline_folder)
+        for task, baseline in spec.baselines.items()
+        if provenance_of_baseline(baseline)
+    }
+
+
+def provenance_of_baseline(baseline: StudyBaseline) -> list[Provenance]:
+    """Return the provenance of each seed of a baseline.
+
+    Raises:
+        UserError: a file is missing, or is not the one that was written.
+    """
+    return [checked_provenance(baseline_folder(baseline.name, seed), BASELINE_RESULTS) for seed in baseline.seeds]
+
+
+def read_baseline_metrics(baseline: StudyBaseline) -> list[BaselineMetrics]:
+    """Return what each seed of a baseline reached.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    paths = [baseline_folder(baseline.name, seed) / "metrics.json" for seed in baseline.seeds]
+    return [BaselineMetrics.parse(read_json(path), path) for path in paths]
+
+
+def summarise_baselines(spec: StudySpec, scores: Mapping[str, Scores]) -> pd.DataFrame:
+    """Return one row per task: the baseline that validation data selected, and its test score with an interval.
+
+    Args:
+        spec: the study.
+        scores: of the baselines, by task.
+    """
+    rows = [(_result(spec, task, baseline, scores[task]),) for task, baseline in spec.baselines.items()]
+    columns = list(BaselineResult.__dataclass_fields__)
+    return table_of(rows, columns).astype({"sd_seeds": float, "linear_validation_score": float})
+
+
+def _result(spec: StudySpec, task: str, baseline: StudyBaseline, scores: Scores) -> BaselineResult:
+    metrics = read_baseline_metrics(baseline)
+    selected = [one.selected for one in metrics]
+    linear = [best for best in map(_best_linear, metrics) if best is not None]
+    mean = crossed_mean(group_means(scores.values, scores.groups))
+    interval = score_interval(mean, spec.confidence, lowest_score(spec, task))
+    return BaselineResult(
+        study=spec.study,
+        task=task,
+        baseline=baseline.name,
+        train_items=selected[0].train_items,
+        model=_distinct(one.model for one in selected),
+        features=_distinct(one.features for one in selected),
+        strength=_distinct(None if one.strength is None else f"{one.strength:g}" for one in selected),
+        candidates=len(metrics[0].candidates),
+        validation_score=sum(one.validation_score for one in selected) / len(selected),
+        linear_validation_score=sum(linear) / len(linear) if linear else None,
+        metric=metrics[0].metric,
+        seeds=mean.seeds,
+        score=mean.value,
+        sd_seeds=scores.values.mean(axis=1).std(ddof=1) if mean.seeds > 1 else None,
+        low=interval.low,
+        high=interval.high,
+        interval_over="seeds and items" if mean.seeds > 1 else "items",
+        interval_method=interval.method,
+        floor=metrics[0].floor,
+        items=len(scores.items),
+        groups=mean.groups,
+    )
+
+
+def _best_linear(metrics: BaselineMetrics) -> float | None:
+    linear = [one.validation_score for one in metrics.candidates if one.model.endswith(" regression")]
+    return max(linear, default=None)
+
+
+def _distinct(words: Iterable[str | None]) -> str:
+    return "; ".join(dict.fromkeys(word for word in words if word is not None))
+
+
+def compare_with_baselines(
+    spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], baselines: Mapping[str, Scores]
+) -> pd.DataFrame:
+    """Compare every cell with the baseline of its task on the same test items.
+
+    A baseline that learns from the whole training split is the same for all seeds of a cell; one at a smaller data size is
+    compared seed by seed, since runs with one seed learn from the same items.
+
+    Args:
+        spec: the study.
+        scores: of each cell, by task, checkpoint and condition.
+        baselines: their scores, by task.
+
+    Returns:
+        One row per cell: the mean difference cell - baseline, its interval, the two-sided p-value, and that value after Holm's
+        correction within the study.
+
+    Raises:
+        UserError: a cell and its baseline were not scored on the same items.
+    """
+    table = table_of(_comparisons(spec, scores, baselines), COLUMNS)
+    table["p_holm"] = holm_adjusted(table)
+    return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))
+
+
+def _comparisons(
+    spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], baselines: Mapping[str, Scores]
+) -> Iterator[tuple[ComparedCell, Difference]]:
+    for cell in spec.cells:
+        if cell.task not in baselines:
+            continue
+        own, baseline = scores[cell.key], baselines[cell.task]
+        if spec.tasks[cell.task].train_items is not None:
+            baseline = baseline.of_seeds(own.seeds)
+        difference = compare_scores(own, baseline, spec.confidence, lowest_score(spec, cell.task))
+        yield ComparedCell(spec.study, *cell.key, baseline.run), difference
