@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
 from crossover.config.bodies import StatisticsBody, TruncatedBody
@@ -21,6 +22,7 @@ from crossover.statistics.aggregate import aggregate_study
 from crossover.statistics.contrasts import holm_adjusted
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.pairs import comparable_pairs
+from crossover.statistics.pooled import pool, pool_differences
 
 
 def condition(body="pretrained", input="new", trained="all") -> Condition:
@@ -39,7 +41,13 @@ ITEMS = 60
 
 
 def write_run(
-    run: str, seed: int, scores: np.ndarray | None, rate: float = 1e-3, groups: int = ITEMS, validation: float = 0.7
+    run: str,
+    seed: int,
+    scores: np.ndarray | None,
+    rate: float = 1e-3,
+    groups: int = ITEMS,
+    validation: float = 0.7,
+    answers: list[str] | None = None,
 ) -> None:
     folder = Path("results/runs") / run / f"seed-{seed}"
     names = [f"i{i}" for i in range(0 if scores is None else len(scores))]
@@ -50,6 +58,7 @@ def write_run(
             "score": [] if scores is None else scores,
         }
     )
+    table = table if answers is None else table.assign(prediction=answers)
     write_parquet(folder / "predictions.parquet", table.astype({"item": str, "group": str, "score": float}))
     (folder / WEIGHTS).touch()
     steps = [0, 10, 20]
@@ -115,7 +124,7 @@ def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> 
         subset=None,
     )  # fmt: skip
     return StudySpec(
-        name="study-s", study="s", title="", question="", description="", confidence=0.95, threshold=0.9,
+        name="study-s", study="s", title="", question="", description="", confidence=0.95, margin=0.05, threshold=0.9,
         tasks={"t": task}, checkpoints={"c": checkpoint}, conditions=conditions, cells=cells, left_out=(), compare=(), analyses=(), reproduce="",
     )  # fmt: skip
 
@@ -175,7 +184,7 @@ def tables(_aggregated, monkeypatch):
 
 def test_tables_hold_every_run_and_every_cell_with_its_interval(tables):
     assert {path.name for path in Path("results/studies/s").glob("*.csv")} == {
-        f"{name}.csv" for name in ("runs", "cells", "contrasts", "convergence", "speed", "costs")
+        f"{name}.csv" for name in ("runs", "cells", "contrasts", "pooled", "convergence", "speed", "costs")
     }
     assert len(tables["runs"]) == 16
     assert tables["runs"].groupby("role")["test_score"].count().to_dict() == {"final": 12, "sweep": 0}
@@ -300,11 +309,105 @@ def test_only_comparisons_that_ask_the_same_are_corrected_together():
     assert holm_adjusted(table).tolist() == pytest.approx([0.03, 0.06, 0.01, np.nan, 0.06], nan_ok=True)
 
 
-def test_one_seed_gives_intervals_over_items_alone_and_says_so(study):
+def test_one_seed_gives_intervals_over_items_alone_and_no_verdict(study):
     tables = aggregate(study.of_cells(tuple(cell.model_copy(update={"seeds": (0,)}) for cell in study.cells)))
     assert set(tables["cells"]["interval_over"]) == {"items"}
     assert tables["cells"]["sd_seeds"].isna().all()
     assert set(tables["contrasts"]["seeds"]) == {1}
+    assert set(tables["contrasts"]["outcome"]) == {"one seed"}
+    assert tables["contrasts"][["p", "p_holm", "p_equivalent", "detectable", "seeds_needed"]].isna().all().all()
+
+
+def write_answers(run: str, seed: int, right: float, answers: list[str] | None = None) -> None:
+    """Write a run that is right on a share of the items, the same ones as others."""
+    write_run(run, seed, (np.arange(ITEMS) < right * ITEMS) * 1.0, answers=answers)
+
+
+def test_seeds_that_fail_are_counted(study):
+    """The floor is 0.3; of 60 items 0.6 is above it, and 0.4 might be chance."""
+    for seed, right, answers in ((0, 0.6, ["a", "b"]), (1, 0.4, ["a", "b"]), (2, 0.6, ["a", "a"])):
+        write_answers("pf-final", seed, right, answers * (ITEMS // 2))
+    cell = aggregate(study)["cells"].set_index("condition").loc["pf"]
+    assert (cell["seeds_constant"], cell["seeds_at_floor"], cell["did_train"]) == (1, 1, True)
+
+
+@pytest.mark.parametrize(("right", "answers"), [(0.35, None), (0.6, ["a"] * ITEMS)])
+def test_what_did_not_train_is_not_compared_and_lends_no_variance(study, right, answers):
+    before = aggregate(study)
+    for seed in SEEDS:
+        write_answers("rf-final", seed, right, answers)
+    after = aggregate(study)
+    cells = after["cells"].set_index("condition")
+    assert cells["did_train"].to_dict() == {"pf": True, "rf": False, "pa": True, "ra": True}
+    assert cells.loc["rf", ["seeds_constant", "seeds_at_floor"]].sum() == 3
+    assert list(zip(after["contrasts"]["a"], after["contrasts"]["b"], strict=True)) == [("pa", "ra"), ("pf", "pa")]
+    assert ("pf", "rf") in set(zip(before["speed"]["a"], before["speed"]["b"], strict=True))
+    assert ("pf", "rf") not in set(zip(after["speed"]["a"], after["speed"]["b"], strict=True))
+    alone = aggregate(study.of_cells(tuple(cell for cell in study.cells if cell.condition != "rf")))
+    pd.testing.assert_frame_equal(after["contrasts"], alone["contrasts"])
+
+
+def test_outcomes_follow_from_the_margin(study):
+    """pf is above rf by about 30 points; pa and ra differ by less, which is within 40 points and undecided within one."""
+    wide, narrow = (
+        aggregate(study.model_copy(update={"margin": margin}))["contrasts"].set_index(["a", "b"])
+        for margin in (0.4, 0.01)
+    )
+    assert [table.loc[("pf", "rf"), "outcome"] for table in (wide, narrow)] == ["higher", "higher"]
+    assert [table.loc[("pa", "ra"), "outcome"] for table in (wide, narrow)] == ["equivalent", "undecided"]
+    assert wide.loc[("pa", "ra"), "p_equivalent"] < 0.05 < narrow.loc[("pa", "ra"), "p_equivalent"]
+    assert wide["seeds_needed"].isna().all()
+    assert pd.isna(narrow.loc[("pa", "ra"), "seeds_needed"])  # 60 items never tell one point
+    assert narrow.loc[("pa", "ra"), "detectable"] > narrow.loc[("pa", "ra"), "standard_error"] * 2.8
+
+
+def test_differences_are_pooled_by_a_random_effects_model():
+    """The numbers by hand: Paule and Mandel's variance makes Q as large as its degrees of freedom."""
+    effects, errors = np.array([0.10, 0.22, 0.05, 0.31]), np.array([0.05, 0.07, 0.045, 0.14])
+    found = pool(effects, errors, 0.95)
+
+    def q(tau2: float) -> float:
+        weights = 1 / (errors**2 + tau2)
+        return weights @ (effects - weights @ effects / weights.sum()) ** 2 - 3
+
+    tau2 = optimize.brentq(q, 0, 1)
+    weights = 1 / (errors**2 + tau2)
+    mean, error = weights @ effects / weights.sum(), weights.sum() ** -0.5
+    half, reach = stats.t.isf(0.025, 3) * error, stats.t.isf(0.025, 2) * np.sqrt(tau2 + error**2)
+    assert (found.difference, found.tau) == pytest.approx((mean, np.sqrt(tau2)), rel=1e-5)
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half), rel=1e-5)
+    assert (found.new_task_low, found.new_task_high) == pytest.approx((mean - reach, mean + reach), rel=1e-5)
+    assert found.i2 == pytest.approx(1 - 3 / (q(0) + 3))
+
+
+def test_equal_differences_are_not_pooled_more_narrowly_than_their_errors_allow():
+    found = pool(np.full(4, 0.1), np.full(4, 0.06), 0.95)
+    assert (found.i2, found.tau) == pytest.approx((0, 0))
+    assert found.high - found.difference == pytest.approx(stats.t.isf(0.025, 3) * 0.03)
+
+
+def test_tasks_are_pooled_by_metric_and_number_of_training_items(study):
+    plain, mcc = study.tasks["t"], study.tasks["t"].model_copy(update={"metric": "mcc"})
+    small = plain.model_copy(update={"train_items": 50})
+    tasks = {"a": plain, "b": plain, "c": plain, "s1": small, "s2": small, "s3": small, "m1": mcc, "m2": mcc}
+    spec = study.model_copy(update={"tasks": tasks})
+    one = {
+        "checkpoint": "c",
+        "other_checkpoint": "c",
+        "kind": "body",
+        "question": "q",
+        "a": "pf",
+        "b": "rf",
+        "held": "",
+    }
+    table = pd.DataFrame([one | {"task": task, "difference": 0.1, "standard_error": 0.05, "p": 0.04} for task in tasks])
+    pooled = pool_differences(spec, table)
+    assert pooled["metric"].tolist() == ["accuracy", "accuracy"]
+    assert pooled["train_items"].tolist() == [pd.NA, 50]
+    assert pooled["tasks"].tolist() == [3, 3]
+    untested = table.assign(p=np.where(table["task"] == "a", np.nan, 0.04))
+    assert pool_differences(spec, untested)["train_items"].tolist() == [50]
+    assert pool_differences(spec, table[:2]).empty
 
 
 def test_groups_are_what_varies(study):

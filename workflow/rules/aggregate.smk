@@ -6,7 +6,16 @@ rule aggregate_study:
     output:
         collect(
             "results/studies/{{study}}/{table}.parquet",
-            table=["runs", "cells", "contrasts", "convergence", "speed", "curves", "costs"],
+            table=[
+                "runs",
+                "cells",
+                "contrasts",
+                "pooled",
+                "convergence",
+                "speed",
+                "curves",
+                "costs",
+            ],
         ),
         cells=report(
             "results/studies/{study}/cells.csv",
@@ -18,7 +27,13 @@ rule aggregate_study:
             "results/studies/{study}/contrasts.csv",
             caption="../report/contrasts.rst",
             category="Tables",
-            labels={"table": "Paired comparisons"},
+            labels={"table": "Comparisons"},
+        ),
+        pooled=report(
+            "results/studies/{study}/pooled.csv",
+            caption="../report/pooled.rst",
+            category="Tables",
+            labels={"table": "Comparisons over all tasks"},
         ),
         convergence=report(
             "results/studies/{study}/convergence.csv",

@@ -39,6 +39,11 @@ def points_interval(low: float, high: float) -> str:
     return f"{signed(100 * low)} to {signed(100 * high)}"
 
 
+def margin(difference: float) -> str:
+    """Return a size in percentage points, without a sign: 0.05 -> `5 points`."""
+    return f"{100 * difference:g}{SPACE}points"
+
+
 def p_value(p: float | None) -> str:
     """Return a p-value: `0.012`, or `<0.001`."""
     if p is None or math.isnan(p):

@@ -145,7 +145,7 @@ def _analyses(spec: StudySpec, folder: Path) -> Analyses:
 
 def _page(content: Content, folder: Path) -> str:
     part, spec, tables = content.part, content.part.spec, content.tables
-    comparisons = findings.describe_comparisons(spec, tables.contrasts)
+    comparisons = findings.describe_comparisons(spec, tables.contrasts, tables.pooled)
     scripts = {"bundle": chart_scripts(), "script": _asset("script.js")}
     return _environment(folder).get_template("template.html.j2").render(
         spec=spec,
@@ -166,7 +166,6 @@ def _page(content: Content, folder: Path) -> str:
         headline=findings.headline(part.whole, comparisons),
         comparisons=comparisons,
         caveats=findings.caveats(part, tables, content.cards),
-        verdicts=findings.verdicts_of(tables.contrasts, spec.confidence),
         tables={name: list(table.itertuples()) for name, table in vars(tables).items() if name != "curves"},
         seeds_of={cell.run: cell.seeds for cell in spec.cells},
         rate_of={cell.run: cell.rate for cell in spec.cells},
@@ -195,6 +194,7 @@ def _environment(folder: Path) -> jinja2.Environment:
             "percent_interval",
             "points",
             "points_interval",
+            "margin",
             "p_value",
             "count",
             "rate",
@@ -202,6 +202,9 @@ def _environment(folder: Path) -> jinja2.Environment:
             "plural",
         )
     }
+    environment.filters["failures"] = lambda row: findings.failures_in_words(
+        row.seeds_constant, row.seeds_at_floor, row.seeds
+    )
     environment.filters["link"] = lambda path: facts.link(folder, path)
     environment.filters["svg"] = Markup  # an SVG that vl-convert has serialised: text in it is escaped already
     environment.tests["missing"] = pd.isna

@@ -16,7 +16,8 @@ class StudyTables:
     Attributes:
         runs: one row per run and seed, those that try learning rates included.
         cells: one row per cell: its mean test score with an interval, and its median steps to the threshold.
-        contrasts: one row per paired comparison of two conditions on a task.
+        contrasts: one row per comparison of two conditions on a task.
+        pooled: one row per comparison of two conditions over all tasks of one metric.
         convergence: one row per final run and seed: its steps to the threshold.
         speed: one row per comparison of two bodies' steps to the threshold, over all tasks.
         curves: one row per evaluation of each run.
@@ -26,6 +27,7 @@ class StudyTables:
     runs: pd.DataFrame
     cells: pd.DataFrame
     contrasts: pd.DataFrame
+    pooled: pd.DataFrame
     convergence: pd.DataFrame
     speed: pd.DataFrame
     curves: pd.DataFrame
