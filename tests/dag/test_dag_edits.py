@@ -93,6 +93,11 @@ def test_editing_titles_and_descriptions_remakes_the_report_alone(finished, edit
     assert finished.plan() == REPORT
 
 
+def test_another_margin_remakes_the_tables_and_the_report(finished):
+    finished.edit("tiny.yaml", "title: Tiny", "title: Tiny\nmargin: 0.02")
+    assert finished.plan() == REPORT
+
+
 def test_a_changed_rate_is_tried_and_rates_are_selected_anew(finished):
     finished.edit("tiny.yaml", "1e-2", "2e-2")
     assert finished.plan() == runs(CELLS, rates=["0.02"]) | REPORT

@@ -1,5 +1,6 @@
 """Tables of a small study, written by hand: contrasts, convergence, and what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
+from crossover.commands.plan_seeds import seed_plan
 from crossover.config.bodies import StatisticsBody, TruncatedBody
 from crossover.config.conditions import Condition
 from crossover.config.inputs import ShiftInput
 from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import write_json, write_parquet
+from crossover.report.numbers import SPACE
 from crossover.runs.files import WEIGHTS, write_provenance
 from crossover.specs.descriptions import Metrics, ParameterCounts, Provenance, ValidationResult
 from crossover.specs.runs import RateSelection
@@ -473,6 +476,34 @@ def test_a_run_with_another_rate_than_the_selected_one_is_refused(study):
         UserError, match=r"run pf-final was trained with the learning rate 0.001, but 0.003 is selected"
     ):
         aggregate(study)
+
+
+def test_a_plan_of_seeds_lists_what_is_undecided(study):
+    """Four thousand items tell five points with some seeds; sixty never do. A study that is decided needs none."""
+    for name in ("pa", "ra"):
+        for seed in SEEDS:
+            rng = np.random.Generator(np.random.PCG64([5, seed, ord(name[0])]))
+            write_run(f"{name}-final", seed, (rng.random(4000) < 0.6 + 0.03 * seed) * 1.0, groups=4000)
+    spec = study.of_cells(study.cells[2:])
+    row = aggregate(spec)["contrasts"].iloc[0]
+    plan = seed_plan(spec)
+    text = plan.text().replace(SPACE, " ")
+    assert text.startswith(
+        "Study s: 1 of 1 comparison is undecided. With the seeds to decide, a true difference of 5 points "
+    )
+    assert text.splitlines()[-1].split() == ["t", "c", "pa", "c", "ra", "3", f"+{100 * row.detectable:.1f}", "points", str(row.seeds_needed)]  # fmt: skip
+    assert 3 < row.seeds_needed < 50
+    assert json.loads(json.dumps(plan.facts()))["undecided"][0]["seeds_needed"] == row.seeds_needed
+    frozen = study.of_cells(study.cells[:2])
+    aggregate(frozen)
+    assert seed_plan(frozen).text().replace(SPACE, " ") == "Study s: 0 of 1 comparison are undecided."
+    aggregate(frozen.model_copy(update={"cells": tuple(c.model_copy(update={"seeds": (0,)}) for c in frozen.cells)}))
+    assert seed_plan(frozen).tested == 0
+
+
+def test_seeds_cannot_be_planned_before_there_are_tables(study):
+    with pytest.raises(UserError, match=r"results/studies/s/contrasts.parquet is missing; run snakemake"):
+        seed_plan(study)
 
 
 # --- convergence ------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pandas as pd
 from crossover.commands.output import Row, aligned, table
 from crossover.planning.snapshot import plan_of
 from crossover.report import numbers
+from crossover.specs.studies import StudySpec
 from crossover.statistics.records import read_table
 
 if TYPE_CHECKING:
@@ -98,8 +99,16 @@ def plan_seeds(study: str | None) -> SeedPlan:
     Raises:
         UserError: the study cannot be planned, or its tables are missing.
     """
-    plan = plan_of(study)
-    contrasts = read_table(Path("results/studies") / plan.name / "contrasts.parquet", COLUMNS)
+    return seed_plan(plan_of(study).study)
+
+
+def seed_plan(spec: StudySpec) -> SeedPlan:
+    """Read the same of a study that is planned.
+
+    Raises:
+        UserError: its tables are missing.
+    """
+    contrasts = read_table(Path("results/studies") / spec.study / "contrasts.parquet", COLUMNS)
     tested = contrasts[contrasts["outcome"] != "one seed"]
     undecided = [
         UndecidedComparison(
@@ -112,4 +121,4 @@ def plan_seeds(study: str | None) -> SeedPlan:
         )
         for row in tested[tested["outcome"] == "undecided"].itertuples()
     ]
-    return SeedPlan(plan.name, plan.study.margin, len(tested), undecided)
+    return SeedPlan(spec.study, spec.margin, len(tested), undecided)
