@@ -80,7 +80,7 @@ class ErrorRates:
         shown: of these comparisons, those that are called higher or lower.
         false_family: studies with a false one among these.
         false_study: studies with a false one among all comparisons.
-        equivalent: of these comparisons, those whose difference is called smaller than the margin.
+        equivalent: of these comparisons, those whose interval is within the margin.
         half_width: mean of the intervals of differences of bodies.
     """
 
@@ -170,7 +170,7 @@ def _judge(setting: Setting, values: np.ndarray) -> Verdicts:
         for one, p_holm in zip(asked, _holm([one.difference.p for one in asked]), strict=True):
             found = one.difference
             true = truth[one.scope.task, "c", one.pair.a] - truth[one.scope.task, "c", one.pair.b]
-            outcome = outcome_of(found, p_holm, 1 - SPEC.confidence)
+            outcome = outcome_of(SPEC, found, p_holm)
             false = {"higher": true < 1e-12, "lower": true > -1e-12}.get(outcome, False)
             if question != BODIES:
                 verdicts.false_others.append(false)
@@ -178,7 +178,7 @@ def _judge(setting: Setting, values: np.ndarray) -> Verdicts:
             verdicts.false.append(false)
             verdicts.shown.append(outcome in ("higher", "lower"))
             verdicts.differences.append(found.low - 1e-12 <= true <= found.high + 1e-12)
-            verdicts.equivalent.append(found.p_equivalent < 1 - SPEC.confidence)
+            verdicts.equivalent.append(max(-found.low, found.high) < SPEC.margin)
             verdicts.half_widths.append((found.high - found.low) / 2)
     return verdicts
 

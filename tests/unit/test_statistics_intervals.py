@@ -22,11 +22,11 @@ from crossover.statistics.crossed import (
     seed_prior,
 )
 from crossover.statistics.intervals import (
-    DifferenceTest,
     Interval,
     detectable_difference,
-    difference_test,
+    difference_interval,
     group_means,
+    p_value,
     score_interval,
     seeds_to_detect,
 )
@@ -43,9 +43,9 @@ def interval_of(values: np.ndarray) -> Interval:
     return score_interval(mean_of(crossed(values), ALONE), 0.95)
 
 
-def compare(a: np.ndarray, b: np.ndarray) -> tuple[Estimate, DifferenceTest]:
+def compare(a: np.ndarray, b: np.ndarray) -> tuple[Estimate, Interval, float]:
     estimate = difference_of(crossed(a), crossed(b), ALONE, span=1.0)
-    return estimate, difference_test(estimate, 0.95, MARGIN)
+    return estimate, difference_interval(estimate, 0.95), p_value(estimate)
 
 
 # --- one source of variance: Student's t ---------------------------------------------------------------------
@@ -70,25 +70,29 @@ def test_equal_seeds_give_students_interval_over_items():
 @pytest.mark.parametrize("distance", [1.0, 4.0, 8.0])
 def test_a_p_value_is_students_into_the_tail(freedom, distance):
     alone = Estimate(distance, 0.0, 300, (SeedVariance(3.0, 0.0, 3, freedom),), False)
-    assert difference_test(alone, 0.95, MARGIN, 1e9).p == pytest.approx(2 * stats.t.sf(distance, freedom), rel=0.04)
+    assert p_value(alone) == pytest.approx(2 * stats.t.sf(distance, freedom), rel=0.04)
 
 
 def test_a_paired_difference_over_items_is_students_paired_test():
     rng = generator(6)
     a, b = rng.uniform(0, 1, (1, 60)), rng.uniform(0, 1, (1, 60))
-    _, found = compare(a, b)
+    _, interval, p = compare(a, b)
     expected = stats.ttest_rel(a[0], b[0])
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-3)
-    assert found.interval.low == pytest.approx(expected.confidence_interval().low, abs=1e-4)
+    assert p == pytest.approx(expected.pvalue, rel=1e-3)
+    assert interval.low == pytest.approx(expected.confidence_interval().low, abs=1e-4)
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.03, -0.03, 0.2])
-def test_equivalence_is_shown_by_two_one_sided_tests(shift):
-    rng = generator(7)
-    a = rng.uniform(0.4, 0.6, (1, 80))
-    b = a - shift + rng.normal(0, 0.1, (1, 80))
-    expected = ttost_paired(a[0], b[0], -MARGIN, MARGIN)[0]
-    assert compare(a, b)[1].p_equivalent == pytest.approx(expected, rel=0.01, abs=1e-7)
+def test_an_interval_within_the_margin_is_what_two_one_sided_tests_show():
+    decided = set()
+    for place, shift in enumerate(np.linspace(-0.06, 0.06, 25)):
+        rng = generator(place)
+        a = rng.uniform(0.4, 0.6, (1, 80))
+        b = a - shift + rng.normal(0, 0.1, (1, 80))
+        _, interval, _ = compare(a, b)
+        is_equivalent = bool(ttost_paired(a[0], b[0], -MARGIN, MARGIN)[0] < 0.025)
+        assert (max(-interval.low, interval.high) < MARGIN) == is_equivalent
+        decided.add(is_equivalent)
+    assert decided == {True, False}
 
 
 # --- several sources -------------------------------------------------------------------------------------------
@@ -112,13 +116,13 @@ def test_two_groups_of_seeds_are_compared_as_by_behrens_and_fisher(spread, other
     """All items of a seed are alike here, so that seeds alone vary; the p-value is that of a difference of two t variables."""
     a = np.repeat(0.6 + spread * np.array([-1.0, 0, 1])[:, None], 30, axis=1)
     b = np.repeat(0.5 + other * np.array([-1.2, -0.1, 0.2, 1.1])[:, None], 30, axis=1)
-    estimate, found = compare(a, b)
+    estimate, _, p = compare(a, b)
     errors = [stats.sem(values[:, 0]) for values in (a, b)]
 
     def beyond(t: float) -> float:
         return stats.t.pdf(t, 2) * stats.t.cdf((-abs(estimate.value) - errors[0] * t) / errors[1], 3)
 
-    assert found.p == pytest.approx(2 * integrate.quad(beyond, -np.inf, np.inf)[0], rel=0.01)
+    assert p == pytest.approx(2 * integrate.quad(beyond, -np.inf, np.inf)[0], rel=0.01)
 
 
 def test_seeds_are_not_paired_by_their_number():
@@ -217,22 +221,24 @@ def test_intervals_of_scores_are_bounded_and_contain_the_score(seeds, items, see
 @given(st.integers(1, 4), st.integers(2, 12), st.integers(0, 500), st.sampled_from([0.0, 0.5, 1.0]))
 def test_intervals_of_differences_agree_with_their_p_values(seeds, items, seed, share):
     rng = generator(seed)
-    estimate, found = compare((rng.random((seeds, items)) < share) * 1.0, (rng.random((seeds, items)) < 0.5) * 1.0)
-    assert -1 <= found.interval.low <= estimate.value <= found.interval.high <= 1
-    assert 0 <= found.p <= 1
-    if abs(found.p - 0.05) > 1e-9:
-        assert (found.p < 0.05) == (found.interval.low > 0 or found.interval.high < 0)
+    estimate, interval, p = compare(
+        (rng.random((seeds, items)) < share) * 1.0, (rng.random((seeds, items)) < 0.5) * 1.0
+    )
+    assert -1 <= interval.low <= estimate.value <= interval.high <= 1
+    assert 0 <= p <= 1
+    if abs(p - 0.05) > 1e-9:
+        assert (p < 0.05) == (interval.low > 0 or interval.high < 0)
 
 
 def test_two_perfect_conditions_are_not_proven_equal():
-    _, found = compare(np.ones((3, 100)), np.ones((3, 100)))
+    _, interval, p = compare(np.ones((3, 100)), np.ones((3, 100)))
     # Agresti and Min with no discordant pair among 100: a standard error of 1 / 102
     half = stats.t.isf(0.025, 99) / 102
-    assert (found.interval.low, found.interval.high) == pytest.approx((-half, half), rel=1e-3)
-    assert found.p == pytest.approx(1)
-    _, found = compare(np.ones((3, 100)), np.zeros((3, 100)))
-    assert 0.9 < found.interval.low < found.interval.high == 1
-    assert found.p < 1e-9
+    assert (interval.low, interval.high) == pytest.approx((-half, half), rel=1e-3)
+    assert p == pytest.approx(1)
+    _, interval, p = compare(np.ones((3, 100)), np.zeros((3, 100)))
+    assert 0.9 < interval.low < interval.high == 1
+    assert p < 1e-9
 
 
 # --- planning ------------------------------------------------------------------------------------------------------

@@ -318,7 +318,7 @@ def test_one_seed_gives_intervals_over_items_alone_and_no_verdict(study):
     assert tables["cells"]["sd_seeds"].isna().all()
     assert set(tables["contrasts"]["seeds"]) == {1}
     assert set(tables["contrasts"]["outcome"]) == {"one seed"}
-    assert tables["contrasts"][["p", "p_holm", "p_equivalent", "detectable", "seeds_needed"]].isna().all().all()
+    assert tables["contrasts"][["p", "p_holm", "detectable", "seeds_needed"]].isna().all().all()
 
 
 def write_answers(run: str, seed: int, right: float, answers: list[str] | None = None) -> None:
@@ -358,7 +358,6 @@ def test_outcomes_follow_from_the_margin(study):
     )
     assert [table.loc[("pf", "rf"), "outcome"] for table in (wide, narrow)] == ["higher", "higher"]
     assert [table.loc[("pa", "ra"), "outcome"] for table in (wide, narrow)] == ["equivalent", "undecided"]
-    assert wide.loc[("pa", "ra"), "p_equivalent"] < 0.05 < narrow.loc[("pa", "ra"), "p_equivalent"]
     assert wide["seeds_needed"].isna().all()
     assert pd.isna(narrow.loc[("pa", "ra"), "seeds_needed"])  # 60 items never tell one point
     assert narrow.loc[("pa", "ra"), "detectable"] > narrow.loc[("pa", "ra"), "standard_error"] * 2.8
@@ -491,7 +490,7 @@ def test_a_plan_of_seeds_lists_what_is_undecided(study):
     assert text.startswith(
         "Study s: 1 of 1 comparison is undecided. With the seeds to decide, a true difference of 5 points "
     )
-    assert text.splitlines()[-1].split() == ["t", "c", "pa", "c", "ra", "3", f"+{100 * row.detectable:.1f}", "points", str(row.seeds_needed)]  # fmt: skip
+    assert text.splitlines()[-1].split() == ["t", "c", "pa", "c", "ra", "3", f"{round(100 * row.detectable, 1):g}", "points", str(row.seeds_needed)]  # fmt: skip
     assert 3 < row.seeds_needed < 50
     assert json.loads(json.dumps(plan.facts()))["undecided"][0]["seeds_needed"] == row.seeds_needed
     frozen = study.of_cells(study.cells[:2])

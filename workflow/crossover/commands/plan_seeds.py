@@ -44,7 +44,7 @@ class UndecidedComparison:
     def row(self) -> Row:
         """The same as cells of a table."""
         needed = NOT_BY_SEEDS if self.seeds_needed is None else f"{self.seeds_needed:,}"
-        return self.task, self.a, self.b, str(self.seeds), numbers.points(self.detectable), needed
+        return self.task, self.a, self.b, str(self.seeds), numbers.size(self.detectable), needed
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class SeedPlan:
         if not self.undecided:
             return head
         return (
-            f"{head} With the seeds to decide, a true difference of {numbers.margin(self.margin)} would be shown in four of five "
+            f"{head} With the seeds to decide, a true difference of {numbers.size(self.margin)} would be shown in four of five "
             "cases, if seeds vary as they do now."
         )
 

@@ -32,7 +32,7 @@ COLUMNS = {
               "interval_over", "interval_method", "floor", "above_floor", "items", "groups", "parameters_trained",
               "parameters_used", "parameters_total", "threshold", "reached", "median_steps"],
     "contrasts": ["task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held", "difference", "low", "high", "p", "p_holm",
-                  "p_equivalent", "outcome", "detectable", "seeds_needed", "items", "groups", "seeds"],
+                  "outcome", "detectable", "seeds_needed", "items", "groups", "seeds"],
     "pooled": ["checkpoint", "other_checkpoint", "kind", "question", "a", "b", "metric", "train_items", "tasks", "difference", "low",
                "high", "i2", "new_task_low", "new_task_high"],
     "convergence": ["task", "checkpoint", "condition", "run", "seed", "threshold", "steps", "censored", "steps_run"],

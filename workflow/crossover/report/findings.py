@@ -28,8 +28,7 @@ from crossover.report import numbers
 from crossover.report.facts import tasks_with_sizes
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
-from crossover.statistics.contrasts import Outcome
-from crossover.statistics.pairs import AGAINST_RANDOM, comparable_pairs
+from crossover.statistics.pairs import AGAINST_RANDOM, Outcome, comparable_pairs
 from crossover.statistics.partial import Part
 from crossover.statistics.tables import StudyTables
 
@@ -103,7 +102,7 @@ def describe_comparisons(spec: StudySpec, contrasts: pd.DataFrame, pooled: pd.Da
         _describe(spec, kind, question, Sides(*names), table, _pooled_of(pooled, question, Sides(*names)))
         for (kind, question, *names), table in tables
     ]
-    return sorted(found, key=lambda comparison: comparison.kind == "body" and not comparison.of_all)
+    return sorted(found, key=lambda one: (one.kind != "body", one.kind == "body" and not one.of_all))
 
 
 def _pooled_of(pooled: pd.DataFrame, question: str, sides: Sides) -> pd.DataFrame:
@@ -121,12 +120,12 @@ def _describe(
         size = f"{numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
         outcomes.setdefault(row.outcome, []).append(TaskDifference(row.task, size))
     words = _wording(spec, kind, question, sides)
-    margin = numbers.margin(spec.margin)
+    margin = numbers.size(spec.margin)
     first = f"{words.a[0].upper()}{words.a[1:]}"
     headings: dict[Outcome, str] = {
         "higher": f"{first} scored higher",
         "lower": f"{first} scored lower",
-        "equivalent": f"Equivalent: any difference is smaller than {margin}",
+        "equivalent": f"Equivalent: no difference of {margin} either way",
         "undecided": "Undecided",
         "one seed": "One seed, not tested",
     }
@@ -302,7 +301,7 @@ def _caveats_of_seeds(cells: pd.DataFrame, contrasts: pd.DataFrame) -> list[str]
     sizes = contrasts["detectable"].dropna()
     if fewest < FEW_SEEDS and len(sizes):
         seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-        least, largest = numbers.points(sizes.min()), numbers.points(sizes.max())
+        least, largest = numbers.size(sizes.min()), numbers.size(sizes.max())
         sentences.append(
             f"With {seeds} seeds, the smallest true difference that a comparison here would probably have shown is {least}, "
             f"and {largest} where seeds vary most (crossover plan-seeds says how many would show less)."

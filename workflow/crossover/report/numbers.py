@@ -39,9 +39,9 @@ def points_interval(low: float, high: float) -> str:
     return f"{signed(100 * low)} to {signed(100 * high)}"
 
 
-def margin(difference: float) -> str:
-    """Return a size in percentage points, without a sign: 0.05 -> `5 points`."""
-    return f"{100 * difference:g}{SPACE}points"
+def size(difference: float) -> str:
+    """Return the size of a difference in percentage points: 0.05 -> `5 points`, 0.176 -> `17.6 points`."""
+    return f"{round(100 * difference, 1):g}{SPACE}points"
 
 
 def p_value(p: float | None) -> str:

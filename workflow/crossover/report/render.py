@@ -194,7 +194,7 @@ def _environment(folder: Path) -> jinja2.Environment:
             "percent_interval",
             "points",
             "points_interval",
-            "margin",
+            "size",
             "p_value",
             "count",
             "rate",

@@ -267,11 +267,9 @@ def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenanc
 def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
     """Return every evaluation of every run: columns of the run, and step, split, loss (nats), score (null for train)."""
     columns = ["study", *CELL, "role", "run", "seed", "learning_rate"]
-    parts = []
-    for row in runs[columns].to_dict("records"):
-        curve = read_curve(row["run"], row["seed"])
-        parts.append(curve.assign(**row)[[*columns, *curve.columns]])
-    return pd.concat(parts, ignore_index=True)
+    curves = [read_curve(run, seed) for run, seed in zip(runs["run"], runs["seed"], strict=True)]
+    labels = runs[columns].loc[runs.index.repeat(list(map(len, curves)))]
+    return pd.concat([labels.reset_index(drop=True), pd.concat(curves, ignore_index=True)], axis=1)
 
 
 def summarise_cells(spec: StudySpec, study: ScoredStudy, final: pd.DataFrame) -> pd.DataFrame:

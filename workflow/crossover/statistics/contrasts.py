@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,19 +11,18 @@ from statsmodels.stats.multitest import multipletests
 from crossover.errors import UserError
 from crossover.specs.studies import StudySpec
 from crossover.statistics.crossed import Estimate
-from crossover.statistics.intervals import detectable_difference, difference_test, seeds_to_detect
-from crossover.statistics.pairs import ConditionPair, comparable_pairs
+from crossover.statistics.intervals import detectable_difference, difference_interval, p_value, seeds_to_detect
+from crossover.statistics.pairs import ConditionPair, Outcome, comparable_pairs
 from crossover.statistics.records import Scores
 from crossover.statistics.scored import ScoredCell, ScoredStudy
 from crossover.statistics.tables import table_of
 
-Outcome = Literal["higher", "lower", "equivalent", "undecided", "one seed"]
 COLUMNS = [
     *("study", "task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held"),
-    *("difference", "low", "high", "standard_error", "p", "p_holm", "p_equivalent", "outcome", "detectable"),
+    *("difference", "low", "high", "standard_error", "p", "p_holm", "outcome", "detectable"),
     *("seeds_needed", "items", "groups", "seeds"),
 ]
-NUMBERS = ["difference", "low", "high", "standard_error", "p", "p_holm", "p_equivalent", "detectable"]
+NUMBERS = ["difference", "low", "high", "standard_error", "p", "p_holm", "detectable"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,6 @@ class Difference:
         high: upper limit.
         standard_error: of `difference`.
         p: two-sided p-value of no difference; NaN with one seed.
-        p_equivalent: p-value of a difference that is at least as large as the study's margin; NaN with one seed.
         items: number of test items.
         groups: number of independent test items.
         seeds: number of seeds, of the condition that has fewer.
@@ -58,7 +55,6 @@ class Difference:
     high: float
     standard_error: float
     p: float
-    p_equivalent: float
     items: int
     groups: int
     seeds: int
@@ -167,15 +163,14 @@ def _check_items(left: Scores, right: Scores) -> None:
 
 
 def _difference(spec: StudySpec, estimate: Estimate, left: ScoredCell, right: ScoredCell, span: float) -> Difference:
-    test = difference_test(estimate, spec.confidence, spec.margin, span)
+    interval = difference_interval(estimate, spec.confidence, span)
     seeds = min(left.crossed.seeds, right.crossed.seeds)
     return Difference(
         difference=estimate.value,
-        low=test.interval.low,
-        high=test.interval.high,
+        low=interval.low,
+        high=interval.high,
         standard_error=float(np.sqrt(estimate.variance)),
-        p=test.p if seeds > 1 else np.nan,
-        p_equivalent=test.p_equivalent if seeds > 1 else np.nan,
+        p=p_value(estimate) if seeds > 1 else np.nan,
         items=len(left.scores.items),
         groups=estimate.groups,
         seeds=seeds,
@@ -193,20 +188,23 @@ def _conclude(one: Compared, p_holm: float, comparisons: int, spec: StudySpec) -
     """
     if one.difference.seeds == 1:
         return Conclusion(p_holm, "one seed", np.nan, None)
-    outcome = outcome_of(one.difference, p_holm, 1 - spec.confidence)
+    outcome = outcome_of(spec, one.difference, p_holm)
     confidence = 1 - (1 - spec.confidence) / comparisons
     needed = seeds_to_detect(one.estimate, confidence, spec.margin) if outcome == "undecided" else None
     return Conclusion(p_holm, outcome, detectable_difference(one.estimate, confidence), needed)
 
 
-def outcome_of(difference: Difference, p_holm: float, level: float) -> Outcome:
+def outcome_of(spec: StudySpec, difference: Difference, p_holm: float) -> Outcome:
     """Return what is shown of a difference with several seeds.
 
+    Two conditions are equivalent where the whole interval is within the margin: the two one-sided tests of Schuirmann (1987,
+    J. Pharmacokinetics and Biopharmaceutics 15:657-680), at half the level that they usually have.
+
     Args:
+        spec: the study.
         difference: a - b.
         p_holm: its corrected p-value.
-        level: below which a p-value shows something.
     """
-    if p_holm < level:
+    if p_holm < 1 - spec.confidence:
         return "higher" if difference.difference > 0 else "lower"
-    return "equivalent" if difference.p_equivalent < level else "undecided"
+    return "equivalent" if max(-difference.low, difference.high) < spec.margin else "undecided"

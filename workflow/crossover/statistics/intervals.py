@@ -1,4 +1,4 @@
-"""Intervals for mean scores and for their differences, and tests that a difference is none, or is small.
+"""Intervals for mean scores and for their differences, and the p-value of no difference.
 
 All of them average over the standard errors that an estimate allows (`crossover.statistics.crossed`). With one of them known
 for certain they would be those of the normal distribution; with one variance alone they are Student's.
@@ -29,22 +29,6 @@ class Interval:
     low: float
     high: float
     method: str
-
-
-@dataclass(frozen=True)
-class DifferenceTest:
-    """What the data say of a difference.
-
-    Attributes:
-        interval: of the difference.
-        p: two-sided p-value of no difference.
-        p_equivalent: p-value of a difference that is at least as large as the margin, either way; the larger of the two
-            one-sided ones (Schuirmann 1987, J. Pharmacokinetics and Biopharmaceutics 15:657-680).
-    """
-
-    interval: Interval
-    p: float
-    p_equivalent: float
 
 
 def group_means(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -84,8 +68,9 @@ def score_interval(estimate: Estimate, confidence: float, lowest: float = 0.0) -
     """Return the confidence interval of a mean score, within the limits of its metric.
 
     Where a symmetric interval would reach a limit, or where all scores are equal (accuracy 1 on every item does not prove
-    accuracy 1), it makes no sense; then the interval is Clopper and Pearson's for the number of independent items that
-    would have the same width (Korn & Graubard 1998, Survey Methodology 24:193-201), which is at most the number of groups.
+    accuracy 1), it makes no sense, and near a limit it is too short on the other side. There the interval is Clopper and
+    Pearson's for the number of independent items that would have the same width (Korn & Graubard 1998, Survey Methodology
+    24:193-201), which is at most the number of groups.
     A metric that goes below 0 is moved to 0..1 for that.
 
     Args:
@@ -98,7 +83,7 @@ def score_interval(estimate: Estimate, confidence: float, lowest: float = 0.0) -
     score = min(max((value - lowest) / span, 0.0), 1.0)
     if not estimate.is_constant:
         half = half_width(estimate, confidence)
-        if value - half > lowest and value + half < 1:
+        if value - 2 * half > lowest and value + 2 * half < 1:
             return Interval(value - half, value + half, "integrated")
         quantile = stats.t.isf(tail, estimate.groups - 1)
         items = min(items, score * (1 - score) * (span * quantile / half) ** 2)
@@ -108,21 +93,21 @@ def score_interval(estimate: Estimate, confidence: float, lowest: float = 0.0) -
     return Interval(lowest + span * float(low), lowest + span * float(high), "Korn-Graubard")
 
 
-def difference_test(estimate: Estimate, confidence: float, margin: float, span: float = 1.0) -> DifferenceTest:
-    """Return the confidence interval of a difference, and the p-values of none and of a large one.
+def difference_interval(estimate: Estimate, confidence: float, span: float = 1.0) -> Interval:
+    """Return the confidence interval of a difference.
 
     Args:
         estimate: of the difference between two scores.
         confidence: such as 0.95.
-        margin: the smallest difference that matters.
         span: the largest difference that two scores can have.
     """
-    value, errors, half = estimate.value, estimate.standard_errors, half_width(estimate, confidence)
-    return DifferenceTest(
-        interval=Interval(max(value - half, -span), min(value + half, span), "integrated"),
-        p=2 * _tail(abs(value), errors),
-        p_equivalent=_tail(margin - abs(value), errors),
-    )
+    half = half_width(estimate, confidence)
+    return Interval(max(estimate.value - half, -span), min(estimate.value + half, span), "integrated")
+
+
+def p_value(estimate: Estimate) -> float:
+    """Return the two-sided p-value of no difference."""
+    return 2 * _tail(abs(estimate.value), estimate.standard_errors)
 
 
 def _tail(distance: float, errors: np.ndarray) -> float:
