@@ -93,7 +93,7 @@ def test_each_score_is_shown_with_its_interval_and_its_files(study, page):
 def test_it_answers_first(page):
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
     assert sections[:2] == ["answer", "overview"]
-    assert page.text.index("The pretrained body against a random one.") < page.text.index(
+    assert page.text.index("A pretrained body against a random one.") < page.text.index(
         "Each mark is the mean test score"
     )
 
@@ -280,28 +280,28 @@ NOT_POOLED = pd.DataFrame(columns=["question", *findings.Sides._fields])
     [
         (
             [HIGHER, LOWER, EQUIVALENT, UNDECIDED],
-            "The pretrained body against a random one. Frozen: higher on 1 of 4 tasks, lower on 1, equivalent within 5 points on 1.",
+            "A pretrained body against a random one. Frozen: higher on 1 of 4 tasks, lower on 1.",
             "Frozen, the pretrained body scored higher on 1 and lower on 1 of 4 tasks than a random one; "
             "equivalent within 5 points on 1; undecided on 1.",
         ),
         (
             [HIGHER, HIGHER],
-            "The pretrained body against a random one. Frozen: higher on 2 of 2 tasks, lower on 0.",
+            "A pretrained body against a random one. Frozen: higher on 2 of 2 tasks, lower on 0.",
             "Frozen, the pretrained body scored higher on 2 of 2 tasks than a random one.",
         ),
         (
             [LOWER, UNDECIDED],
-            "The pretrained body against a random one. Frozen: higher on 0 of 2 tasks, lower on 1.",
+            "A pretrained body against a random one. Frozen: higher on 0 of 2 tasks, lower on 1.",
             "Frozen, the pretrained body scored lower on 1 of 2 tasks than a random one; undecided on 1.",
         ),
         (
             [UNDECIDED],
-            "The pretrained body against a random one. Frozen: higher on 0 of 1 task, lower on 0.",
+            "A pretrained body against a random one. Frozen: higher on 0 of 1 task, lower on 0.",
             "Frozen, no difference between the pretrained body and a random one could be shown on the one task.",
         ),
         (
             [EQUIVALENT, UNDECIDED],
-            "The pretrained body against a random one. Frozen: higher on 0 of 2 tasks, lower on 0, equivalent within 5 points on 1.",
+            "A pretrained body against a random one. Frozen: higher on 0 of 2 tasks, lower on 0.",
             "Frozen, no difference between the pretrained body and a random one could be shown on any of 2 tasks; "
             "equivalent within 5 points on 1; undecided on 1.",
         ),
@@ -312,7 +312,7 @@ NOT_POOLED = pd.DataFrame(columns=["question", *findings.Sides._fields])
         ),
         (
             [HIGHER, UNTESTED],
-            "The pretrained body against a random one. Frozen: higher on 1 of 2 tasks, lower on 0.",
+            "A pretrained body against a random one. Frozen: higher on 1 of 2 tasks, lower on 0.",
             "Frozen, the pretrained body scored higher on 1 of 2 tasks than a random one; with one seed, not tested, on 1.",
         ),
     ],
@@ -345,7 +345,7 @@ def test_training_in_full_comes_first():
     both = pd.concat([contrasts(HIGHER), contrasts(UNDECIDED).assign(a="pa", b="ra")])
     comparisons = findings.describe_comparisons(spec, both, NOT_POOLED)
     assert findings.headline(spec, comparisons).replace(numbers.SPACE, " ") == (
-        "The pretrained body against a random one. Trained in full: higher on 0 of 1 task, lower on 0. "
+        "A pretrained body against a random one. Trained in full: higher on 0 of 1 task, lower on 0. "
         "Frozen: higher on 1 of 1 task, lower on 0."
     )
 

@@ -135,7 +135,7 @@ def _describe(
         kind=kind,
         question=question,
         sentence=" ".join([_sentence(words, outcomes, counted, margin), *over_tasks]),
-        short=f"{words.setting}: {_short(outcomes, counted, margin, pooled)}",
+        short=f"{words.setting}: {_short(outcomes, counted, pooled)}",
         groups=[(heading, outcomes[outcome]) for outcome, heading in headings.items() if outcome in outcomes],
         of_all="all" in spec.conditions[sides.a].trained,
         is_tested=set(outcomes) != {"one seed"},
@@ -236,16 +236,14 @@ def _sentence(words: Wording, outcomes: Mapping[Outcome, list[TaskDifference]], 
     return text + (f"; with one seed, not tested, on {number['one seed']}." if "one seed" in number else ".")
 
 
-def _short(outcomes: Mapping[Outcome, list[TaskDifference]], counted: str, margin: str, pooled: pd.DataFrame) -> str:
+def _short(outcomes: Mapping[Outcome, list[TaskDifference]], counted: str, pooled: pd.DataFrame) -> str:
     """Return how a comparison came out in the few words of a headline."""
-    higher, lower, equal = (len(outcomes.get(outcome, [])) for outcome in ("higher", "lower", "equivalent"))
-    parts = [f"higher on {higher} of {counted}", f"lower on {lower}"]
-    if equal:
-        parts.append(f"equivalent within {margin} on {equal}")
-    if len(pooled) == 1:
-        row = next(pooled.itertuples())
-        parts.append(f"on average {numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})")
-    return ", ".join(parts)
+    higher, lower = len(outcomes.get("higher", [])), len(outcomes.get("lower", []))
+    text = f"higher on {higher} of {counted}, lower on {lower}"
+    if len(pooled) != 1:
+        return text
+    row = next(pooled.itertuples())
+    return f"{text}, on average {numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
 
 
 def headline(spec: StudySpec, comparisons: list[Comparison]) -> str:
@@ -263,7 +261,7 @@ def headline(spec: StudySpec, comparisons: list[Comparison]) -> str:
     tested = [comparison.short for comparison in bodies if comparison.is_tested]
     if not tested:
         return "There is one seed, so that no effect of pretraining can be tested."
-    return f"The pretrained body against a random one. {'. '.join(tested)}."
+    return f"A pretrained body against a random one. {'. '.join(tested)}."
 
 
 def _none_of(number: int, counted: str) -> str:
