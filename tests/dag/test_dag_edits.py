@@ -94,6 +94,11 @@ def test_editing_titles_and_descriptions_remakes_the_report_alone(finished, edit
     assert finished.plan() == REPORT
 
 
+def test_another_margin_remakes_the_tables_and_the_report(finished):
+    finished.edit("tiny.yaml", "title: Tiny", "title: Tiny\nmargin: 0.02")
+    assert finished.plan() == REPORT
+
+
 @pytest.mark.parametrize("rates", ["[1e-3, 2e-2]", "[1e-3, 1e-2, 3e-2]", "{low: 1e-3, high: 1e-2, per_decade: 1}"])
 def test_other_candidate_rates_plan_every_run(rates, finished):
     """Each seed selects its own rate among all of them."""

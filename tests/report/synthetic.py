@@ -106,6 +106,7 @@ def write_study(root: Path, tasks: dict[str, tuple] | None = None, seeds: tuple[
         "better than one that has read nothing?",
         description="A study with made-up numbers, for tests.",
         confidence=0.95,
+        margin=0.05,
         threshold=0.9,
         left_out=(),
         compare=(),

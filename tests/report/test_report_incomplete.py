@@ -101,27 +101,31 @@ def test_the_tables_hold_what_is_there_and_nothing_else(small, data):
     )
     for name in ("runs", "curves", "costs"):
         table = getattr(tables, name)
-        table = table[table["seed"].notna()]  # not pretraining
+        table = table[table["role"] == "run"] if name == "costs" else table  # neither pretraining nor baselines
         assert set(zip(table["run"], table["seed"], strict=True)) == there
     final = {(cell.run, seed) for cell in cells.values() for seed in cell.seeds}
     assert set(zip(tables.convergence["run"], tables.convergence["seed"], strict=True)) == final
     assert tables.cells["seeds"].tolist() == [len(cell.seeds) for cell in cells.values()]
     assert (tables.cells["low"] <= tables.cells["score"]).all()
     assert (tables.cells["score"] <= tables.cells["high"]).all()
-    check_contrasts(tables.contrasts, part, cells)
+    check_contrasts(tables, part, cells)
 
 
-def check_contrasts(table, part, cells) -> None:
-    """One row for each pair of conditions that has a seed in common, over those seeds."""
-    common = {
-        (pair.kind, task, pair.a, pair.b): len(set(left.seeds) & set(right.seeds))
+def check_contrasts(tables, part, cells) -> None:
+    """One row for each pair of conditions that trained, tested where both have several seeds."""
+    rows = tables.cells.itertuples()
+    trained = {(row.task, row.checkpoint, row.condition) for row in rows if row.did_train}
+    expected = {
+        (pair.kind, task, pair.a, pair.b): min(len(cells[a].seeds), len(cells[b].seeds))
         for pair in comparable_pairs(part.spec.conditions)
         for task in part.spec.tasks
-        if (left := cells.get((task, "topics-gpt2", pair.a))) and (right := cells.get((task, "topics-gpt2", pair.b)))
+        if {a := (task, "topics-gpt2", pair.a), b := (task, "topics-gpt2", pair.b)} <= trained
     }
-    found = {(row.kind, row.task, row.a, row.b): row.seeds for row in table.itertuples()}
-    assert found == {key: seeds for key, seeds in common.items() if seeds}
-    assert table[["difference", "low", "high", "p", "p_holm"]].notna().all().all()
+    table = tables.contrasts
+    assert {(row.kind, row.task, row.a, row.b): row.seeds for row in table.itertuples()} == expected
+    assert table[["difference", "low", "high"]].notna().all().all()
+    for column in ("p", "p_holm", "detectable"):
+        assert (table[column].notna() == (table["seeds"] > 1)).all()
 
 
 def test_a_rate_at_the_edge_of_a_range_that_has_widened_is_said_to_be(small):

@@ -94,7 +94,9 @@ def test_each_score_is_shown_with_its_interval_and_its_files(study, page):
 def test_it_answers_first(page):
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
     assert sections[:2] == ["answer", "overview"]
-    assert page.text.index("Pretraining helped on") < page.text.index("Each mark is the mean test score")
+    assert page.text.index("A pretrained body against a random one.") < page.text.index(
+        "Each mark is the mean test score"
+    )
 
 
 def test_simulated_tasks_are_named_as_such_everywhere(study):
@@ -238,6 +240,7 @@ def study_of(
         question="",
         description="",
         confidence=0.95,
+        margin=0.05,
         threshold=0.9,
         tasks=tasks or {},
         checkpoints={name: checkpoint(name.upper()) for name in checkpoints or ("c",)},
@@ -257,54 +260,102 @@ FROZEN = {
 SPEC = study_of(FROZEN)
 
 
-def contrasts(*rows: tuple[float, float, float, float]) -> pd.DataFrame:
-    """Comparisons of pf and rf, each with difference, low, high and corrected p."""
-    table = pd.DataFrame(rows, columns=["difference", "low", "high", "p_holm"])
+def contrasts(*rows: tuple[str, float, float, float]) -> pd.DataFrame:
+    """Comparisons of pf and rf, each with its outcome, difference, low and high."""
+    table = pd.DataFrame(rows, columns=["outcome", "difference", "low", "high"])
     tasks, question = [f"t{i}" for i in range(len(rows))], "pretrained or random body"
     return table.assign(
         task=tasks, kind="body", question=question, checkpoint="c", other_checkpoint="c", a="pf", b="rf"
     )
 
 
-HIGHER, LOWER = (0.2, 0.1, 0.3, 0.001), (-0.2, -0.3, -0.1, 0.001)
-SUGGESTED, UNDECIDED = (0.1, 0.01, 0.2, 0.2), (0.01, -0.1, 0.1, 1.0)
+HIGHER, LOWER = ("higher", 0.2, 0.1, 0.3), ("lower", -0.2, -0.3, -0.1)
+EQUIVALENT, UNDECIDED, UNTESTED = (
+    ("equivalent", 0.01, -0.02, 0.04),
+    ("undecided", 0.01, -0.1, 0.1),
+    ("one seed", 0.2, 0.1, 0.3),
+)
+NOT_POOLED = pd.DataFrame(columns=["question", *findings.Sides._fields])
 
 
 @pytest.mark.parametrize(
     ("rows", "headline", "sentence"),
     [
         (
-            [HIGHER, LOWER, SUGGESTED, UNDECIDED],
-            "Pretraining helped on 1 of 4 tasks and hurt on 1.",
+            [HIGHER, LOWER, EQUIVALENT, UNDECIDED],
+            "A pretrained body against a random one. Frozen: higher on 1 of 4 tasks, lower on 1.",
             "Frozen, the pretrained body scored higher on 1 and lower on 1 of 4 tasks than a random one; "
-            "on 1 a difference is suggested; on 1 no difference could be shown.",
+            "equivalent within 5 points on 1; undecided on 1.",
         ),
         (
             [HIGHER, HIGHER],
-            "Pretraining helped on 2 of 2 tasks; harm was shown on none.",
+            "A pretrained body against a random one. Frozen: higher on 2 of 2 tasks, lower on 0.",
             "Frozen, the pretrained body scored higher on 2 of 2 tasks than a random one.",
         ),
         (
             [LOWER, UNDECIDED],
-            "Pretraining hurt on 1 of 2 tasks; a benefit was shown on none.",
-            "Frozen, the pretrained body scored lower on 1 of 2 tasks than a random one; on 1 no difference could be shown.",
+            "A pretrained body against a random one. Frozen: higher on 0 of 2 tasks, lower on 1.",
+            "Frozen, the pretrained body scored lower on 1 of 2 tasks than a random one; undecided on 1.",
         ),
         (
             [UNDECIDED],
-            "No effect of pretraining could be shown on the one task.",
+            "A pretrained body against a random one. Frozen: higher on 0 of 1 task, lower on 0.",
             "Frozen, no difference between the pretrained body and a random one could be shown on the one task.",
         ),
         (
-            [SUGGESTED, UNDECIDED],
-            "No effect of pretraining could be shown on any of 2 tasks.",
-            "Frozen, no difference between the pretrained body and a random one could be shown on any of 2 tasks; on 1 one is suggested.",
+            [EQUIVALENT, UNDECIDED],
+            "A pretrained body against a random one. Frozen: higher on 0 of 2 tasks, lower on 0.",
+            "Frozen, no difference between the pretrained body and a random one could be shown on any of 2 tasks; "
+            "equivalent within 5 points on 1; undecided on 1.",
+        ),
+        (
+            [UNTESTED, UNTESTED],
+            "There is one seed, so that no effect of pretraining can be tested.",
+            "Frozen, the pretrained body and a random one are not tested against each other on 2 tasks, since there is one seed.",
+        ),
+        (
+            [HIGHER, UNTESTED],
+            "A pretrained body against a random one. Frozen: higher on 1 of 2 tasks, lower on 0.",
+            "Frozen, the pretrained body scored higher on 1 of 2 tasks than a random one; with one seed, not tested, on 1.",
         ),
     ],
 )
 def test_the_answer_follows_the_numbers_either_way(rows, headline, sentence):
-    comparisons = findings.describe_comparisons(SPEC, contrasts(*rows))
+    comparisons = findings.describe_comparisons(SPEC, contrasts(*rows), NOT_POOLED)
     assert findings.headline(SPEC, comparisons).replace(numbers.SPACE, " ") == headline
     assert comparisons[0].sentence.replace(numbers.SPACE, " ") == sentence
+
+
+def test_the_mean_over_tasks_is_said_with_its_interval_and_that_of_a_new_task():
+    pooled = pd.DataFrame(
+        [{"question": "pretrained or random body", "checkpoint": "c", "a": "pf", "other_checkpoint": "c", "b": "rf", "metric": "accuracy",
+          "train_items": pd.NA, "tasks": 3, "difference": 0.1, "low": 0.05, "high": 0.15, "i2": 0.4, "new_task_low": -0.1, "new_task_high": 0.3}]
+    )  # fmt: skip
+    [comparison] = findings.describe_comparisons(SPEC, contrasts(HIGHER, UNDECIDED, UNDECIDED), pooled)
+    assert comparison.sentence.replace(numbers.SPACE, " ").endswith(
+        "undecided on 2. Over 3 tasks, the mean difference is +10.0 points (+5.0 to +15.0); "
+        "on another task like these it may be \N{MINUS SIGN}10.0 to +30.0 (I\N{SUPERSCRIPT TWO} 40 %)."
+    )
+    assert comparison.short.endswith(f"on average +10.0{numbers.SPACE}points (+5.0 to +15.0)")
+
+
+def test_training_in_full_comes_first():
+    full = {
+        "pa": FROZEN["pf"].model_copy(update={"trained": "all"}),
+        "ra": FROZEN["rf"].model_copy(update={"trained": "all"}),
+    }
+    spec = study_of(FROZEN | full)
+    both = pd.concat([contrasts(HIGHER), contrasts(UNDECIDED).assign(a="pa", b="ra")])
+    comparisons = findings.describe_comparisons(spec, both, NOT_POOLED)
+    assert findings.headline(spec, comparisons).replace(numbers.SPACE, " ") == (
+        "A pretrained body against a random one. Trained in full: higher on 0 of 1 task, lower on 0. "
+        "Frozen: higher on 1 of 1 task, lower on 0."
+    )
+
+
+def test_failed_seeds_are_counted_in_words():
+    assert findings.failures_in_words(0, 0, 3) == ""
+    assert findings.failures_in_words(1, 2, 3) == "1 of 3 with one constant answer, 2 of 3 at the floor"
 
 
 def test_a_study_without_two_bodies_says_so():
@@ -380,7 +431,7 @@ def test_every_comparison_has_a_title(changes, title):
 
 
 def test_findings_name_size_and_interval():
-    (heading, differences), *_ = findings.describe_comparisons(SPEC, contrasts(HIGHER))[0].groups
+    (heading, differences), *_ = findings.describe_comparisons(SPEC, contrasts(HIGHER), NOT_POOLED)[0].groups
     assert heading == "The pretrained body scored higher"
     assert differences[0].size.replace(numbers.SPACE, " ") == "+20.0 points (+10.0 to +30.0)"
 
@@ -410,7 +461,7 @@ def test_two_checkpoints_are_told_apart():
 def test_a_comparison_that_the_study_asks_for_is_said_in_its_words():
     spec = study_of(FROZEN, "c", "d")
     table = contrasts(HIGHER).assign(kind="asked", question="text or DNA", other_checkpoint="d", b="pf")
-    [comparison] = findings.describe_comparisons(spec, table)
+    [comparison] = findings.describe_comparisons(spec, table, NOT_POOLED)
     assert comparison.sentence.replace(numbers.SPACE, " ") == (
         "For ‘text or DNA’, ‘C: pf’ scored higher on 1 of 1 task than ‘D: pf’."
     )
@@ -420,18 +471,16 @@ def test_a_comparison_that_the_study_asks_for_is_said_in_its_words():
 # --- baselines --------------------------------------------------------------------------------------------------
 
 
-def against(*rows: tuple[str, tuple[float, float, float, float]]) -> pd.DataFrame:
-    """Cells against the baseline of their task, each with difference, low, high and corrected p."""
-    return pd.DataFrame(
-        [(task, *numbers_of) for task, numbers_of in rows], columns=["task", "difference", "low", "high", "p_holm"]
-    )
+def against(*rows: tuple[str, str]) -> pd.DataFrame:
+    """Cells against the baseline of their task, each with its outcome."""
+    return pd.DataFrame(rows, columns=["task", "outcome"])
 
 
 @pytest.mark.parametrize(
     ("rows", "models", "sentences"),
     [
         (
-            [("t0", LOWER), ("t0", LOWER), ("t1", LOWER), ("t1", UNDECIDED)],
+            [("t0", "lower"), ("t0", "lower"), ("t1", "lower"), ("t1", "undecided")],
             {"t0": "logistic regression", "t1": "ridge regression; gradient boosting"},
             [
                 "A linear model scored higher than every transformer here on T0.",
@@ -439,7 +488,7 @@ def against(*rows: tuple[str, tuple[float, float, float, float]]) -> pd.DataFram
             ],
         ),
         (
-            [("t0", LOWER), ("t0", HIGHER), ("t1", HIGHER), ("t2", SUGGESTED)],
+            [("t0", "lower"), ("t0", "higher"), ("t1", "higher"), ("t2", "equivalent")],
             {"t0": "constant", "t1": "gradient boosting", "t2": "logistic regression"},
             [
                 "No transformer here is shown to beat a linear model on T2.",
@@ -539,15 +588,10 @@ def test_a_task_at_a_data_size_says_so():
 
 def test_data_sizes_of_one_task_are_not_counted_as_tasks():
     table = contrasts(HIGHER, UNDECIDED).assign(task=["a", "a-50-items"])
-    [comparison] = findings.describe_comparisons(AT_SIZES, table)
+    [comparison] = findings.describe_comparisons(AT_SIZES, table, NOT_POOLED)
     assert "on 1 of 2 combinations of task and data size than" in comparison.sentence.replace(numbers.SPACE, " ")
     answer = findings.headline(AT_SIZES, [comparison]).replace(numbers.SPACE, " ")
-    assert answer == "Pretraining helped on 1 of 2 combinations of task and data size; harm was shown on none."
-    [comparison] = findings.describe_comparisons(
-        AT_SIZES, contrasts(UNDECIDED, UNDECIDED).assign(task=["a", "a-50-items"])
-    )
-    answer = findings.headline(AT_SIZES, [comparison]).replace(numbers.SPACE, " ")
-    assert answer == "No effect of pretraining could be shown on any of 2 combinations of task and data size."
+    assert answer.endswith("Frozen: higher on 1 of 2 combinations of task and data size, lower on 0.")
 
 
 def test_scores_are_drawn_over_the_number_of_training_items():

@@ -18,7 +18,7 @@ from crossover.commands import doctor
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
-    "Everyday": {"status", "explain", "prune", "report-incomplete"},
+    "Everyday": {"status", "explain", "prune", "plan-seeds", "report-incomplete"},
     "Your data": {"new-task", "check-task", "view"},
     "Cluster": {"doctor"},
     "Development": {"config-schema"},

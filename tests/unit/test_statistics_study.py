@@ -1,20 +1,23 @@
 """Tables of a small study, written by hand: contrasts, convergence, and what is refused."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
+from crossover.commands.plan_seeds import seed_plan
 from crossover.config.bodies import StatisticsBody, TruncatedBody
 from crossover.config.conditions import Condition
 from crossover.config.inputs import ShiftInput
 from crossover.config.studies import AskedComparison
 from crossover.errors import UserError
 from crossover.files import write_json, write_parquet
+from crossover.report.numbers import SPACE
 from crossover.runs.files import BASELINE_RESULTS, WEIGHTS, write_provenance
 from crossover.specs.descriptions import (
     BaselineCandidate,
@@ -33,6 +36,7 @@ from crossover.statistics.contrasts import holm_adjusted
 from crossover.statistics.convergence import compare_speed, median_steps, steps_to_threshold, thresholds
 from crossover.statistics.pairs import comparable_pairs
 from crossover.statistics.partial import computed_part
+from crossover.statistics.pooled import pool, pool_differences
 
 
 def condition(body="pretrained", input="new", trained="all") -> Condition:
@@ -51,7 +55,13 @@ ITEMS = 60
 
 
 def write_run(
-    run: str, seed: int, scores: np.ndarray, rate: float = 1e-3, groups: int = ITEMS, validation: float = 0.7
+    run: str,
+    seed: int,
+    scores: np.ndarray,
+    rate: float = 1e-3,
+    groups: int = ITEMS,
+    validation: float = 0.7,
+    answers: list[str] | None = None,
 ) -> None:
     folder = Path("results/runs") / run / f"seed-{seed}"
     names = [f"i{i}" for i in range(len(scores))]
@@ -62,6 +72,7 @@ def write_run(
             "score": scores,
         }
     )
+    table = table if answers is None else table.assign(prediction=answers)
     write_parquet(folder / "predictions.parquet", table.astype({"item": str, "group": str, "score": float}))
     (folder / WEIGHTS).touch()
     steps = [0, 10, 20]
@@ -123,7 +134,7 @@ def study_of(conditions: dict[str, Condition], cells: tuple[Cell, ...] = ()) -> 
         subset=None,
     )  # fmt: skip
     return StudySpec(
-        name="study-s", study="s", title="", question="", description="", confidence=0.95, threshold=0.9,
+        name="study-s", study="s", title="", question="", description="", confidence=0.95, margin=0.05, threshold=0.9,
         tasks={"t": task}, checkpoints={"c": checkpoint}, conditions=conditions, cells=cells, left_out=(), compare=(), analyses=(), reproduce="",
     )  # fmt: skip
 
@@ -178,6 +189,7 @@ def test_tables_hold_every_run_and_every_cell_with_its_interval(tables):
             "rates",
             "cells",
             "contrasts",
+            "pooled",
             "baselines",
             "baseline_contrasts",
             "convergence",
@@ -314,11 +326,104 @@ def test_only_comparisons_that_ask_the_same_are_corrected_together():
     assert holm_adjusted(table).tolist() == pytest.approx([0.03, 0.06, 0.01, np.nan, 0.06], nan_ok=True)
 
 
-def test_one_seed_gives_intervals_over_items_alone_and_says_so(study):
+def test_one_seed_gives_intervals_over_items_alone_and_no_verdict(study):
     tables = aggregate(study.of_cells(tuple(cell.model_copy(update={"seeds": (0,)}) for cell in study.cells)))
     assert set(tables["cells"]["interval_over"]) == {"items"}
     assert tables["cells"]["sd_seeds"].isna().all()
     assert set(tables["contrasts"]["seeds"]) == {1}
+    assert set(tables["contrasts"]["outcome"]) == {"one seed"}
+    assert tables["contrasts"][["p", "p_holm", "detectable", "seeds_needed"]].isna().all().all()
+
+
+def write_answers(run: str, seed: int, right: float, answers: list[str] | None = None) -> None:
+    """Write a run that is right on a share of the items, the same ones as others."""
+    write_run(run, seed, (np.arange(ITEMS) < right * ITEMS) * 1.0, answers=answers)
+
+
+def test_seeds_that_fail_are_counted(study):
+    """The floor is 0.3; of 60 items 0.6 is above it, and 0.4 might be chance."""
+    for seed, right, answers in ((0, 0.6, ["a", "b"]), (1, 0.4, ["a", "b"]), (2, 0.6, ["a", "a"])):
+        write_answers("pf-final", seed, right, answers * (ITEMS // 2))
+    cell = aggregate(study)["cells"].set_index("condition").loc["pf"]
+    assert (cell["seeds_constant"], cell["seeds_at_floor"], cell["did_train"]) == (1, 1, True)
+
+
+@pytest.mark.parametrize(("right", "answers"), [(0.35, None), (0.6, ["a"] * ITEMS)])
+def test_what_did_not_train_is_not_compared_and_lends_no_variance(study, right, answers):
+    before = aggregate(study)
+    for seed in SEEDS:
+        write_answers("rf-final", seed, right, answers)
+    after = aggregate(study)
+    cells = after["cells"].set_index("condition")
+    assert cells["did_train"].to_dict() == {"pf": True, "rf": False, "pa": True, "ra": True}
+    assert cells.loc["rf", ["seeds_constant", "seeds_at_floor"]].sum() == 3
+    assert list(zip(after["contrasts"]["a"], after["contrasts"]["b"], strict=True)) == [("pa", "ra"), ("pf", "pa")]
+    assert ("pf", "rf") in set(zip(before["speed"]["a"], before["speed"]["b"], strict=True))
+    assert ("pf", "rf") not in set(zip(after["speed"]["a"], after["speed"]["b"], strict=True))
+    alone = aggregate(study.of_cells(tuple(cell for cell in study.cells if cell.condition != "rf")))
+    pd.testing.assert_frame_equal(after["contrasts"], alone["contrasts"])
+
+
+def test_outcomes_follow_from_the_margin(study):
+    """pf is above rf by about 30 points; pa and ra differ by less, which is within 40 points and undecided within one."""
+    wide, narrow = (
+        aggregate(study.model_copy(update={"margin": margin}))["contrasts"].set_index(["a", "b"])
+        for margin in (0.4, 0.01)
+    )
+    assert [table.loc[("pf", "rf"), "outcome"] for table in (wide, narrow)] == ["higher", "higher"]
+    assert [table.loc[("pa", "ra"), "outcome"] for table in (wide, narrow)] == ["equivalent", "undecided"]
+    assert wide["seeds_needed"].isna().all()
+    assert pd.isna(narrow.loc[("pa", "ra"), "seeds_needed"])  # 60 items never tell one point
+    assert narrow.loc[("pa", "ra"), "detectable"] > narrow.loc[("pa", "ra"), "standard_error"] * 2.8
+
+
+def test_differences_are_pooled_by_a_random_effects_model():
+    """The numbers by hand: Paule and Mandel's variance makes Q as large as its degrees of freedom."""
+    effects, errors = np.array([0.10, 0.22, 0.05, 0.31]), np.array([0.05, 0.07, 0.045, 0.14])
+    found = pool(effects, errors, 0.95)
+
+    def q(tau2: float) -> float:
+        weights = 1 / (errors**2 + tau2)
+        return weights @ (effects - weights @ effects / weights.sum()) ** 2 - 3
+
+    tau2 = optimize.brentq(q, 0, 1)
+    weights = 1 / (errors**2 + tau2)
+    mean, error = weights @ effects / weights.sum(), weights.sum() ** -0.5
+    half, reach = stats.t.isf(0.025, 3) * error, stats.t.isf(0.025, 2) * np.sqrt(tau2 + error**2)
+    assert (found.difference, found.tau) == pytest.approx((mean, np.sqrt(tau2)), rel=1e-5)
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half), rel=1e-5)
+    assert (found.new_task_low, found.new_task_high) == pytest.approx((mean - reach, mean + reach), rel=1e-5)
+    assert found.i2 == pytest.approx(1 - 3 / (q(0) + 3))
+
+
+def test_equal_differences_are_not_pooled_more_narrowly_than_their_errors_allow():
+    found = pool(np.full(4, 0.1), np.full(4, 0.06), 0.95)
+    assert (found.i2, found.tau) == pytest.approx((0, 0))
+    assert found.high - found.difference == pytest.approx(stats.t.isf(0.025, 3) * 0.03)
+
+
+def test_tasks_are_pooled_by_metric_and_number_of_training_items(study):
+    plain, mcc = study.tasks["t"], study.tasks["t"].model_copy(update={"metric": "mcc"})
+    small = plain.model_copy(update={"train_items": 50})
+    tasks = {"a": plain, "b": plain, "c": plain, "s1": small, "s2": small, "s3": small, "m1": mcc, "m2": mcc}
+    spec = study.model_copy(update={"tasks": tasks})
+    one = {
+        "checkpoint": "c",
+        "other_checkpoint": "c",
+        "kind": "body",
+        "question": "q",
+        "a": "pf",
+        "b": "rf",
+        "held": "",
+    }
+    table = pd.DataFrame([one | {"task": task, "difference": 0.1, "standard_error": 0.05, "p": 0.04} for task in tasks])
+    pooled = pool_differences(spec, table)
+    assert pooled["metric"].tolist() == ["accuracy", "accuracy"]
+    assert pooled["train_items"].tolist() == [pd.NA, 50]
+    assert pooled["tasks"].tolist() == [3, 3]
+    untested = table.assign(p=np.where(table["task"] == "a", np.nan, 0.04))
+    assert pool_differences(spec, untested)["train_items"].tolist() == [50]
+    assert pool_differences(spec, table[:2]).empty
 
 
 def test_groups_are_what_varies(study):
@@ -376,6 +481,34 @@ def test_one_group_is_not_enough(study):
         write_run("rf-final", seed, np.ones(ITEMS), groups=1)
     with pytest.raises(UserError, match="rf-final: the test split has 1 independent items"):
         aggregate(study)
+
+
+def test_a_plan_of_seeds_lists_what_is_undecided(study):
+    """Four thousand items tell five points with some seeds; sixty never do. A study that is decided needs none."""
+    for name in ("pa", "ra"):
+        for seed in SEEDS:
+            rng = np.random.Generator(np.random.PCG64([5, seed, ord(name[0])]))
+            write_run(f"{name}-final", seed, (rng.random(4000) < 0.6 + 0.03 * seed) * 1.0, groups=4000)
+    spec = study.of_cells(study.cells[2:])
+    row = aggregate(spec)["contrasts"].iloc[0]
+    plan = seed_plan(spec)
+    text = plan.text().replace(SPACE, " ")
+    assert text.startswith(
+        "Study s: 1 of 1 comparison is undecided. With the seeds to decide, a true difference of 5 points "
+    )
+    assert text.splitlines()[-1].split() == ["t", "c", "pa", "c", "ra", "3", f"{round(100 * row.detectable, 1):g}", "points", str(row.seeds_needed)]  # fmt: skip
+    assert 3 < row.seeds_needed < 50
+    assert json.loads(json.dumps(plan.facts()))["undecided"][0]["seeds_needed"] == row.seeds_needed
+    frozen = study.of_cells(study.cells[:2])
+    aggregate(frozen)
+    assert seed_plan(frozen).text().replace(SPACE, " ") == "Study s: 0 of 1 comparison are undecided."
+    aggregate(frozen.model_copy(update={"cells": tuple(c.model_copy(update={"seeds": (0,)}) for c in frozen.cells)}))
+    assert seed_plan(frozen).tested == 0
+
+
+def test_seeds_cannot_be_planned_before_there_are_tables(study):
+    with pytest.raises(UserError, match=r"results/studies/s/contrasts.parquet is missing; run snakemake"):
+        seed_plan(study)
 
 
 # --- convergence ------------------------------------------------------------------------------------------
@@ -494,7 +627,7 @@ def test_a_baseline_has_an_interval_over_items_and_every_cell_is_compared_with_i
     tables = aggregate(with_baseline(study, (0,)).model_copy(update={"cells": one_seed}))
     [row] = tables["baselines"].itertuples()
     expected = stats.ttest_1samp(scores, 0).confidence_interval(0.95)
-    assert (row.score, row.low, row.high) == pytest.approx((scores.mean(), *expected))
+    assert (row.score, row.low, row.high) == pytest.approx((scores.mean(), *expected), abs=1e-4)
     assert (row.model, row.features, row.strength, row.candidates) == ("ridge regression", "values", "0.1", 2)
     assert (row.seeds, row.interval_over, row.validation_score, row.linear_validation_score) == (1, "items", 0.6, 0.6)
     contrasts = tables["baseline_contrasts"]
@@ -502,33 +635,36 @@ def test_a_baseline_has_an_interval_over_items_and_every_cell_is_compared_with_i
     for row in contrasts.itertuples():
         cell = pd.read_parquet(f"results/runs/{row.condition}-final/seed-0/predictions.parquet")["score"].to_numpy()
         test = stats.ttest_rel(cell, scores)
-        assert (row.difference, row.p) == pytest.approx((cell.mean() - scores.mean(), test.pvalue))
-        assert (row.low, row.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
-    assert list(contrasts["p_holm"]) == pytest.approx(multipletests(contrasts["p"], method="holm")[1])
+        assert row.difference == pytest.approx(cell.mean() - scores.mean())
+        assert (row.low, row.high) == pytest.approx(tuple(test.confidence_interval(0.95)), abs=1e-4)
+    assert contrasts[["p", "p_holm"]].isna().all().all()
+    assert set(contrasts["outcome"]) == {"one seed"}
     costs = tables["costs"][tables["costs"]["role"] == "baseline"]
     assert list(costs["run"]) == ["t-baseline"]
 
 
 def test_one_baseline_is_compared_with_all_seeds_of_a_cell(study):
-    """It is subtracted from each of them, as if it had been scored with each."""
+    """It adds nothing to what varies between seeds; one that was fitted for each seed does."""
     scores = (np.random.Generator(np.random.PCG64(9)).random(ITEMS) < 0.6) * 1.0
     for seed in SEEDS:
         write_baseline(seed, scores)
     once = aggregate(with_baseline(study, (0,)))["baseline_contrasts"]
     thrice = aggregate(with_baseline(study, SEEDS, train_items=40))["baseline_contrasts"]
-    pd.testing.assert_frame_equal(once, thrice)
+    assert once["difference"].tolist() == pytest.approx(thrice["difference"].tolist())
+    assert (once["standard_error"] < thrice["standard_error"]).all()
     assert set(once["seeds"]) == {len(SEEDS)}
+    assert list(once["p_holm"]) == pytest.approx(multipletests(once["p"], method="holm")[1])
+    assert set(once.loc[once["p_holm"] < 0.05, "outcome"]) <= {"higher", "lower"}
 
 
 def test_at_a_data_size_each_seed_is_compared_with_the_baseline_of_its_items(study):
-    """Where the runs with each seed score what the baseline with that seed does, there is no difference."""
+    """Where the runs score what the baselines do, there is no difference."""
     for seed in SEEDS:
         cell = pd.read_parquet(f"results/runs/pf-final/seed-{seed}/predictions.parquet")["score"]
         write_baseline(seed, cell.to_numpy(), model="ridge regression" if seed else "gradient boosting")
     tables = aggregate(with_baseline(study, SEEDS, train_items=40))
     contrasts = tables["baseline_contrasts"].set_index("condition")
-    assert contrasts.loc["pf", ["difference", "interval_method"]].tolist() == [0.0, "Agresti-Min"]
-    assert contrasts.loc["pf", "p"] == 1
+    assert contrasts.loc["pf", ["difference", "p"]].tolist() == [0.0, 1.0]
     [row] = tables["baselines"].itertuples()
     assert (row.model, row.strength) == ("gradient boosting; ridge regression", "0.1; 0.2; 0.3")
     assert (row.seeds, row.interval_over) == (len(SEEDS), "seeds and items")

@@ -165,6 +165,15 @@ def prune(
 
 
 @app.command(rich_help_panel=EVERYDAY)
+def plan_seeds(study: Study = None, as_json: Json = False) -> None:
+    """Say how many seeds would decide what a study has left undecided."""
+    from crossover.commands.output import show
+    from crossover.commands.plan_seeds import plan_seeds
+
+    show(plan_seeds(study), as_json)
+
+
+@app.command(rich_help_panel=EVERYDAY)
 def report_incomplete(study: Study = None) -> None:
     """Report on the runs that are there while others are missing."""
     from crossover.commands.report_incomplete import report_incomplete

@@ -12,6 +12,7 @@ rule aggregate_study:
                 "rates",
                 "cells",
                 "contrasts",
+                "pooled",
                 "baselines",
                 "baseline_contrasts",
                 "convergence",
@@ -30,7 +31,13 @@ rule aggregate_study:
             "results/studies/{study}/contrasts.csv",
             caption="../report/contrasts.rst",
             category="Tables",
-            labels={"table": "Paired comparisons"},
+            labels={"table": "Comparisons"},
+        ),
+        pooled=report(
+            "results/studies/{study}/pooled.csv",
+            caption="../report/pooled.rst",
+            category="Tables",
+            labels={"table": "Comparisons over all tasks"},
         ),
         baselines=report(
             "results/studies/{study}/baselines.csv",

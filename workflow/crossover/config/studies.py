@@ -123,6 +123,9 @@ class StudySettings(ConfigModel):
     """Further cells, each checkpoint with conditions, and if need be with tasks, seeds and a recipe of its own."""
     compare: list[AskedComparison] = Field([])
     """Comparisons beside those that crossover makes by itself: across checkpoints, or of conditions that differ in several choices."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """The smallest difference of two scores that matters; 0.05 is 5 percentage points. Two conditions are called equivalent where
+    their difference is shown to be smaller."""
     train_items: list[TrainItems] = Field(["all"], min_length=1)
     """Sizes of the training split, such as `[500, 5000, all]`: every cell is computed for each. Each seed draws its own items, and
     the smaller sizes are part of the larger ones; validation and test split stay whole."""

@@ -69,6 +69,7 @@ class PlannedStudy:
             question=self.settings.question,
             description=self.settings.description,
             confidence=CONFIDENCE,
+            margin=self.settings.margin,
             threshold=THRESHOLD,
             tasks={at.name: self._task(self.parts.tasks[at.task], at) for at in self.settings.tasks_at_sizes},
             checkpoints={name: _checkpoint(checkpoint) for name, checkpoint in self.parts.checkpoints.items()},

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from crossover.charts.palette import task_labels
-from crossover.report.findings import verdicts_of
 from crossover.specs.studies import StudySpec
 
 FAMILIES = {
@@ -24,10 +23,10 @@ def baseline_sentences(spec: StudySpec, baselines: pd.DataFrame, contrasts: pd.D
         baselines: the table of baselines.
         contrasts: every cell against the baseline of its task.
     """
-    verdicts = contrasts.assign(verdict=verdicts_of(contrasts, spec.confidence)).groupby("task", sort=False)["verdict"]
-    lower = [task for task, own in verdicts if (own == "lower").all()]
-    higher = [task for task, own in verdicts if (own == "higher").any()]
-    others = [task for task, _ in verdicts if task not in (*lower, *higher)]
+    outcomes = contrasts.groupby("task", sort=False)["outcome"]
+    lower = [task for task, own in outcomes if (own == "lower").all()]
+    higher = [task for task, own in outcomes if (own == "higher").any()]
+    others = [task for task, _ in outcomes if task not in (*lower, *higher)]
     models = dict(zip(baselines["task"], baselines["model"], strict=True))
     titles = task_labels(spec.tasks)
 

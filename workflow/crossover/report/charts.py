@@ -24,7 +24,7 @@ from crossover.charts.chart import (
 from crossover.charts.palette import Series, task_labels
 from crossover.report import numbers
 from crossover.report.facts import PretrainingRun
-from crossover.report.findings import Sides, comparison_title, verdicts_of
+from crossover.report.findings import Sides, comparison_title
 from crossover.specs.studies import StudySpec, StudyTask
 from crossover.statistics.tables import StudyTables
 
@@ -32,7 +32,7 @@ LINE = 15  # pixels of a line of a label
 ROW = 15  # pixels of one condition in a chart with a row of conditions for each task
 BASELINE_DASH = [4, 2]
 LARGEST_CURVE = 120  # evaluations of a run that are drawn; the tables have them all
-VERDICT_COLOURS = {
+OUTCOME_COLOURS = {
     "body": {"higher": "var(--blue)", "lower": "var(--vermillion)"},
     "input": {"higher": "var(--sky)", "lower": "var(--orange)"},
     "trained": {"higher": "var(--green)", "lower": "var(--purple)"},
@@ -269,20 +269,15 @@ def draw_contrasts(spec: StudySpec, contrasts: pd.DataFrame, labels: Mapping[str
         reach = float(np.ceil(20 * max(same["high"].max(), -same["low"].min())) * 5)
         sides = Sides(*names)
         title = comparison_title(spec, kind, question, sides)
-        charts.append(
-            draw_forest(
-                f"contrast-{'-'.join(dict.fromkeys(sides))}", title, kind, table, labels, reach, spec.confidence
-            )
-        )
+        charts.append(draw_forest(f"contrast-{'-'.join(dict.fromkeys(sides))}", title, kind, table, labels, reach))
     return charts
 
 
 def draw_forest(
-    name: str, title: str, kind: str, table: pd.DataFrame, labels: Mapping[str, str], reach: float, confidence: float
+    name: str, title: str, kind: str, table: pd.DataFrame, labels: Mapping[str, str], reach: float
 ) -> Chart:
     """Draw the differences of one comparison on every task, in percentage points from -reach to reach."""
-    verdicts = verdicts_of(table, confidence)
-    colours = VERDICT_COLOURS[kind]
+    colours = OUTCOME_COLOURS[kind]
     shown = pd.DataFrame(
         {
             "label": [labels[task] for task in table["task"]],
@@ -295,8 +290,11 @@ def draw_forest(
                 for row in table.itertuples()
             ],
             "p": table["p_holm"].map(numbers.p_value),
-            "colour": [colours.get(verdict.removeprefix("maybe-"), "var(--soft)") for verdict in verdicts],
-            "fill": [colours.get(verdict, "var(--page)") for verdict in verdicts],
+            "colour": [colours.get(outcome, "var(--soft)") for outcome in table["outcome"]],
+            "fill": [
+                "var(--soft)" if outcome == "equivalent" else colours.get(outcome, "var(--page)")
+                for outcome in table["outcome"]
+            ],
         }
     )
     axis = alt.Axis(

@@ -1,13 +1,12 @@
 """The findings in words. They follow from the tables alone, and say the same whichever way the tables point.
 
-A difference is *shown* when Holm's corrected p-value is below 1 - confidence. It is *suggested* when its own interval
-excludes zero but the correction for the number of comparisons leaves it undecided. Otherwise nothing could be shown,
-which is not the same as no difference: the interval says how large a difference the data still allow.
+Each comparison has an outcome: a difference is shown one way or the other, or shown to be smaller than the study's margin, or neither.
+Undecided is not the same as no difference: the interval says how large a difference the data still allow.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -24,16 +23,17 @@ from crossover.config.bodies import (
 )
 from crossover.config.inputs import Input
 from crossover.labels import body_name, input_name, trained_name
+from crossover.metrics import METRICS
 from crossover.report import numbers
 from crossover.report.facts import tasks_with_sizes
 from crossover.specs.descriptions import Card
 from crossover.specs.studies import StudySpec
-from crossover.statistics.pairs import AGAINST_RANDOM, comparable_pairs
+from crossover.statistics.pairs import AGAINST_RANDOM, Outcome, comparable_pairs
 from crossover.statistics.partial import Part
 from crossover.statistics.tables import StudyTables
 
 CEILING = 0.99  # scores above leave no room for a difference
-Verdict = Literal["higher", "lower", "maybe-higher", "maybe-lower", "undecided"]
+FEW_SEEDS = 5  # with fewer, the report says how large a difference must be to be shown
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,18 @@ class Comparison:
         question: what it asks.
         sentence: how it came out, in one sentence with counts.
         groups: a heading and its differences for each way it came out, without the empty ones.
-        tasks: number of tasks.
-        higher: tasks on which a is shown to be higher.
-        lower: tasks on which a is shown to be lower.
+        short: how it came out, in the few words of a headline.
+        of_all: whether everything is trained.
+        is_tested: whether it is tested on any task: with one seed it is not.
     """
 
     kind: str
     question: str
     sentence: str
+    short: str
     groups: list[tuple[str, list[TaskDifference]]]
-    tasks: int
-    higher: list[str]
-    lower: list[str]
+    of_all: bool
+    is_tested: bool
 
 
 class Sides(NamedTuple):
@@ -89,50 +89,67 @@ class Wording(NamedTuple):
     setting: str
 
 
-def verdicts_of(contrasts: pd.DataFrame, confidence: float) -> list[Verdict]:
-    """Return how each comparison came out: `higher` or `lower` (shown), `maybe-...` (suggested), or `undecided`."""
-    return [
-        _verdict(row.difference, row.p_holm < 1 - confidence, row.low > 0 or row.high < 0)
-        for row in contrasts.itertuples()
-    ]
+def describe_comparisons(spec: StudySpec, contrasts: pd.DataFrame, pooled: pd.DataFrame) -> list[Comparison]:
+    """Return all comparisons of a study in words: bodies first, and of these the ones in which everything is trained.
 
-
-def _verdict(difference: float, shown: bool, suggested: bool) -> Verdict:
-    if shown:
-        return "higher" if difference > 0 else "lower"
-    if suggested:
-        return "maybe-higher" if difference > 0 else "maybe-lower"
-    return "undecided"
-
-
-def describe_comparisons(spec: StudySpec, contrasts: pd.DataFrame) -> list[Comparison]:
-    """Return all comparisons of a study in words, bodies first."""
+    Args:
+        spec: the study.
+        contrasts: its comparisons on each task.
+        pooled: the same over tasks.
+    """
     tables = contrasts.groupby(["kind", "question", *Sides._fields], sort=False)
-    return [_describe(spec, kind, question, Sides(*names), table) for (kind, question, *names), table in tables]
+    found = [
+        _describe(spec, kind, question, Sides(*names), table, _pooled_of(pooled, question, Sides(*names)))
+        for (kind, question, *names), table in tables
+    ]
+    return sorted(found, key=lambda one: (one.kind != "body", one.kind == "body" and not one.of_all))
 
 
-def _describe(spec: StudySpec, kind: str, question: str, sides: Sides, table: pd.DataFrame) -> Comparison:
-    outcomes: dict[Verdict, list[TaskDifference]] = {}
-    for row, verdict in zip(table.itertuples(), verdicts_of(table, spec.confidence), strict=True):
+def _pooled_of(pooled: pd.DataFrame, question: str, sides: Sides) -> pd.DataFrame:
+    own = pooled["question"] == question
+    for name, side in sides._asdict().items():
+        own &= pooled[name] == side
+    return pooled[own]
+
+
+def _describe(
+    spec: StudySpec, kind: str, question: str, sides: Sides, table: pd.DataFrame, pooled: pd.DataFrame
+) -> Comparison:
+    outcomes: dict[Outcome, list[TaskDifference]] = {}
+    for row in table.itertuples():
         size = f"{numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
-        outcomes.setdefault(verdict, []).append(TaskDifference(row.task, size))
+        outcomes.setdefault(row.outcome, []).append(TaskDifference(row.task, size))
     words = _wording(spec, kind, question, sides)
+    margin = numbers.size(spec.margin)
     first = f"{words.a[0].upper()}{words.a[1:]}"
-    headings: dict[Verdict, str] = {
+    headings: dict[Outcome, str] = {
         "higher": f"{first} scored higher",
         "lower": f"{first} scored lower",
-        "maybe-higher": "Higher by its own interval, but not after the correction for the number of comparisons",
-        "maybe-lower": "Lower by its own interval, but not after the correction for the number of comparisons",
-        "undecided": "No difference could be shown",
+        "equivalent": f"Equivalent: no difference of {margin} either way",
+        "undecided": "Undecided",
+        "one seed": "One seed, not tested",
     }
+    counted = _counted(spec, len(table))
+    over_tasks = [_pooled_in_words(spec, row, len(pooled) > 1) for row in pooled.itertuples()]
     return Comparison(
         kind=kind,
         question=question,
-        sentence=_sentence(words, outcomes, _counted(spec, len(table)), len(table)),
-        groups=[(heading, outcomes[verdict]) for verdict, heading in headings.items() if verdict in outcomes],
-        tasks=len(table),
-        higher=[difference.task for difference in outcomes.get("higher", [])],
-        lower=[difference.task for difference in outcomes.get("lower", [])],
+        sentence=" ".join([_sentence(words, outcomes, counted, margin), *over_tasks]),
+        short=f"{words.setting}: {_short(outcomes, counted, pooled)}",
+        groups=[(heading, outcomes[outcome]) for outcome, heading in headings.items() if outcome in outcomes],
+        of_all="all" in spec.conditions[sides.a].trained,
+        is_tested=set(outcomes) != {"one seed"},
+    )
+
+
+def _pooled_in_words(spec: StudySpec, row: Any, is_one_of_several: bool) -> str:
+    """Return the mean difference over tasks in a sentence, with the interval for a new task."""
+    items = "" if pd.isna(row.train_items) else f" with {row.train_items:,} training items"
+    metric = f" ({METRICS[row.metric].label})" if is_one_of_several else ""
+    return (
+        f"Over {numbers.plural(row.tasks, 'task')}{items}{metric}, the mean difference is {numbers.points(row.difference)} "
+        f"({numbers.points_interval(row.low, row.high)}); on another task like these it may be "
+        f"{numbers.points_interval(row.new_task_low, row.new_task_high)} (I\N{SUPERSCRIPT TWO} {100 * row.i2:.0f}{numbers.SPACE}%)."
     )
 
 
@@ -201,22 +218,36 @@ def _counted(spec: StudySpec, number: int) -> str:
     return numbers.plural(number, "task")
 
 
-def _sentence(words: Wording, outcomes: Mapping[Verdict, list[TaskDifference]], counted: str, tasks: int) -> str:
+def _sentence(words: Wording, outcomes: Mapping[Outcome, list[TaskDifference]], counted: str, margin: str) -> str:
+    number = {outcome: len(found) for outcome, found in outcomes.items()}
+    tasks, undecided = sum(number.values()), number.get("undecided", 0)
+    shown = [f"{word} on {number[word]}" for word in ("higher", "lower") if word in number]
+    if number.get("one seed") == tasks:
+        return f"{words.setting}, {words.a} and {words.b} are not tested against each other on {counted}, since there is one seed."
+    if shown:
+        text = f"{words.setting}, {words.a} scored {' and '.join(shown)} of {counted} than {words.b}"
+    else:
+        where = _none_of(tasks, counted)
+        text = f"{words.setting}, no difference between {words.a} and {words.b} could be shown on {where}"
+    if "equivalent" in number:
+        text += f"; equivalent within {margin} on {number['equivalent']}"
+    if undecided and (shown or "equivalent" in number):
+        text += f"; undecided on {undecided}"
+    return text + (f"; with one seed, not tested, on {number['one seed']}." if "one seed" in number else ".")
+
+
+def _short(outcomes: Mapping[Outcome, list[TaskDifference]], counted: str, pooled: pd.DataFrame) -> str:
+    """Return how a comparison came out in the few words of a headline."""
     higher, lower = len(outcomes.get("higher", [])), len(outcomes.get("lower", []))
-    undecided = len(outcomes.get("undecided", []))
-    suggested = tasks - higher - lower - undecided
-    if not higher and not lower:
-        text = f"{words.setting}, no difference between {words.a} and {words.b} could be shown on {_none_of(tasks, counted)}"
-        return f"{text}; on {suggested} one is suggested." if suggested else f"{text}."
-    shown = " and ".join(f"{word} on {number}" for word, number in (("higher", higher), ("lower", lower)) if number)
-    text = f"{words.setting}, {words.a} scored {shown} of {counted} than {words.b}"
-    if suggested:
-        text += f"; on {suggested} a difference is suggested"
-    return text + (f"; on {undecided} no difference could be shown." if undecided else ".")
+    text = f"higher on {higher} of {counted}, lower on {lower}"
+    if len(pooled) != 1:
+        return text
+    row = next(pooled.itertuples())
+    return f"{text}, on average {numbers.points(row.difference)} ({numbers.points_interval(row.low, row.high)})"
 
 
 def headline(spec: StudySpec, comparisons: list[Comparison]) -> str:
-    """Return the answer in one sentence: on how many tasks pretraining helped or hurt.
+    """Return the answer in a sentence: how the pretrained body scored against a random one, in each way of training.
 
     Args:
         spec: the whole study.
@@ -227,18 +258,10 @@ def headline(spec: StudySpec, comparisons: list[Comparison]) -> str:
         return "No pretrained body can be compared with a random one yet."
     if not bodies:
         return "This study does not compare a pretrained body with a random one."
-    number = max(comparison.tasks for comparison in bodies)
-    tasks = _counted(spec, number)
-    helped = {task for comparison in bodies for task in comparison.higher}
-    hurt = {task for comparison in bodies for task in comparison.lower}
-    where = ", in at least one of the ways of training" if len(bodies) > 1 else ""
-    if helped and hurt:
-        return f"Pretraining helped on {len(helped)} of {tasks} and hurt on {len(hurt)}{where}."
-    if helped:
-        return f"Pretraining helped on {len(helped)} of {tasks}{where}; harm was shown on none."
-    if hurt:
-        return f"Pretraining hurt on {len(hurt)} of {tasks}{where}; a benefit was shown on none."
-    return f"No effect of pretraining could be shown on {_none_of(number, tasks)}."
+    tested = [comparison.short for comparison in bodies if comparison.is_tested]
+    if not tested:
+        return "There is one seed, so that no effect of pretraining can be tested."
+    return f"A pretrained body against a random one. {'. '.join(tested)}."
 
 
 def _none_of(number: int, counted: str) -> str:
@@ -256,7 +279,8 @@ def caveats(part: Part, tables: StudyTables, cards: Mapping[str, Card]) -> list[
     cells = tables.cells
     parameters = int(cells["parameters_total"].max())
     return [
-        *_caveats_of_seeds(int(cells["seeds"].min()), int(cells["seeds"].max())),
+        *_caveats_of_seeds(cells, tables.contrasts),
+        *_caveats_of_failures(part.spec, cells),
         *_caveats_of_tasks(part.spec, cells, cards),
         *_caveats_of_training(part.whole, tables),
         *_left_out(part.whole),
@@ -264,18 +288,46 @@ def caveats(part: Part, tables: StudyTables, cards: Mapping[str, Card]) -> list[
     ]
 
 
-def _caveats_of_seeds(fewest: int, most: int) -> list[str]:
+def _caveats_of_seeds(cells: pd.DataFrame, contrasts: pd.DataFrame) -> list[str]:
+    fewest, most = int(cells["seeds"].min()), int(cells["seeds"].max())
+    sentences = []
     if fewest == 1:
         who = "There is one seed" if most == 1 else "Some conditions have one seed"
-        return [
-            f"{who}: intervals and p-values are over test items alone, and another seed may well give another result."
-        ]
-    if fewest < 5:
-        number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-        return [
-            f"There are {number} seeds. Differences that vary from seed to seed must be large to be shown with so few."
-        ]
-    return []
+        sentences.append(
+            f"{who}: intervals are over test items alone, and another seed may well give another result; nothing is tested."
+        )
+    sizes = contrasts["detectable"].dropna()
+    if fewest < FEW_SEEDS and len(sizes):
+        seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        least, largest = numbers.size(sizes.min()), numbers.size(sizes.max())
+        sentences.append(
+            f"With {seeds} seeds, the smallest true difference that a comparison here would probably have shown is {least}, "
+            f"and {largest} where seeds vary most (crossover plan-seeds says how many would show less)."
+        )
+    return sentences
+
+
+def _caveats_of_failures(spec: StudySpec, cells: pd.DataFrame) -> list[str]:
+    """Return sentences about cells that did not train, which are not compared, and about single seeds that failed."""
+    labels, series = task_labels(spec.tasks), make_series(spec)
+    absent: list[str] = []
+    partly: list[str] = []
+    for row in cells.itertuples():
+        if failed := failures_in_words(row.seeds_constant, row.seeds_at_floor, row.seeds):
+            where = partly if row.did_train else absent
+            where.append(f"‘{series[row.checkpoint, row.condition].label}’ on {labels[row.task]} ({failed})")
+    sentences = []
+    if absent:
+        sentences.append(f"Did not train, and so are neither counted nor compared: {'; '.join(absent)}.")
+    if partly:
+        sentences.append(f"Seeds failed, which makes intervals wide: {'; '.join(partly)}.")
+    return sentences
+
+
+def failures_in_words(constant: int, at_floor: int, seeds: int) -> str:
+    """Return how many seeds of a cell failed and how; empty if none did."""
+    kinds = ((constant, "with one constant answer"), (at_floor, "at the floor"))
+    return ", ".join(f"{number} of {seeds} {how}" for number, how in kinds if number)
 
 
 def _caveats_of_tasks(spec: StudySpec, cells: pd.DataFrame, cards: Mapping[str, Card]) -> list[str]:
@@ -284,7 +336,7 @@ def _caveats_of_tasks(spec: StudySpec, cells: pd.DataFrame, cards: Mapping[str, 
     sentences = [
         (
             [task for task, table in by_task if not table["above_floor"].any()],
-            "No condition is above the floor on {}: nothing was learned there, so nothing can be compared.",
+            "No condition is shown to be above the floor on {}: nothing was learned there.",
         ),
         (
             [task for task, table in by_task if (table["score"] > CEILING).all()],

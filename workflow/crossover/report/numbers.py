@@ -39,6 +39,11 @@ def points_interval(low: float, high: float) -> str:
     return f"{signed(100 * low)} to {signed(100 * high)}"
 
 
+def size(difference: float) -> str:
+    """Return the size of a difference in percentage points: 0.05 -> `5 points`, 0.176 -> `17.6 points`."""
+    return f"{round(100 * difference, 1):g}{SPACE}points"
+
+
 def p_value(p: float | None) -> str:
     """Return a p-value: `0.012`, or `<0.001`."""
     if p is None or math.isnan(p):

@@ -146,7 +146,7 @@ def _analyses(spec: StudySpec, folder: Path) -> Analyses:
 
 def _page(content: Content, folder: Path) -> str:
     part, spec, tables = content.part, content.part.spec, content.tables
-    comparisons = findings.describe_comparisons(spec, tables.contrasts)
+    comparisons = findings.describe_comparisons(spec, tables.contrasts, tables.pooled)
     scripts = {"bundle": chart_scripts(), "script": _asset("script.js")}
     return _environment(folder).get_template("template.html.j2").render(
         spec=spec,
@@ -170,7 +170,6 @@ def _page(content: Content, folder: Path) -> str:
         baselines={row.task: row for row in tables.baselines.itertuples()},
         against_baseline={(row.task, row.checkpoint, row.condition): row for row in tables.baseline_contrasts.itertuples()},
         caveats=findings.caveats(part, tables, content.cards),
-        verdicts=findings.verdicts_of(tables.contrasts, spec.confidence),
         tables={name: list(table.itertuples()) for name, table in vars(tables).items() if name != "curves"},
         seeds_of={cell.run: cell.seeds for cell in spec.cells},
         agreement=findings.agreement_on_rates(tables.cells),
@@ -199,6 +198,7 @@ def _environment(folder: Path) -> jinja2.Environment:
             "percent_interval",
             "points",
             "points_interval",
+            "size",
             "p_value",
             "count",
             "rate",
@@ -206,6 +206,9 @@ def _environment(folder: Path) -> jinja2.Environment:
             "plural",
         )
     }
+    environment.filters["failures"] = lambda row: findings.failures_in_words(
+        row.seeds_constant, row.seeds_at_floor, row.seeds
+    )
     environment.filters["link"] = lambda path: facts.link(folder, path)
     environment.filters["svg"] = Markup  # an SVG that vl-convert has serialised: text in it is escaped already
     environment.tests["missing"] = pd.isna

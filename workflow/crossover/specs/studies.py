@@ -159,6 +159,7 @@ class StudySpec(Record):
     question: str
     description: str
     confidence: float
+    margin: float
     threshold: float
     tasks: dict[str, StudyTask]
     checkpoints: dict[str, StudyCheckpoint]

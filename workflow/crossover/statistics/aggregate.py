@@ -17,10 +17,12 @@ from crossover.statistics.baselines import (
     read_baselines,
     summarise_baselines,
 )
-from crossover.statistics.contrasts import compare_conditions, lowest_score
+from crossover.statistics.contrasts import compare_conditions
 from crossover.statistics.convergence import CELL, compare_speed, median_steps, steps_to_threshold, thresholds
-from crossover.statistics.intervals import crossed_mean, group_means, score_interval
-from crossover.statistics.records import Scores, read_curve, read_scores
+from crossover.statistics.intervals import score_interval
+from crossover.statistics.pooled import pool_differences
+from crossover.statistics.records import read_curve, read_scores
+from crossover.statistics.scored import ScoredStudy, score_study
 from crossover.statistics.tables import StudyTables, table_of
 
 # The fields of a provenance that differ from one computation to the next: only the table of costs has them.
@@ -86,8 +88,11 @@ class CellResult:
         seeds_with_rate: how many seeds selected it.
         metric: of the score.
         seeds: number of seeds.
+        seeds_constant: number of those that give one answer to all items.
+        seeds_at_floor: number of further ones whose score is not shown to be above the floor.
+        did_train: whether there are others; else the cell is not compared.
         score: mean over seeds and items.
-        sd_seeds: standard deviation of the seeds' scores; None for one seed.
+        sd_seeds: standard deviation of the seeds' scores; NaN for one seed.
         low: lower limit of the interval.
         high: upper limit of the interval.
         interval_over: the random factors of the interval.
@@ -107,8 +112,11 @@ class CellResult:
     seeds_with_rate: int
     metric: str
     seeds: int
+    seeds_constant: int
+    seeds_at_floor: int
+    did_train: bool
     score: float
-    sd_seeds: float | None
+    sd_seeds: float
     low: float
     high: float
     interval_over: str
@@ -148,7 +156,7 @@ class Computation:
 
 
 def aggregate_study(spec: StudySpec, folder: Path) -> None:
-    """Write runs, rates, cells, contrasts, baselines, their comparisons, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
+    """Write runs, rates, cells, contrasts, pooled differences, baselines, their comparisons, convergence, speed and costs as .parquet and .csv, and curves as .parquet.
 
     Equal results give equal bytes, whatever they cost; only the table of costs tells one computation from another.
 
@@ -174,18 +182,22 @@ def make_tables(spec: StudySpec) -> StudyTables:
     scores = {cell.key: read_scores(cell.run, cell.seeds) for cell in spec.cells}
     baselines = read_baselines(spec)
     runs = gather_runs(spec, metrics)
+    study = score_study(spec, scores, runs.groupby("run")["floor"].first().to_dict())
     curves = gather_curves(runs)
-    cells = summarise_cells(spec, scores, runs)
+    cells = summarise_cells(spec, study, runs)
+    contrasts = compare_conditions(spec, study)
+    trained = set(cells.loc[cells["did_train"], "run"])
     convergence = steps_to_threshold(runs, curves, thresholds(runs, cells, spec.threshold))
     return StudyTables(
         runs=runs,
         rates=gather_rates(spec, metrics),
         cells=cells.merge(median_steps(convergence), on=CELL, how="left", validate="one_to_one"),
-        contrasts=compare_conditions(spec, scores),
-        baselines=summarise_baselines(spec, baselines),
-        baseline_contrasts=compare_with_baselines(spec, scores, baselines),
+        contrasts=contrasts,
+        pooled=pool_differences(spec, contrasts),
+        baselines=summarise_baselines(spec, study, baselines),
+        baseline_contrasts=compare_with_baselines(spec, study, baselines),
         convergence=convergence,
-        speed=compare_speed(spec, convergence),
+        speed=compare_speed(spec, convergence[convergence["run"].isin(trained)]),
         curves=curves,
         costs=gather_costs(spec, provenance),
     )
@@ -303,29 +315,27 @@ def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenanc
 def gather_curves(runs: pd.DataFrame) -> pd.DataFrame:
     """Return every evaluation of every run at its selected rate: columns of the run, and step, split, loss (nats), score (null for train)."""
     columns = ["study", *CELL, "run", "seed", "learning_rate"]
-    parts = []
-    for row in runs[columns].to_dict("records"):
-        curve = read_curve(row["run"], row["seed"])
-        parts.append(curve.assign(**row)[[*columns, *curve.columns]])
-    return pd.concat(parts, ignore_index=True)
+    curves = [read_curve(run, seed) for run, seed in zip(runs["run"], runs["seed"], strict=True)]
+    labels = runs[columns].loc[runs.index.repeat(list(map(len, curves)))]
+    return pd.concat([labels.reset_index(drop=True), pd.concat(curves, ignore_index=True)], axis=1)
 
 
-def summarise_cells(spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], runs: pd.DataFrame) -> pd.DataFrame:
+def summarise_cells(spec: StudySpec, study: ScoredStudy, runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per cell: the mean test score of its seeds, with an interval over seeds and independent test items.
 
     Args:
         spec: the study.
-        scores: of each cell, by task, checkpoint and condition.
+        study: its scores.
         runs: the table of runs.
     """
     by_cell = dict(tuple(runs.groupby(CELL)))
-    rows = [(_labels(spec, cell), _cell_result(spec, cell, scores[cell.key], by_cell[cell.key])) for cell in spec.cells]
+    rows = [(_labels(spec, cell), _cell_result(spec, cell, study, by_cell[cell.key])) for cell in spec.cells]
     return table_of(rows).astype({"sd_seeds": float})
 
 
-def _cell_result(spec: StudySpec, cell: Cell, scores: Scores, runs: pd.DataFrame) -> CellResult:
-    mean = crossed_mean(group_means(scores.values, scores.groups))
-    interval = score_interval(mean, spec.confidence, lowest_score(spec, cell.task))
+def _cell_result(spec: StudySpec, cell: Cell, study: ScoredStudy, runs: pd.DataFrame) -> CellResult:
+    scored, estimate = study.cells[cell.key], study.mean(cell.key)
+    interval = score_interval(estimate, spec.confidence, study.lowest(cell.task))
     floor = float(runs["floor"].iloc[0])
     rate = float(runs["learning_rate"].mode().min())
     return CellResult(
@@ -334,17 +344,20 @@ def _cell_result(spec: StudySpec, cell: Cell, scores: Scores, runs: pd.DataFrame
         learning_rate=rate,
         seeds_with_rate=int((runs["learning_rate"] == rate).sum()),
         metric=spec.tasks[cell.task].metric,
-        seeds=mean.seeds,
-        score=mean.value,
-        sd_seeds=scores.values.mean(axis=1).std(ddof=1) if mean.seeds > 1 else None,
+        seeds=scored.crossed.seeds,
+        seeds_constant=scored.failures.count("one constant answer"),
+        seeds_at_floor=scored.failures.count("at the floor"),
+        did_train=scored.did_train,
+        score=estimate.value,
+        sd_seeds=scored.crossed.seed_variance**0.5,
         low=interval.low,
         high=interval.high,
-        interval_over="seeds and items" if mean.seeds > 1 else "items",
+        interval_over="seeds and items" if scored.crossed.seeds > 1 else "items",
         interval_method=interval.method,
         floor=floor,
         above_floor=interval.low > floor,
-        items=len(scores.items),
-        groups=mean.groups,
+        items=len(scored.scores.items),
+        groups=estimate.groups,
         parameters_trained=int(runs["parameters_trained"].iloc[0]),
         parameters_used=int(runs["parameters_used"].iloc[0]),
         parameters_total=int(runs["parameters_total"].iloc[0]),

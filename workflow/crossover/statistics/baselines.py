@@ -9,9 +9,11 @@ from crossover.files import read_json
 from crossover.runs.files import BASELINE_RESULTS, baseline_folder, checked_provenance
 from crossover.specs.descriptions import BaselineMetrics, Provenance
 from crossover.specs.studies import StudyBaseline, StudySpec
-from crossover.statistics.contrasts import Difference, compare_scores, holm_adjusted, lowest_score
-from crossover.statistics.intervals import crossed_mean, group_means, score_interval
+from crossover.statistics.contrasts import Difference, check_items, holm_adjusted, make_difference, outcome_of
+from crossover.statistics.crossed import crossed, difference_of, mean_of
+from crossover.statistics.intervals import group_means, score_interval
 from crossover.statistics.records import Scores, read_scores
+from crossover.statistics.scored import ScoredStudy
 from crossover.statistics.tables import table_of
 
 QUESTION = "transformer or baseline"  # what all comparisons with baselines ask, so that they are corrected together
@@ -80,8 +82,9 @@ class ComparedCell:
     question: str = QUESTION
 
 
-COLUMNS = [*("study", "task", "checkpoint", "condition", "baseline", "question", "difference", "low", "high", "p", "p_holm"),
-           *("interval_method", "items", "groups", "seeds")]  # fmt: skip
+COLUMNS = [*("study", "task", "checkpoint", "condition", "baseline", "question", "difference", "low", "high", "standard_error", "p", "p_holm"),
+           *("outcome", "items", "groups", "seeds")]  # fmt: skip
+NUMBERS = ["difference", "low", "high", "standard_error", "p", "p_holm"]
 
 
 def read_baselines(spec: StudySpec) -> dict[str, Scores]:
@@ -116,24 +119,26 @@ def read_baseline_metrics(baseline: StudyBaseline) -> list[BaselineMetrics]:
     return [BaselineMetrics.parse(read_json(path), path) for path in paths]
 
 
-def summarise_baselines(spec: StudySpec, scores: Mapping[str, Scores]) -> pd.DataFrame:
+def summarise_baselines(spec: StudySpec, study: ScoredStudy, scores: Mapping[str, Scores]) -> pd.DataFrame:
     """Return one row per task: the baseline that validation data selected, and its test score with an interval.
 
     Args:
         spec: the study.
+        study: the scores of its cells.
         scores: of the baselines, by task.
     """
-    rows = [(_result(spec, task, baseline, scores[task]),) for task, baseline in spec.baselines.items()]
+    rows = [(_result(spec, study, task, baseline, scores[task]),) for task, baseline in spec.baselines.items()]
     columns = list(BaselineResult.__dataclass_fields__)
     return table_of(rows, columns).astype({"sd_seeds": float, "linear_validation_score": float})
 
 
-def _result(spec: StudySpec, task: str, baseline: StudyBaseline, scores: Scores) -> BaselineResult:
+def _result(spec: StudySpec, study: ScoredStudy, task: str, baseline: StudyBaseline, scores: Scores) -> BaselineResult:
     metrics = read_baseline_metrics(baseline)
     selected = [one.selected for one in metrics]
     linear = [best for best in map(_best_linear, metrics) if best is not None]
-    mean = crossed_mean(group_means(scores.values, scores.groups))
-    interval = score_interval(mean, spec.confidence, lowest_score(spec, task))
+    reduced = crossed(group_means(scores.values, scores.groups))
+    estimate = mean_of(reduced, study.priors[study.metrics[task]])
+    interval = score_interval(estimate, spec.confidence, study.lowest(task))
     return BaselineResult(
         study=spec.study,
         task=task,
@@ -146,16 +151,16 @@ def _result(spec: StudySpec, task: str, baseline: StudyBaseline, scores: Scores)
         validation_score=sum(one.validation_score for one in selected) / len(selected),
         linear_validation_score=sum(linear) / len(linear) if linear else None,
         metric=metrics[0].metric,
-        seeds=mean.seeds,
-        score=mean.value,
-        sd_seeds=scores.values.mean(axis=1).std(ddof=1) if mean.seeds > 1 else None,
+        seeds=reduced.seeds,
+        score=estimate.value,
+        sd_seeds=reduced.seed_variance**0.5,
         low=interval.low,
         high=interval.high,
-        interval_over="seeds and items" if mean.seeds > 1 else "items",
+        interval_over="seeds and items" if reduced.seeds > 1 else "items",
         interval_method=interval.method,
         floor=metrics[0].floor,
         items=len(scores.items),
-        groups=mean.groups,
+        groups=estimate.groups,
     )
 
 
@@ -168,39 +173,43 @@ def _distinct(words: Iterable[str | None]) -> str:
     return "; ".join(dict.fromkeys(word for word in words if word is not None))
 
 
-def compare_with_baselines(
-    spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], baselines: Mapping[str, Scores]
-) -> pd.DataFrame:
-    """Compare every cell with the baseline of its task on the same test items.
+def compare_with_baselines(spec: StudySpec, study: ScoredStudy, baselines: Mapping[str, Scores]) -> pd.DataFrame:
+    """Compare every cell that trained with the baseline of its task on the same test items.
 
-    A baseline that learns from the whole training split is the same for all seeds of a cell; one at a smaller data size is
-    compared seed by seed, since runs with one seed learn from the same items.
+    A baseline that learns from the whole training split is the same for all seeds, and adds nothing to their variance.
 
     Args:
         spec: the study.
-        scores: of each cell, by task, checkpoint and condition.
+        study: the scores of its cells.
         baselines: their scores, by task.
 
     Returns:
-        One row per cell: the mean difference cell - baseline, its interval, the two-sided p-value, and that value after Holm's
-        correction within the study.
+        One row per cell: the mean difference cell - baseline, its interval, the two-sided p-value (null with one seed), that value
+        after Holm's correction within the study, and the outcome.
 
     Raises:
         UserError: a cell and its baseline were not scored on the same items.
     """
-    table = table_of(_comparisons(spec, scores, baselines), COLUMNS)
+    compared = list(_comparisons(spec, study, baselines))
+    table = table_of(compared, COLUMNS).astype(dict.fromkeys(NUMBERS, float))
     table["p_holm"] = holm_adjusted(table)
-    return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))
+    table["outcome"] = [
+        outcome_of(spec, difference, p_holm) for (_, difference), p_holm in zip(compared, table["p_holm"], strict=True)
+    ]
+    return table
 
 
 def _comparisons(
-    spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores], baselines: Mapping[str, Scores]
+    spec: StudySpec, study: ScoredStudy, baselines: Mapping[str, Scores]
 ) -> Iterator[tuple[ComparedCell, Difference]]:
     for cell in spec.cells:
-        if cell.task not in baselines:
+        own = study.cells[cell.key]
+        if cell.task not in baselines or not own.did_train:
             continue
-        own, baseline = scores[cell.key], baselines[cell.task]
-        if spec.tasks[cell.task].train_items is not None:
-            baseline = baseline.of_seeds(own.seeds)
-        difference = compare_scores(own, baseline, spec.confidence, lowest_score(spec, cell.task))
+        baseline = baselines[cell.task]
+        check_items(own.scores, baseline)
+        reduced = crossed(group_means(baseline.values, baseline.groups))
+        prior, span = study.priors[study.metrics[cell.task]], study.span(cell.task)
+        estimate = difference_of(own.crossed, reduced, prior, span)
+        difference = make_difference(spec, estimate, span, own.crossed.seeds, len(own.scores.items))
         yield ComparedCell(spec.study, *cell.key, baseline.run), difference

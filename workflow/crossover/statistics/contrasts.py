@@ -1,7 +1,7 @@
-"""Paired comparisons of conditions on the same test items with the same seeds."""
+"""Comparisons of conditions on the same test items."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,18 +9,20 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from crossover.errors import UserError
-from crossover.metrics import METRICS
 from crossover.specs.studies import StudySpec
-from crossover.statistics.intervals import crossed_mean, difference_interval, group_means
-from crossover.statistics.pairs import ConditionPair, comparable_pairs
+from crossover.statistics.crossed import Estimate
+from crossover.statistics.intervals import detectable_difference, difference_interval, p_value, seeds_to_detect
+from crossover.statistics.pairs import ConditionPair, Outcome, comparable_pairs
 from crossover.statistics.records import Scores
+from crossover.statistics.scored import ScoredStudy
 from crossover.statistics.tables import table_of
 
 COLUMNS = [
     *("study", "task", "checkpoint", "other_checkpoint", "kind", "question", "a", "b", "held"),
-    *("difference", "low", "high", "p", "p_holm"),
-    *("interval_method", "items", "groups", "seeds"),
+    *("difference", "low", "high", "standard_error", "p", "p_holm", "outcome", "detectable"),
+    *("seeds_needed", "items", "groups", "seeds"),
 ]
+NUMBERS = ["difference", "low", "high", "standard_error", "p", "p_holm", "detectable"]
 
 
 @dataclass(frozen=True)
@@ -35,27 +37,54 @@ class Scope:
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean paired difference of two conditions' test scores.
+    """The mean difference of two conditions' test scores.
 
     Attributes:
         difference: a - b.
         low: lower limit of its interval.
         high: upper limit.
-        p: two-sided p-value of no difference.
-        interval_method: how the interval was computed.
+        standard_error: of `difference`.
+        p: two-sided p-value of no difference; NaN with one seed.
         items: number of test items.
         groups: number of independent test items.
-        seeds: number of seeds that both have.
+        seeds: number of seeds, of the condition that has fewer.
     """
 
     difference: float
     low: float
     high: float
+    standard_error: float
     p: float
-    interval_method: str
     items: int
     groups: int
     seeds: int
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What follows from a difference among all that ask the same.
+
+    Attributes:
+        p_holm: its p-value after Holm's correction.
+        outcome: `higher` or `lower` (shown), `equivalent` (within the margin), `undecided`; `one seed`: not tested.
+        detectable: the smallest true difference that would be shown in four of five such studies; NaN with one seed.
+        seeds_needed: with how many seeds that would be the margin; None where there is no need, or not enough test items.
+    """
+
+    p_holm: float
+    outcome: Outcome
+    detectable: float
+    seeds_needed: int | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two conditions that are compared: where, which, how sure their difference is, and what it is."""
+
+    scope: Scope
+    pair: ConditionPair
+    estimate: Estimate
+    difference: Difference
 
 
 def holm_adjusted(table: pd.DataFrame) -> pd.Series:
@@ -66,40 +95,55 @@ def holm_adjusted(table: pd.DataFrame) -> pd.Series:
     return adjusted
 
 
-def compare_conditions(spec: StudySpec, scores: Mapping[tuple[str, str, str], Scores]) -> pd.DataFrame:
+def compare_conditions(spec: StudySpec, study: ScoredStudy) -> pd.DataFrame:
     """Compare all pairs of conditions of every task and checkpoint, and what the study asks for.
 
     Args:
         spec: the study.
-        scores: of each cell, by task, checkpoint and condition.
+        study: its scores.
 
     Returns:
-        One row per comparison: the mean difference a - b of test scores, its interval, the two-sided p-value, and that
-        value after Holm's correction within the study and the question that the comparison asks. While runs are missing,
-        two cells are compared on the seeds that both have. Cells of rows with a recipe or training of their own are
-        compared with others of the same row alone, unless the study asks for it.
+        One row per comparison: the columns of `Scope`, `ConditionPair`, `Difference` and `Conclusion`. Holm's correction is
+        within the study and the question that the comparison asks. What did not train is not compared. Cells of rows with a
+        recipe or training of their own are compared with others of the same row alone, unless the study asks for it.
 
     Raises:
         UserError: two cells were not scored on the same items.
     """
-    rows = []
+    compared = list(differences(spec, study))
+    tested = pd.DataFrame(
+        {"question": [one.pair.question for one in compared], "p": [one.difference.p for one in compared]}
+    )
+    number = tested.dropna().groupby("question").size()
+    rows = [
+        (one.scope, one.pair, one.difference, _conclude(one, p_holm, int(number.get(one.pair.question, 0)), spec))
+        for one, p_holm in zip(compared, holm_adjusted(tested), strict=True)
+    ]
+    return table_of(rows, COLUMNS).astype(dict.fromkeys(NUMBERS, float) | {"seeds_needed": "Int64"})
+
+
+def differences(spec: StudySpec, study: ScoredStudy) -> Iterator[Compared]:
+    """Yield all comparisons of a study, each by itself.
+
+    Raises:
+        UserError: two cells were not scored on the same items.
+    """
     seen = set()  # conditions that are one model under two names are compared once
     own_training = {cell.key: cell.own_training for cell in spec.cells}
     for (pair, checkpoint, other), task in itertools.product(_pairs_of(spec), spec.tasks):
-        keys = (task, checkpoint, pair.a), (task, other, pair.b)
-        left, right = (scores.get(key) for key in keys)
+        a, b = (task, checkpoint, pair.a), (task, other, pair.b)
+        left, right = study.cells.get(a), study.cells.get(b)
         if not left or not right or (left.run, right.run, pair.question) in seen or left.run == right.run:
             continue
-        if pair.kind != "asked" and own_training[keys[0]] != own_training[keys[1]]:
+        if pair.kind != "asked" and own_training[a] != own_training[b]:
             continue  # they differ in how they were trained, too
-        if common := tuple(seed for seed in left.seeds if seed in right.seeds):
+        if left.did_train and right.did_train:
             seen.add((left.run, right.run, pair.question))
-            left, right = left.of_seeds(common), right.of_seeds(common)
-            difference = compare_scores(left, right, spec.confidence, lowest_score(spec, task))
-            rows.append((Scope(spec.study, checkpoint, other, task), pair, difference))
-    table = table_of(rows, COLUMNS)
-    table["p_holm"] = holm_adjusted(table)
-    return table.astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm"), float))
+            check_items(left.scores, right.scores)
+            estimate = study.difference(a, b)
+            seeds = min(left.crossed.seeds, right.crossed.seeds)
+            difference = make_difference(spec, estimate, study.span(task), seeds, len(left.scores.items))
+            yield Compared(Scope(spec.study, checkpoint, other, task), pair, estimate, difference)
 
 
 def _pairs_of(spec: StudySpec) -> Iterator[tuple[ConditionPair, str, str]]:
@@ -111,37 +155,72 @@ def _pairs_of(spec: StudySpec) -> Iterator[tuple[ConditionPair, str, str]]:
         yield pair, asked.a.checkpoint, asked.b.checkpoint
 
 
-def lowest_score(spec: StudySpec, task: str) -> float:
-    """Return the lowest score that the metric of a task can have."""
-    return METRICS[spec.tasks[task].metric].lowest
-
-
-def compare_scores(left: Scores, right: Scores, confidence: float, lowest: float) -> Difference:
-    """Return the mean paired difference of two scores of the same test items.
-
-    Args:
-        left: of some seeds.
-        right: of the same seeds, or one score of each item for all of them.
-        confidence: of the interval, such as 0.95.
-        lowest: the lowest score that there can be.
+def check_items(left: Scores, right: Scores) -> None:
+    """Raise unless two scores are of the same test items.
 
     Raises:
-        UserError: they are not scores of the same items.
+        UserError: they are not.
     """
     if not np.array_equal(left.items, right.items):
         raise UserError(
             f"{left.run} and {right.run} cannot be compared, they were not scored on the same items; "
             "delete their folders in results/ and run snakemake again."
         )
-    mean = crossed_mean(group_means(left.values - right.values, left.groups))
-    interval, p = difference_interval(mean, confidence, lowest)
+
+
+def make_difference(spec: StudySpec, estimate: Estimate, span: float, seeds: int, items: int) -> Difference:
+    """Return a difference with its interval and, of several seeds, its p-value.
+
+    Args:
+        spec: the study.
+        estimate: of the difference.
+        span: the largest one that two scores can have.
+        seeds: of the side that has fewer.
+        items: number of test items.
+    """
+    interval = difference_interval(estimate, spec.confidence, span)
     return Difference(
-        difference=mean.value,
+        difference=estimate.value,
         low=interval.low,
         high=interval.high,
-        p=p,
-        interval_method=interval.method,
-        items=len(left.items),
-        groups=mean.groups,
-        seeds=mean.seeds,
+        standard_error=float(np.sqrt(estimate.variance)),
+        p=p_value(estimate) if seeds > 1 else np.nan,
+        items=items,
+        groups=estimate.groups,
+        seeds=seeds,
     )
+
+
+def _conclude(one: Compared, p_holm: float, comparisons: int, spec: StudySpec) -> Conclusion:
+    """Return what follows from a difference.
+
+    Args:
+        one: the comparison.
+        p_holm: its corrected p-value.
+        comparisons: number of those that ask the same.
+        spec: the study.
+    """
+    outcome = outcome_of(spec, one.difference, p_holm)
+    if outcome == "one seed":
+        return Conclusion(p_holm, outcome, np.nan, None)
+    confidence = 1 - (1 - spec.confidence) / comparisons
+    needed = seeds_to_detect(one.estimate, confidence, spec.margin) if outcome == "undecided" else None
+    return Conclusion(p_holm, outcome, detectable_difference(one.estimate, confidence), needed)
+
+
+def outcome_of(spec: StudySpec, difference: Difference, p_holm: float) -> Outcome:
+    """Return what is shown of a difference.
+
+    Two conditions are equivalent where the whole interval is within the margin: the two one-sided tests of Schuirmann (1987,
+    J. Pharmacokinetics and Biopharmaceutics 15:657-680), at half the level that they usually have.
+
+    Args:
+        spec: the study.
+        difference: a - b.
+        p_holm: its corrected p-value.
+    """
+    if difference.seeds == 1:
+        return "one seed"
+    if p_holm < 1 - spec.confidence:
+        return "higher" if difference.difference > 0 else "lower"
+    return "equivalent" if max(-difference.low, difference.high) < spec.margin else "undecided"

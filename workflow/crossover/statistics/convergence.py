@@ -144,7 +144,7 @@ def compare_speed(spec: StudySpec, convergence: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         spec: the study.
-        convergence: from `steps_to_threshold`.
+        convergence: from `steps_to_threshold`, of the cells that are compared.
 
     Returns:
         One row per checkpoint and pair of bodies: how many runs with the same task and seed reached the threshold

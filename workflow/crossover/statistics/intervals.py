@@ -1,50 +1,19 @@
-"""Intervals for mean scores and for their differences, when seeds and test items are both a sample.
+"""Intervals for mean scores and for their differences, and the p-value of no difference.
 
-A study asks about seeds and items that it did not draw. Scores [seeds, items] are crossed: every seed is scored on
-every item. The variance of their mean is that of a two-way random-effects layout, whose mean squares give
-
-    (MS_seeds + MS_items - MS_residual) / (seeds * items)
-
-with Satterthwaite's degrees of freedom (the denominator of Clark's quasi-F: H. H. Clark 1973, J. Verbal Learning and
-Verbal Behavior 12:335-359; as a sandwich: Cameron, Gelbach & Miller 2011, J. Business & Economic Statistics 29:238-249).
-With few seeds the difference of mean squares can be too small by chance, so it is never taken below what either factor
-gives alone. Simulations in the tests hold the coverage and the rate of false alarms to their nominal values.
+All of them average over the standard errors that an estimate allows (`crossover.statistics.crossed`). With one of them known
+for certain they would be those of the normal distribution; with one variance alone they are Student's.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, special, stats
 
-SMALLEST_VARIANCE = 1e-18  # below this it is rounding: all scores are equal
+from crossover.statistics.crossed import Estimate, node_weights
 
-
-@dataclass(frozen=True)
-class Mean:
-    """An estimated mean.
-
-    Attributes:
-        value: the estimate.
-        variance: the estimated variance of `value`.
-        degrees_of_freedom: of `variance`.
-        seeds: number of seeds behind it; with 1, `variance` is over items alone.
-        groups: number of independent items behind it.
-    """
-
-    value: float
-    variance: float
-    degrees_of_freedom: float
-    seeds: int
-    groups: int
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether all scores are equal, so that they say nothing about their spread."""
-        return self.variance < SMALLEST_VARIANCE
-
-    def half_width(self, confidence: float) -> float:
-        """Return half the width of Student's t interval."""
-        return float(stats.t.ppf((1 + confidence) / 2, self.degrees_of_freedom) * np.sqrt(self.variance))
+POWER = 0.8  # the share of studies that shall show a difference of the size that is called detectable
+MOST_SEEDS = 1000  # more are not planned
 
 
 @dataclass(frozen=True)
@@ -54,7 +23,7 @@ class Interval:
     Attributes:
         low: lower limit.
         high: upper limit.
-        method: `t`, `Korn-Graubard` or `Agresti-Min`.
+        method: `integrated` or `Korn-Graubard`.
     """
 
     low: float
@@ -84,79 +53,93 @@ def group_means(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return values
 
 
-def crossed_mean(values: np.ndarray) -> Mean:
-    """Estimate the mean over crossed seeds and groups, with both as random effects.
+def half_width(estimate: Estimate, confidence: float) -> float:
+    """Return half the width of the symmetric interval of an estimate."""
+    errors = estimate.standard_errors
 
-    Args:
-        values: float [seeds, groups], at least two groups.
+    def excess(half: float) -> float:
+        return 2 * _tail(half, errors) - (1 - confidence)
 
-    Returns:
-        The mean; of one seed alone, the variance is that over groups.
-    """
-    seeds, groups = values.shape
-    mean = values.mean()
-    by_seed, by_group = values.mean(axis=1), values.mean(axis=0)
-    ms_group = seeds * by_group.var(ddof=1)
-    if seeds == 1:
-        return Mean(float(mean), ms_group / groups, groups - 1, seeds, groups)
-    ms_seed = groups * by_seed.var(ddof=1)
-    residual = values - by_seed[:, None] - by_group + mean
-    ms_residual = (residual**2).sum() / ((seeds - 1) * (groups - 1))
-    total = max(ms_seed + ms_group - ms_residual, ms_seed, ms_group)
-    spread = (ms_seed**2 + ms_residual**2 / (groups - 1)) / (seeds - 1) + ms_group**2 / (groups - 1)
-    degrees_of_freedom = total**2 / spread if spread > SMALLEST_VARIANCE**2 else groups - 1
-    return Mean(float(mean), total / (seeds * groups), degrees_of_freedom, seeds, groups)
+    quantile = special.ndtri((1 + confidence) / 2)
+    return float(optimize.brentq(excess, quantile * errors.min(), quantile * errors.max(), xtol=1e-10))
 
 
-def score_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> Interval:
+def score_interval(estimate: Estimate, confidence: float, lowest: float = 0.0) -> Interval:
     """Return the confidence interval of a mean score, within the limits of its metric.
 
-    It is Student's t interval. Where that would reach a limit, or where all scores are equal (accuracy 1 on every item
-    does not prove accuracy 1), a symmetric interval makes no sense; then it is Clopper and Pearson's for the number of
-    independent items that would have the same variance (Korn & Graubard 1998, Survey Methodology 24:193-201), which is
-    at most the number of groups. A metric that goes below 0 is moved to 0..1 for that.
+    Where a symmetric interval would reach a limit, or where all scores are equal (accuracy 1 on every item does not prove
+    accuracy 1), it makes no sense, and near a limit it is too short on the other side. There the interval is Clopper and
+    Pearson's for the number of independent items that would have the same width (Korn & Graubard 1998, Survey Methodology
+    24:193-201), which is at most the number of groups.
+    A metric that goes below 0 is moved to 0..1 for that.
 
     Args:
-        mean: of the scores.
+        estimate: of the mean score.
         confidence: such as 0.95.
         lowest: the lowest score there can be; the highest is 1.
     """
-    half = mean.half_width(confidence)
-    if not mean.is_constant and mean.value - half > lowest and mean.value + half < 1:
-        return Interval(mean.value - half, mean.value + half, "t")
-    span = 1 - lowest
-    score = min(max((mean.value - lowest) / span, 0.0), 1.0)
-    items = float(mean.groups)
-    if not mean.is_constant:
-        quantiles = stats.t.ppf((1 + confidence) / 2, [mean.groups - 1, mean.degrees_of_freedom])
-        items = min(items, score * (1 - score) * span**2 / mean.variance * (quantiles[0] / quantiles[1]) ** 2)
+    value, items = estimate.value, float(estimate.groups)
+    span, tail = 1 - lowest, (1 - confidence) / 2
+    score = min(max((value - lowest) / span, 0.0), 1.0)
+    if not estimate.is_constant:
+        half = half_width(estimate, confidence)
+        if value - 2 * half > lowest and value + 2 * half < 1:
+            return Interval(value - half, value + half, "integrated")
+        quantile = stats.t.isf(tail, estimate.groups - 1)
+        items = min(items, score * (1 - score) * (span * quantile / half) ** 2)
     right = score * items
-    tail = (1 - confidence) / 2
     low = stats.beta.ppf(tail, right, items - right + 1) if score > 0 else 0.0
-    high = stats.beta.ppf(1 - tail, right + 1, items - right) if score < 1 else 1.0
+    high = stats.beta.isf(tail, right + 1, items - right) if score < 1 else 1.0
     return Interval(lowest + span * float(low), lowest + span * float(high), "Korn-Graubard")
 
 
-def difference_interval(mean: Mean, confidence: float, lowest: float = 0.0) -> tuple[Interval, float]:
-    """Return the confidence interval of a mean paired difference, within the limits of its metric, and the p-value of none.
-
-    Both come from Student's t, two-sided. Where the difference is the same on every item (two conditions that are right on all
-    items), they come from Agresti and Min's interval for matched proportions (2005, Statistics in Medicine 24:729-740),
-    which adds half a pair to each outcome.
+def difference_interval(estimate: Estimate, confidence: float, span: float = 1.0) -> Interval:
+    """Return the confidence interval of a difference.
 
     Args:
-        mean: of differences between two scores.
+        estimate: of the difference between two scores.
         confidence: such as 0.95.
-        lowest: the lowest score there can be; the highest is 1.
+        span: the largest difference that two scores can have.
     """
-    span = 1 - lowest
-    if mean.is_constant:
-        pairs = mean.groups + 2
-        centre = mean.groups * mean.value / pairs
-        error = np.sqrt(((mean.groups * mean.value**2 + span**2) / pairs - centre**2) / pairs)
-        half = stats.norm.ppf((1 + confidence) / 2) * error
-        method, p = "Agresti-Min", 2 * stats.norm.sf(abs(centre) / error)
-    else:
-        centre, half, method = mean.value, mean.half_width(confidence), "t"
-        p = 2 * stats.t.sf(abs(mean.value) / np.sqrt(mean.variance), mean.degrees_of_freedom)
-    return Interval(float(max(centre - half, -span)), float(min(centre + half, span)), method), float(p)
+    half = half_width(estimate, confidence)
+    return Interval(max(estimate.value - half, -span), min(estimate.value + half, span), "integrated")
+
+
+def p_value(estimate: Estimate) -> float:
+    """Return the two-sided p-value of no difference."""
+    return 2 * _tail(abs(estimate.value), estimate.standard_errors)
+
+
+def _tail(distance: float, errors: np.ndarray) -> float:
+    """Return the probability that an estimate is off by more than a distance on one side, averaged over its standard errors."""
+    return float(node_weights() @ special.ndtr(-distance / errors))
+
+
+def detectable_difference(estimate: Estimate, confidence: float) -> float:
+    """Return the smallest true difference that a comparison as sure as this one shows in four of five cases (`POWER`).
+
+    Args:
+        estimate: of the difference.
+        confidence: at which a difference is shown, corrected for the number of comparisons.
+    """
+    return half_width(estimate, confidence) + float(special.ndtri(POWER) * np.sqrt(estimate.variance))
+
+
+def seeds_to_detect(estimate: Estimate, confidence: float, difference: float) -> int | None:
+    """Return the number of seeds in each cell with which a difference is detectable.
+
+    Args:
+        estimate: of the difference of two cells, each with several seeds.
+        confidence: at which a difference is shown, corrected for the number of comparisons.
+        difference: the one to detect.
+
+    Returns:
+        None if not even `MOST_SEEDS` are enough, since the test items are too few.
+    """
+
+    def suffices(seeds: int) -> bool:
+        return detectable_difference(estimate.with_seeds(seeds), confidence) <= difference
+
+    numbers = range(2, MOST_SEEDS + 1)
+    place = bisect_left(numbers, True, key=suffices)
+    return numbers[place] if place < len(numbers) else None

@@ -1,13 +1,18 @@
-"""Which conditions are compared: those that differ in one choice. The report asks for it too, so no heavy library is imported."""
+"""Which conditions are compared, namely those that differ in one choice, and how that can come out.
+
+The report asks for it too, so no heavy library is imported.
+"""
 
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from crossover.config.bodies import Body, TruncatedBody
 from crossover.config.conditions import Condition
 from crossover.labels import body_kind, body_name, input_kind, input_name, trained_name
 
+Outcome = Literal["higher", "lower", "equivalent", "undecided", "one seed"]  # of a comparison on one task
 AGAINST_RANDOM = "pretrained or random body"  # the question that a study's headline answers
 
 

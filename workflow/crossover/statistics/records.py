@@ -1,11 +1,12 @@
 """Read the tables that runs have written, and refuse what does not belong together."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from crossover.errors import UserError
 from crossover.runs.files import run_folder
@@ -21,6 +22,7 @@ class Scores:
         items: names of the items [N].
         groups: the group of each item [N]; segments of one piece share a group.
         values: float [S, N]; their mean over items is the metric.
+        constant: of each seed, whether it gives one answer to all items; where answers are not kept (bits), False.
     """
 
     run: str
@@ -28,10 +30,7 @@ class Scores:
     items: np.ndarray
     groups: np.ndarray
     values: np.ndarray
-
-    def of_seeds(self, seeds: tuple[int, ...]) -> "Scores":
-        """Return the scores of these seeds alone."""
-        return replace(self, seeds=seeds, values=self.values[[self.seeds.index(seed) for seed in seeds]])
+    constant: tuple[bool, ...]
 
 
 def read_curve(run: str, seed: int) -> pd.DataFrame:
@@ -66,15 +65,10 @@ def read_scores(run: str, seeds: Sequence[int], folder_of: Callable[[str, int], 
         UserError: a file is missing or damaged, a score is not a finite number, the seeds do not list the same items,
             or fewer than two independent items were scored.
     """
-    tables = [
-        read_table(folder_of(run, seed) / "predictions.parquet", ["item", "group", "score"]).astype(
-            {"item": str, "group": str}
-        )
-        for seed in seeds
-    ]
+    paths = [folder_of(run, seed) / "predictions.parquet" for seed in seeds]
+    tables = [read_table(path, ["item", "group", "score"]).astype({"item": str, "group": str}) for path in paths]
     first = tables[0]
-    for seed, table in zip(seeds, tables, strict=True):
-        path = folder_of(run, seed) / "predictions.parquet"
+    for path, table in zip(paths, tables, strict=True):
         if not first[["item", "group"]].equals(table[["item", "group"]]):
             raise UserError(
                 f"{path} does not list the items of seed {seeds[0]} in their order; delete {path.parent.parent} and run snakemake again."
@@ -87,4 +81,12 @@ def read_scores(run: str, seeds: Sequence[int], folder_of: Callable[[str, int], 
             "use a larger test split."
         )
     values = np.stack([table["score"].to_numpy(float) for table in tables])
-    return Scores(run, tuple(seeds), first["item"].to_numpy(str), first["group"].to_numpy(str), values)
+    constant = tuple(map(_is_constant, paths))
+    return Scores(run, tuple(seeds), first["item"].to_numpy(str), first["group"].to_numpy(str), values, constant)
+
+
+def _is_constant(predictions: Path) -> bool:
+    """Return whether a run gives one answer to all items, as far as its table has answers."""
+    if "prediction" not in pq.read_schema(predictions).names:
+        return False
+    return bool(read_table(predictions, ["prediction"])["prediction"].nunique() == 1)

@@ -17,7 +17,8 @@ class StudyTables:
         runs: one row per run and seed.
         rates: one row per run, seed and learning rate that was tried.
         cells: one row per cell: its mean test score with an interval, and its median steps to the threshold.
-        contrasts: one row per paired comparison of two conditions on a task.
+        contrasts: one row per comparison of two conditions on a task.
+        pooled: one row per comparison of two conditions over all tasks of one metric.
         baselines: one row per task: the score of its baseline with an interval.
         baseline_contrasts: one row per cell: its paired comparison with the baseline of its task.
         convergence: one row per run and seed: its steps to the threshold.
@@ -30,6 +31,7 @@ class StudyTables:
     rates: pd.DataFrame
     cells: pd.DataFrame
     contrasts: pd.DataFrame
+    pooled: pd.DataFrame
     baselines: pd.DataFrame
     baseline_contrasts: pd.DataFrame
     convergence: pd.DataFrame
