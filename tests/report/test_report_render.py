@@ -504,6 +504,14 @@ def test_the_answer_compares_with_baselines_either_way(rows, models, sentences):
     assert baseline_sentences(spec, table, against(*rows)) == sentences
 
 
+def test_tasks_at_data_sizes_are_told_apart_in_the_answer():
+    table = pd.DataFrame({"task": ["a", "a-50-items", "b"], "model": "logistic regression"})
+    cells = against(("a", UNDECIDED), ("a-50-items", UNDECIDED), ("b", UNDECIDED))
+    assert baseline_sentences(AT_SIZES, table, cells) == [
+        "No transformer here is shown to beat a linear model on A; A, 50 training items and B."
+    ]
+
+
 def test_each_baseline_is_in_the_answer_the_charts_and_the_tables(study, page):
     baselines = pd.read_parquet(study.root / study.folder / "baselines.parquet").set_index("task")
     contrasts = pd.read_parquet(study.root / study.folder / "baseline_contrasts.parquet")

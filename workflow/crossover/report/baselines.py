@@ -48,5 +48,6 @@ def baseline_sentences(spec: StudySpec, baselines: pd.DataFrame, contrasts: pd.D
 
 
 def _listed(names: Sequence[str], link: str) -> str:
-    """Return names as a list in words: `a`, `a and b`, `a, b and c`."""
-    return f" {link} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    """Return names as a list in words: `a`, `a and b`, `a, b and c`; with semicolons where a name has a comma."""
+    separator = "; " if any("," in name for name in names) else ", "
+    return f" {link} ".join(filter(None, [separator.join(names[:-1]), names[-1]]))
