@@ -1,6 +1,6 @@
 """How often the statistics of a study are wrong, and what they find.
 
-python benchmarks/error_rates.py [--studies N] [--only WORDS] [--jobs N]     1,000 studies per setting take about 20 CPU minutes
+python benchmarks/error_rates.py [--studies N] [--only WORDS] [--jobs N]     1,000 studies per setting take half an hour of CPU time
 
 Studies with a known truth (tests/simulated_studies.py) go through the functions that make the tables. Each setting is a line of a
 Markdown table. False: studies with at least one false `higher` or `lower`, among comparisons of bodies or among all. The standard
