@@ -32,13 +32,14 @@ def select(scores: dict[float, float], rates: CandidateRates, tmp_path) -> tuple
     search, parameter = search_of(rates, tmp_path)
     tried = []
 
-    def train(rate, _):
+    def train(rate, share, _):
+        assert share == 1
         assert parameter.tolist() == [0.0, 0.0], "every rate starts from the same weights"
         parameter.data.fill_(rate)
         tried.append(rate)
         return Progress(step=9, best_step=9, best_score=scores.get(rate, 0.0), best_loss=1.0)
 
-    selected = search.run(train)
+    selected, _ = search.run(train)
     if len(rates.rates) > 1:
         assert parameter.tolist() == pytest.approx([selected] * 2), "its weights are those of the best rate"
     return selected, tried
@@ -83,11 +84,27 @@ def test_a_list_never_widens(tmp_path):
 def test_the_rate_with_the_best_validation_score_is_selected(found, expected, tmp_path):
     search, _ = search_of(CandidateRates(rates=tuple(found)), tmp_path)
 
-    def train(rate, _):
+    def train(rate, *_):
         score, loss, best_step = found[rate]
         return Progress(step=9, best_step=best_step, best_score=score, best_loss=loss)
 
-    assert search.run(train) == expected
+    assert search.run(train)[0] == expected
+
+
+def test_rates_that_are_tried_for_a_share_end_in_one_whole_training(tmp_path):
+    search, parameter = search_of(CandidateRates(rates=(0.1, 0.2), higher=((0.3,),), share=0.25), tmp_path)
+    asked = []
+
+    def train(rate, share, _):
+        assert parameter.tolist() == [0.0, 0.0]
+        parameter.data.fill_(rate)
+        asked.append((rate, share))
+        return Progress(step=9, best_step=9, best_score=0.9 - abs(rate - 0.2) if share < 1 else 0.1, best_loss=1.0)
+
+    rate, final = search.run(train)
+    assert asked == [(0.1, 0.25), (0.2, 0.25), (0.3, 0.25), (0.2, 1.0)]
+    assert (rate, final.best_score, sorted(search.tried)) == (0.2, 0.1, [0.1, 0.2, 0.3])
+    assert parameter.tolist() == pytest.approx([0.2, 0.2])
 
 
 def test_a_range_is_that_of_one_that_is_wide_from_the_start():
@@ -123,6 +140,21 @@ def test_a_run_with_several_rates_is_the_run_with_the_selected_one_alone(keep, t
     assert tables(tmp_path / "several") == tables(tmp_path / f"{selected:g}")
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_trials_are_short_runs_and_the_result_is_the_run_with_the_selected_rate_alone(keep, tiny, tmp_path):
+    training = DROPOUT | {"schedule": "linear", "warm_up": "2 steps"}
+    rates = {"rates": (1e-5, 3e-3, 1.0), "share": 0.5}
+    tried = run(tiny.spec(learning_rates=rates, training=training, keep_weights=keep), tmp_path / "tried")
+    short = training | {"length": "3 steps", "warm_up": "1 step"}
+    for trial in tried["trials"]:
+        rate = trial["learning_rate"]
+        assert trial == run(tiny.spec(learning_rate=rate, training=short), tmp_path / f"short-{rate:g}")["selected"]
+    selected = tried["selected"]["learning_rate"]
+    alone = run(tiny.spec(learning_rate=selected, training=training, keep_weights=keep), tmp_path / "alone")
+    assert (tried["selected"], tried["test"]) == (alone["selected"], alone["test"])
+    assert tables(tmp_path / "tried") == tables(tmp_path / "alone")
+
+
 def test_a_range_that_has_widened_finds_what_a_wide_one_finds(tiny, tmp_path):
     narrow = {"rates": (1e-7, 1e-6), "lower": ((1e-8,),), "higher": ((1e-5,), (1e-4,), (3e-3,))}
     widened = run(tiny.spec(learning_rates=narrow, training=SHORT), tmp_path / "widened")
@@ -133,9 +165,11 @@ def test_a_range_that_has_widened_finds_what_a_wide_one_finds(tiny, tmp_path):
     assert tables(tmp_path / "widened") == tables(tmp_path / "wide")
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
 @pytest.mark.parametrize("steps", [{2}, {8}, {13}, {2, 9}], ids=str)
-def test_a_run_that_was_stopped_at_any_rate_ends_as_if_it_had_not_been(steps, tiny, tmp_path, monkeypatch):
-    spec = tiny.spec(learning_rates={"rates": (1e-4, 3e-3, 1e-2)}, training=DROPOUT, keep_weights="last")
+def test_a_run_that_was_stopped_at_any_rate_ends_as_if_it_had_not_been(steps, share, tiny, tmp_path, monkeypatch):
+    rates = {"rates": (1e-4, 3e-3, 1e-2), "share": share}
+    spec = tiny.spec(learning_rates=rates, training=DROPOUT, keep_weights="last")
     run(spec, tmp_path / "whole")
     ask_to_end(monkeypatch, stage, "losses_of", steps)
     for _ in steps:

@@ -24,6 +24,7 @@ from crossover.config.heads import Head
 from crossover.config.inputs import InputScale
 from crossover.config.training import Training
 
+SHARE = r"^([1-9][0-9]?|100) %$"
 TrainingKind = Literal["frozen", "lora", "all"]
 
 
@@ -40,11 +41,13 @@ class CandidateRates(ConfigModel):
 
     Attributes:
         rates: in ascending order; one where the rate is given.
+        share: of the whole length that each of several is trained for; below 1, the best one is then trained for all of it.
         lower: those of further decades, which are tried while the lowest rate is the best: the nearest decade first.
         higher: likewise, while the highest rate is the best.
     """
 
     rates: tuple[float, ...]
+    share: float = 1.0
     lower: tuple[tuple[float, ...], ...] = ()
     higher: tuple[tuple[float, ...], ...] = ()
 
@@ -138,6 +141,9 @@ class Recipe(Training):
     ]
     """Candidate learning rates: a list, or a range, for all conditions or by what they train. With more than one, each seed of a
     cell is trained with all of them, and the best on the validation split is its own."""
+    trial_length: Annotated[str, Field(pattern=SHARE)] = "100 %"
+    """Share of `length` that each of several learning rates is tried for, with a schedule of that length. Below 100 %, the best one
+    is then trained for all of `length`, from the beginning."""
 
     @property
     def training(self) -> Training:
@@ -148,7 +154,10 @@ class Recipe(Training):
         """Return the candidate learning rates of one kind of training; beyond a list there are no further ones."""
         rates = self.learning_rates
         of_kind: list[float] | RateRange = getattr(rates, kind) if isinstance(rates, RatesByKind) else rates
-        return of_kind.candidates if isinstance(of_kind, RateRange) else CandidateRates(rates=tuple(sorted(of_kind)))
+        share = float(self.trial_length.removesuffix(" %")) / 100
+        if isinstance(of_kind, RateRange):
+            return of_kind.candidates.model_copy(update={"share": share})
+        return CandidateRates(rates=tuple(sorted(of_kind)), share=share if len(of_kind) > 1 else 1.0)
 
 
 class RecipeFile(TitledModel, Recipe):

@@ -81,13 +81,14 @@ class Training(ConfigModel):
             raise ValueError("with select: last, set patience: null, since early stopping selects by validation scores")
         return self
 
-    def steps(self, items: int) -> int:
-        """Return the optimizer steps of the whole training.
+    def steps(self, items: int, share: float = 1.0) -> int:
+        """Return the optimizer steps of the training.
 
         Args:
             items: of the training split.
+            share: of the whole length; the steps are rounded up.
         """
-        return self._steps(self.length, items)
+        return -int(-share * self._steps(self.length, items) // 1)
 
     def warm_up_steps(self, items: int) -> int:
         """Return the optimizer steps of the warm-up; a share is rounded up."""

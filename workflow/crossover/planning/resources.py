@@ -110,7 +110,9 @@ def work_of(spec: AnySpec, specs: Mapping[str, AnySpec]) -> Work:
         case RunSpec(training=training):
             size = _model(spec, specs)
             at_once = min(training.batch_size, training.micro_batch or training.batch_size)
-            steps = len(spec.learning_rates.rates) * training.steps(EPOCH_ITEMS) * training.batch_size // at_once
+            rates = spec.learning_rates
+            lengths = len(rates.rates) * rates.share + (rates.share < 1)
+            steps = round(lengths * training.steps(EPOCH_ITEMS)) * training.batch_size // at_once
             return Work(size.parameters, size.blocks, size.width, size.length, at_once, steps)
     raise TypeError(f"{spec.name} trains nothing and measures nothing")
 

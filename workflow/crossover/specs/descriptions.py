@@ -361,7 +361,7 @@ class Trial(Record):
         learning_rate: the rate.
         steps: optimizer steps of it.
         best_step: steps that the weights that are kept are the result of.
-        stopped_early: whether it ended before its whole length.
+        stopped_early: whether it ended before its planned length.
         validation: of the weights that are kept.
     """
 
@@ -376,8 +376,8 @@ class Metrics(Record):
     """metrics.json: what a run with one seed has reached.
 
     Attributes:
-        selected: the learning rate that was selected on validation data, and what it reached.
-        trials: all rates that were tried, in ascending order.
+        selected: the learning rate that was selected on validation data, and what its whole training reached.
+        trials: all rates that were tried, in ascending order, for the whole length or a share of it.
     """
 
     run: str

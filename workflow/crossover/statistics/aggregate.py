@@ -271,7 +271,7 @@ def _rate_result(metrics: Metrics, trial: Trial) -> RateResult:
         steps=trial.steps,
         best_step=trial.best_step,
         stopped_early=trial.stopped_early,
-        selected=trial == metrics.selected,
+        selected=trial.learning_rate == metrics.selected.learning_rate,
     )
 
 

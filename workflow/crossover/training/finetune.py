@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -98,22 +99,22 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     store = StateStore(out / "state", save_every)
     search = RateSearch(spec.learning_rates, trained, store, keep_last=spec.keep_weights == "last")
 
-    def train_with(rate: float, store: TrialStore) -> Progress:
+    def train_with(rate: float, share: float, store: TrialStore) -> Progress:
         torch.manual_seed(derived_seed(seed, "dropout"))
-        settings = _loop_settings(spec.training, rate, len(splits["train"]))
+        settings = _loop_settings(spec.training, rate, len(splits["train"]), share)
         return train(model, settings, losses_of_step, validate, store, model.rates, search.at_last_step)
 
-    selected = search.run(train_with)
+    rate, final = search.run(train_with)
     test, predictions = _score_test(model, splits["test"], scorers["test"], device)
-    metrics = _metrics(spec, seed, encoding, len(splits["train"]), selected, search.tried, test, parameters)
-    curve = pd.DataFrame(search.tried[selected].curve, columns=["step", "split", "loss", "score"])
+    metrics = _metrics(spec, seed, encoding, len(splits["train"]), rate, final, search.tried, test, parameters)
+    curve = pd.DataFrame(final.curve, columns=["step", "split", "loss", "score"])
     write_parquet(out / "curve.parquet", curve.astype({"score": "float64"}))
     write_parquet(out / "predictions.parquet", predictions)
     kept = search.last if spec.keep_weights == "last" else trained_parameters(model) if spec.keep_weights else {}
     save_trained(kept, out / WEIGHTS)
     write_json(out / "metrics.json", metrics.content())
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
-    resumed = sum(progress.resumed for progress in search.tried.values())
+    resumed = sum(progress.resumed for progress in {id(one): one for one in (*search.tried.values(), final)}.values())
     write_provenance(out, recorder.finish(device_use(device), resumed, inputs))
     store.clear()
 
@@ -149,13 +150,14 @@ def _metrics(
     seed: int,
     encoding: EncodingDescription,
     train_items: int,
-    selected: float,
+    rate: float,
+    final: Progress,
     tried: Mapping[float, Progress],
     test: TestResult,
     parameters: ParameterCounts,
 ) -> Metrics:
-    steps = spec.training.steps(train_items)
-    trials = {rate: _trial(rate, tried[rate], steps) for rate in sorted(tried)}
+    share = spec.learning_rates.share
+    trials = [_trial(one, tried[one], spec.training.steps(train_items, share)) for one in sorted(tried)]
     return Metrics(
         run=spec.name,
         seed=seed,
@@ -165,8 +167,8 @@ def _metrics(
         train_items=train_items,
         metric=encoding.target.metric,
         floor=encoding.floor,
-        selected=trials[selected],
-        trials=tuple(trials.values()),
+        selected=_trial(rate, final, spec.training.steps(train_items)),
+        trials=tuple(trials),
         test=test,
         parameters=parameters,
     )
@@ -186,12 +188,12 @@ def _scorer(folder: Path, split: str, target: EncodedTarget, tokens: Tokens) -> 
     return Scorer(target, pd.read_parquet(folder / f"{split}.items.parquet"), tokens.targets)
 
 
-def _loop_settings(training: Training, rate: float, items: int) -> LoopSettings:
-    steps = training.steps(items)
+def _loop_settings(training: Training, rate: float, items: int, share: float) -> LoopSettings:
+    steps = training.steps(items, share)
     return LoopSettings(
         max_steps=steps,
         evaluate_every=training.steps_between_evaluations(items),
-        schedule=make_schedule(training.schedule, rate, training.warm_up_steps(items), steps),
+        schedule=make_schedule(training.schedule, rate, math.ceil(share * training.warm_up_steps(items)), steps),
         patience=training.patience,
         best_possible=None if training.select == "last" else 1.0,
         optimizer=training.optimizer,
