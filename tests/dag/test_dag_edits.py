@@ -241,7 +241,7 @@ def test_a_checkpoint_pretrained_on_tokens_is_made_from_those_that_its_runs_read
     again = {("tokenize_task", "tunes-symbols")}
     assert finished.plan() == again | pretrained | runs(RANDOM) | REPORT
     finished.edit("config/tasks/tunes.yaml", "max_length: 8", "max_length: 7")
-    of_tunes = runs(["tunes.tiny.random-all"])
+    of_tunes = runs(["tunes.tiny.random-all"]) | baselines(["tunes"])
     assert finished.plan() == again | pretrained | of_tunes | runs(RANDOM) | REPORT
     finished.append("workflow/crossover/tasks/readers/midi.py", "\nX = 1\n")
     prepared = {("prepare_task", "tunes")}

@@ -330,11 +330,12 @@ def draw_curves(
         axis=alt.Axis(title="validation score", format=".1~%", tickCount=5),
     )
     mean = alt.Chart(data_of(means)).encode(x=x, y=y, color=colour_of(series), opacity=focused(1.0))
+    levels = [alt.Chart(data_of(floor)).mark_rule(color="var(--soft)", strokeWidth=1.5).encode(y="floor:Q")]
+    if len(baseline):  # Vega warns of a layer without data
+        rule = alt.Chart(data_of(baseline)).mark_rule(color="var(--ink)", strokeWidth=1.5, strokeDash=BASELINE_DASH)
+        levels.append(rule.encode(y="validation_score:Q"))
     chart = alt.layer(
-        alt.Chart(data_of(floor)).mark_rule(color="var(--soft)", strokeWidth=1.5).encode(y="floor:Q"),
-        alt.Chart(data_of(baseline))
-        .mark_rule(color="var(--ink)", strokeWidth=1.5, strokeDash=BASELINE_DASH)
-        .encode(y="validation_score:Q"),
+        *levels,
         alt.Chart(data_of(seeds))
         .mark_line(strokeWidth=1)
         .encode(x=x, y=y, color=colour_of(series), detail="seed:N", opacity=focused(0.35)),
