@@ -73,7 +73,7 @@ def test_no_secret_is_kept_by_a_run_that_fails(tmp_path, watchable):
     copy = fresh_copy(tmp_path / "workflow")
     stage = "workflow/crossover/pretraining/pretrain.py"
     copy.edit(stage, "import math\n", "import math\nimport os\n")
-    first = "    training = spec.training\n    recorder"
+    first = "    recorder = Recorder(spec.code, command)\n"
     copy.edit(stage, first, f"    raise RuntimeError(len(os.environ['HF_TOKEN']))\n{first}")
     checkpoint = f"results/checkpoints/{copy.named('tiny', 'checkpoint')}/config.json"
     arguments = ("--cores", "2", checkpoint, "--config", "study=tiny.yaml")

@@ -43,11 +43,12 @@ EDITS = {
 
 
 def prepared_copy(root: Path) -> WorkflowCopy:
-    """The workflow with the small study, computed up to its tokens and its checkpoint."""
+    """The workflow with the small study, computed up to its tokens, its checkpoint and its baseline."""
     copy = fresh_copy(root)
     for old, new in EDITS.items():
         copy.edit("tiny.yaml", old, new)
     copy.finish("--cores", "2", "inputs")
+    copy.finish("--cores", "2", "--until", "fit_baselines")
     return copy
 
 

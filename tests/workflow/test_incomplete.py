@@ -22,10 +22,10 @@ def test_a_run_that_fails_leaves_a_report_of_the_others_until_it_is_computed(fin
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert finished.run("--keep-going").returncode != 0
     done = finished.by_hand("report-incomplete", "tiny.yaml")
-    assert (done.returncode, done.stdout) == (0, f"{INCOMPLETE}/report.html is incomplete: 1 of 10 runs is missing.\n")
+    assert (done.returncode, done.stdout) == (0, f"{INCOMPLETE}/report.html is incomplete: 1 of 6 runs is missing.\n")
     assert report.read_bytes() == before, "the complete report of before is left alone"
     text = (finished.root / INCOMPLETE / "report.html").read_text(encoding="utf-8")
-    assert "Incomplete: 1 of 10 runs is missing" in text
+    assert "Incomplete: 1 of 6 runs is missing" in text
     [row] = csv.DictReader((finished.root / INCOMPLETE / "missing.csv").open())
     assert (row["run"], row["seed"]) == (folder.parent.name, "2")
     assert "is already being computed by another process" in row["reason"]
@@ -42,7 +42,7 @@ def test_it_says_when_there_is_nothing_to_report(fresh):
     done = fresh.by_hand("report-incomplete", "tiny.yaml")
     assert (done.returncode, done.stdout) == (
         0,
-        "Study tiny: no cell has a test score yet, since 16 of 16 runs are missing; there is nothing to report.\n",
+        "Study tiny: no cell has a test score yet, since 8 of 8 runs are missing; there is nothing to report.\n",
     )
     assert not (fresh.root / "results/studies").exists()
 
@@ -54,7 +54,7 @@ def test_it_says_when_nothing_is_missing_and_takes_an_old_report_away(finished):
     assert (finished.root / INCOMPLETE / "report.html").exists()
     shutil.move(finished.root / "elsewhere", folder)
     done = finished.by_hand("report-incomplete", "tiny.yaml")
-    assert done.stdout == "Study tiny: none of its 16 runs is missing; snakemake makes the report.\n"
+    assert done.stdout == "Study tiny: none of its 8 runs is missing; snakemake makes the report.\n"
     assert not (finished.root / INCOMPLETE).exists()
 
 
@@ -63,10 +63,10 @@ def test_a_task_that_could_not_be_made_is_left_out(finished):
     specs = plan_server().plan(finished.root, "tiny.yaml", ())[1]
     for name, spec in specs.items():
         if name.startswith("tiny-xor"):
-            folder = {"task": "tasks", "tokens": "tokens", "run": "runs"}[spec["kind"]]
+            folder = {"task": "tasks", "tokens": "tokens", "run": "runs", "baseline": "baselines"}[spec["kind"]]
             shutil.rmtree(finished.root / "results" / folder / name)
     done = finished.by_hand("report-incomplete", "tiny.yaml")
-    assert done.stdout == f"{INCOMPLETE}/report.html is incomplete: 8 of 16 runs are missing.\n"
+    assert done.stdout == f"{INCOMPLETE}/report.html is incomplete: 4 of 8 runs are missing.\n"
     text = (finished.root / INCOMPLETE / "report.html").read_text(encoding="utf-8")
     assert "2 of 4 scores are not known yet" in text
     assert not list((finished.root / INCOMPLETE).rglob("*tiny-xor*"))
