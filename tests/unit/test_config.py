@@ -404,8 +404,8 @@ def test_each_kind_of_training_has_rates(config):
     edit(config / "studies/demo.yaml", "training", "learning_rates", value=rates)
     frozen, lora, everything = rates_of(make_plan("demo"))
     assert frozen.rates == (0.01, 0.0316, 0.1, 0.316, 1.0)
-    assert lora == CandidateRates(rates=(0.2, 0.3))
-    assert everything == CandidateRates(rates=(0.7,))
+    assert lora == CandidateRates(rates=(0.2, 0.3), share=0.4)
+    assert everything == CandidateRates(rates=(0.7,)), "one rate is trained for the whole length"
 
 
 @pytest.mark.parametrize(
@@ -471,8 +471,9 @@ def test_lists_of_rates_and_the_ranges_of_papers_never_widen():
 
 def test_a_run_has_the_further_rates_of_its_range(config):
     edit(config / "studies/demo.yaml", "training", "learning_rates", value={"low": 0.01, "high": 0.1, "per_decade": 1})
+    edit(config / "studies/demo.yaml", "training", "trial_length", value="30 %")
     plan = make_plan("demo")
-    rates = CandidateRates(rates=(0.01, 0.1), lower=((1e-3,), (1e-4,)), higher=((1.0,), (10.0,)))
+    rates = CandidateRates(rates=(0.01, 0.1), share=0.3, lower=((1e-3,), (1e-4,)), higher=((1.0,), (10.0,)))
     assert set(rates_of(plan)) == {rates}
     assert all(cell.widens for cell in plan.study.cells)
 
