@@ -48,10 +48,10 @@ def test_the_results_are_those_of_a_process_of_its_own(spec, tmp_path, forked):
     dying.send_signal(signal.SIGSTOP)
     cold = finetune(spec, tmp_path / "cold", env=environment(CROSSOVER_FORKSERVER=str(tmp_path / "socket")))
     process = finetune(spec, tmp_path / "forked", env=forked)
-    assert process.wait(60) == 0
+    assert process.wait(180) == 0
     dying.kill()
     dying.wait()
-    assert cold.wait(60) == 0
+    assert cold.wait(180) == 0
     assert read_events(tmp_path / "cold")[-1].pid == cold.pid
     assert results(tmp_path / "forked") == results(tmp_path / "cold")
     one, other = (read_sealed_json(tmp_path / name / "provenance.json") for name in ("forked", "cold"))
@@ -67,7 +67,7 @@ def test_the_run_is_forked_and_has_the_folder_and_environment_of_its_command(spe
     process = finetune(
         os.path.relpath(spec), tmp_path / "out", env=forked | {"SLURM_JOB_ID": "77", "CROSSOVER_STEP": "77"}
     )
-    assert process.wait(60) == 0
+    assert process.wait(180) == 0
     assert read_json(tmp_path / "out/provenance.json")["slurm_job_id"] == "77"
     assert read_events(tmp_path / "out")[-1].pid != process.pid
 
@@ -95,7 +95,7 @@ def test_a_request_to_end_is_passed_on(endless, tmp_path, forked, eventually):
     process = finetune(endless, tmp_path / "out", "--log", tmp_path / "log", env=forked)
     eventually(lambda: (tmp_path / "log").exists() and "step 5/" in (tmp_path / "log").read_text())
     process.terminate()
-    assert process.wait(60) == 143
+    assert process.wait(180) == 143
     assert (tmp_path / "out/state/latest.pt").exists()
     assert not is_held(tmp_path / "out/.lock")
 
@@ -104,7 +104,7 @@ def test_a_run_that_is_killed_is_reported_by_its_signal(endless, tmp_path, forke
     process, lock = finetune(endless, tmp_path / "out", "--log", tmp_path / "log", env=forked), tmp_path / "out/.lock"
     eventually(lambda: lock.exists() and lock.read_text())
     os.kill(owner_of(lock), signal.SIGKILL)
-    assert process.wait(60) == 128 + signal.SIGKILL
+    assert process.wait(180) == 128 + signal.SIGKILL
 
 
 def test_a_command_that_is_killed_takes_its_run_along(endless, spec, tmp_path, forked, eventually):
@@ -115,7 +115,7 @@ def test_a_command_that_is_killed_takes_its_run_along(endless, spec, tmp_path, f
     process.wait()
     eventually(lambda: not is_held(lock), 20)
     assert not alive(owner_of(lock))
-    assert finetune(spec, tmp_path / "next", env=forked).wait(60) == 0, "the fork server goes on"
+    assert finetune(spec, tmp_path / "next", env=forked).wait(180) == 0, "the fork server goes on"
 
 
 def test_a_proxy_imports_next_to_nothing(spec, tmp_path, forked):
@@ -172,7 +172,7 @@ def test_the_fork_server_ends_after_its_owner_and_the_last_run(own, endless, tmp
     assert process.poll() is None
     assert alive(server)
     process.terminate()
-    assert process.wait(60) == 143
+    assert process.wait(180) == 143
     eventually(lambda: not alive(server), 20)
     shutil.rmtree(socket.parent)  # which the owner removes unless it is killed
 
