@@ -201,7 +201,7 @@ def _spec() -> StudySpec:
     )  # fmt: skip
     tasks = {f"t{number}": task for number in range(TASKS)}
     cells = tuple(
-        Cell(task=name, checkpoint="c", condition=condition, run=f"{name}.c.{condition}", seeds=(), rate=None, sweep=())
+        Cell(task=name, checkpoint="c", condition=condition, run=f"{name}.c.{condition}", seeds=())
         for name in tasks
         for condition in CONDITIONS
     )
