@@ -200,7 +200,15 @@ def test_gathering_verifies_values_and_labels_their_models(tiny, tmp_path, monke
     )
     study = StudySpec(
         **{"name": "study-a", "study": "a", "title": "", "question": "", "description": "", "reproduce": ""},
-        **{"confidence": 0.95, "margin": 0.05, "threshold": 0.9, "tasks": {}, "checkpoints": {}, "conditions": {}, "cells": ()},
+        **{
+            "confidence": 0.95,
+            "margin": 0.05,
+            "threshold": 0.9,
+            "tasks": {},
+            "checkpoints": {},
+            "conditions": {},
+            "cells": (),
+        },
         left_out=(),
         compare=(),
         analyses=(entry,),
