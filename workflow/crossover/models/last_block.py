@@ -38,6 +38,17 @@ class ReadPositions:
     def _index(self, states: Tensor) -> Tensor:
         return self.places[:, :, None].expand(-1, -1, states.shape[2])
 
+    def rotated(self, query: Tensor, key: Tensor, embeddings: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return queries and keys with rotary positions (Su et al. 2021), each rotated by that of its place.
+
+        Args:
+            query: [batch, read, heads, head width].
+            key: [batch, longest, heads of keys, head width].
+            embeddings: cosines and sines, [1 or batch, longest, head width].
+        """
+        cosine, sine = (part.expand(len(key), -1, -1) for part in embeddings)
+        return _rotate(query, self.pick(cosine), self.pick(sine)), _rotate(key, cosine, sine)
+
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, causal: bool = False
     ) -> Tensor:
@@ -66,6 +77,11 @@ class ReadPositions:
             enable_gqa=query.shape[2] != key.shape[2],
         )
         return attended.transpose(1, 2).flatten(2)
+
+
+def _rotate(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    first, second = vectors.chunk(2, dim=-1)
+    return vectors * cosine[:, :, None] + torch.cat((-second, first), dim=-1) * sine[:, :, None]
 
 
 class LastBlock:

@@ -114,8 +114,8 @@ def finetune_run(spec: RunSpec, seed: int, out: Path, device: torch.device, save
     save_trained(kept, out / WEIGHTS)
     write_json(out / "metrics.json", metrics.content())
     inputs = {"tokens": sha256(tokens_folder / "encoding.json"), "checkpoint": checkpoint_digest}
-    resumed = sum(progress.resumed for progress in {id(one): one for one in (*search.tried.values(), final)}.values())
-    write_provenance(out, recorder.finish(device_use(device), resumed, inputs))
+    trainings = [*search.tried.values(), *([final] if spec.learning_rates.share < 1 else [])]
+    write_provenance(out, recorder.finish(device_use(device), sum(one.resumed for one in trainings), inputs))
     store.clear()
 
 

@@ -152,7 +152,7 @@ def train(
                 log.info("asked to end at step %d", progress.step)
                 raise Interrupted
     at_end()
-    _load(trained, best)
+    put_weights(trained, best)
     return progress
 
 
@@ -238,7 +238,7 @@ def _resume(
     state = store.load()
     if state is None:
         return None
-    _load(trained, state["trained"])
+    put_weights(trained, state["trained"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"]["cpu"])
     if torch.cuda.is_available():
@@ -252,9 +252,10 @@ def _resume(
 
 
 @torch.no_grad()
-def _load(trained: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
-    for name, parameter in trained.items():
-        parameter.copy_(values[name])
+def put_weights(trained: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    """Copy values into parameters, by their names."""
+    for name, tensor in values.items():
+        trained[name].copy_(tensor)
 
 
 class _Clock:

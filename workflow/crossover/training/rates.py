@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from crossover.config.recipes import CandidateRates
-from crossover.training.loop import Progress
+from crossover.training.loop import Progress, put_weights
 from crossover.training.state import StateStore, TrainingState
 
 log = logging.getLogger(__name__)
@@ -78,17 +77,17 @@ class RateSearch:
                 continue
             if self._several:
                 log.info("learning rate %g", rate)
-            self._put(initial)
+            put_weights(self.trained, initial)
             self.tried[rate] = train(rate, self.rates.share, TrialStore(self, rate, self.rates.share))
             if self.rates.share == 1 and self._best() == rate:
                 self._weights, self.last = self._copy() if self._several else {}, self._ending
 
     def _finish(self, best: float, train: Train, initial: Weights) -> Progress:
         if self.rates.share == 1:
-            self._put(self._weights)
+            put_weights(self.trained, self._weights)
             return self.tried[best]
         log.info("learning rate %g for the whole length", best)
-        self._put(initial)
+        put_weights(self.trained, initial)
         progress = train(best, 1.0, TrialStore(self, best, 1.0))
         self.last = self._ending
         return progress
@@ -103,11 +102,6 @@ class RateSearch:
 
     def _copy(self) -> Weights:
         return {name: parameter.detach().clone() for name, parameter in self.trained.items()}
-
-    @torch.no_grad()
-    def _put(self, weights: Weights) -> None:
-        for name, values in weights.items():
-            self.trained[name].copy_(values)
 
     def _load(self) -> None:
         state = self.store.load()

@@ -26,22 +26,12 @@ def _body(model: Any) -> Any:
 
 
 def _last_block(block: Any, states: Any, at: Any, *, position_embeddings: Any = None, **_: object) -> Any:
-    from transformers.models.esm.modeling_esm import rotate_half
-
     attention, normed = block.attention.self, block.attention.LayerNorm(states)
     scale = attention.attention_head_size**-0.5  # ESM scales its queries before they are rotated
-
-    def heads(layer: Any, of: Any) -> Any:
-        return layer(of).unflatten(2, (-1, attention.attention_head_size))
-
-    def rotated(vectors: Any, cosine: Any, sine: Any) -> Any:
-        return vectors * cosine[:, :, None] + rotate_half(vectors) * sine[:, :, None]
-
-    query = heads(attention.query, at.pick(normed)) * scale
-    key, value = heads(attention.key, normed), heads(attention.value, normed)
+    vectors = (attention.query(at.pick(normed)) * scale, attention.key(normed), attention.value(normed))
+    query, key, value = (part.unflatten(2, (-1, attention.attention_head_size)) for part in vectors)
     if attention.position_embedding_type == "rotary":
-        cosine, sine = (part.expand(len(states), -1, -1) for part in position_embeddings)
-        query, key = rotated(query, at.pick(cosine), at.pick(sine)), rotated(key, cosine, sine)
+        query, key = at.rotated(query, key, position_embeddings)
     dropout = attention.dropout if block.training else 0.0
     attended = at.attend(query, key, value, attention.scaling, dropout)
     return block.feed_forward_chunk(block.attention.output(attended, at.pick(states)))

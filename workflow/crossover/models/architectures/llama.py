@@ -6,19 +6,10 @@ from crossover.models.adapter import Adapter
 
 
 def _last_block(block: Any, states: Any, at: Any, *, position_embeddings: Any, **_: object) -> Any:
-    from transformers.models.llama.modeling_llama import rotate_half
-
     attention, normed = block.self_attn, block.input_layernorm(states)
-    cosine, sine = (part.expand(len(states), -1, -1) for part in position_embeddings)
-
-    def rotated(vectors: Any, cosine: Any, sine: Any) -> Any:
-        return vectors * cosine[:, :, None] + rotate_half(vectors) * sine[:, :, None]
-
-    def heads(layer: Any, of: Any) -> Any:
-        return layer(of).unflatten(2, (-1, attention.head_dim))
-
-    query = rotated(heads(attention.q_proj, at.pick(normed)), at.pick(cosine), at.pick(sine))
-    key, value = rotated(heads(attention.k_proj, normed), cosine, sine), heads(attention.v_proj, normed)
+    vectors = (attention.q_proj(at.pick(normed)), attention.k_proj(normed), attention.v_proj(normed))
+    query, key, value = (part.unflatten(2, (-1, attention.head_dim)) for part in vectors)
+    query, key = at.rotated(query, key, position_embeddings)
     dropout = attention.attention_dropout if block.training else 0.0
     read = at.pick(states) + attention.o_proj(at.attend(query, key, value, attention.scaling, dropout, causal=True))
     return read + block.mlp(block.post_attention_layernorm(read))
