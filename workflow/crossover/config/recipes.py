@@ -140,7 +140,7 @@ class Recipe(Training):
         Discriminator(_form),
     ]
     """Candidate learning rates: a list, or a range, for all conditions or by what they train. With more than one, each seed of a
-    cell is trained with all of them, and the best on the validation split is its own."""
+    cell tries all of them, and the best on the validation split is its own."""
     trial_length: Annotated[str, Field(pattern=SHARE)] = "100 %"
     """Share of `length` that each of several learning rates is tried for, with a schedule of that length. Below 100 %, the best one
     is then trained for all of `length`, from the beginning."""

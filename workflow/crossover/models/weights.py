@@ -13,14 +13,14 @@ from crossover.models.module import SequenceModel
 
 
 def trained_parameters(model: SequenceModel) -> dict[str, Tensor]:
-    """Return copies of the trained parameters of a model, by their names in it."""
-    return {name: model.get_parameter(name).detach().cpu().clone().contiguous() for name in model.rates}
+    """Return the trained parameters of a model, by their names in it."""
+    return {name: model.get_parameter(name).detach() for name in model.rates}
 
 
 def save_trained(parameters: dict[str, Tensor], path: Path) -> None:
     """Write trained parameters, by their names in the model; there may be none."""
     with replacing(path) as temporary:
-        save_file(parameters, temporary, {"format": "pt"})
+        save_file({name: one.cpu().contiguous() for name, one in parameters.items()}, temporary, {"format": "pt"})
 
 
 @torch.no_grad()

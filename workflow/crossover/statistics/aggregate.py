@@ -13,7 +13,7 @@ from crossover.specs.descriptions import Metrics, Provenance, Trial
 from crossover.specs.studies import Cell, StudySpec
 from crossover.statistics.baselines import (
     compare_with_baselines,
-    provenance_of_baseline,
+    provenance_of_baselines,
     read_baselines,
     summarise_baselines,
 )
@@ -178,6 +178,7 @@ def make_tables(spec: StudySpec) -> StudyTables:
     """
     # Each file of each run is checked once, before any is read.
     provenance = {run: checked_provenance(run_folder(*run)) for run in spec.runs}
+    fitted = provenance_of_baselines(spec)
     metrics = {run: read_metrics(run_folder(*run)) for run in spec.runs}
     scores = {cell.key: read_scores(cell.run, cell.seeds) for cell in spec.cells}
     baselines = read_baselines(spec)
@@ -199,7 +200,7 @@ def make_tables(spec: StudySpec) -> StudyTables:
         convergence=convergence,
         speed=compare_speed(spec, convergence[convergence["run"].isin(trained)]),
         curves=curves,
-        costs=gather_costs(spec, provenance),
+        costs=gather_costs(spec, provenance, fitted),
     )
 
 
@@ -275,12 +276,17 @@ def _rate_result(metrics: Metrics, trial: Trial) -> RateResult:
     )
 
 
-def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenance]) -> pd.DataFrame:
+def gather_costs(
+    spec: StudySpec,
+    provenance: Mapping[tuple[str, int], Provenance],
+    fitted: Mapping[tuple[str, int], Provenance],
+) -> pd.DataFrame:
     """Return one row per run and seed, per baseline and seed, and per checkpoint that was pretrained here.
 
     Args:
         spec: the study.
-        provenance: by run and seed.
+        provenance: of runs, by run and seed.
+        fitted: of baselines, by task and seed.
 
     Returns:
         The columns of `Computation`, and `COSTS`: `seconds`, `cpu_seconds` and `peak_memory_mb` of the last uninterrupted
@@ -303,11 +309,11 @@ def gather_costs(spec: StudySpec, provenance: Mapping[tuple[str, int], Provenanc
                 folder = run_folder(run, seed)
                 computation = Computation(spec.study, *cell.key, "run", run, seed, folder.as_posix())
                 rows.append((computation, provenance[run, seed]))
-    for task, baseline in spec.baselines.items():
-        for seed, one in zip(baseline.seeds, provenance_of_baseline(baseline), strict=True):
-            folder = baseline_folder(baseline.name, seed)
-            made = Computation(spec.study, task, None, None, "baseline", baseline.name, seed, folder.as_posix())
-            rows.append((made, one))
+    for (task, seed), one in fitted.items():
+        name = spec.baselines[task].name
+        folder = baseline_folder(name, seed)
+        made = Computation(spec.study, task, None, None, "baseline", name, seed, folder.as_posix())
+        rows.append((made, one))
     table = table_of(rows, ["study", *CELL, "role", "run", "seed", *COSTS, "path"])
     return table.astype({"seed": "Int64", "slurm_job_id": "string"})
 

@@ -87,26 +87,28 @@ COLUMNS = [*("study", "task", "checkpoint", "condition", "baseline", "question",
 NUMBERS = ["difference", "low", "high", "standard_error", "p", "p_holm"]
 
 
-def read_baselines(spec: StudySpec) -> dict[str, Scores]:
-    """Return the test scores of the baseline of each task, once its files have been compared with their digests.
+def provenance_of_baselines(spec: StudySpec) -> dict[tuple[str, int], Provenance]:
+    """Return the provenance of each baseline, by task and seed, once its files have been compared with their digests.
 
     Raises:
         UserError: a file is missing, or is not the one that was written.
     """
     return {
-        task: read_scores(baseline.name, baseline.seeds, baseline_folder)
+        (task, seed): checked_provenance(baseline_folder(baseline.name, seed), BASELINE_RESULTS)
         for task, baseline in spec.baselines.items()
-        if provenance_of_baseline(baseline)
+        for seed in baseline.seeds
     }
 
 
-def provenance_of_baseline(baseline: StudyBaseline) -> list[Provenance]:
-    """Return the provenance of each seed of a baseline.
+def read_baselines(spec: StudySpec) -> dict[str, Scores]:
+    """Return the test scores of the baseline of each task.
 
     Raises:
-        UserError: a file is missing, or is not the one that was written.
+        UserError: a file is missing or damaged.
     """
-    return [checked_provenance(baseline_folder(baseline.name, seed), BASELINE_RESULTS) for seed in baseline.seeds]
+    return {
+        task: read_scores(baseline.name, baseline.seeds, baseline_folder) for task, baseline in spec.baselines.items()
+    }
 
 
 def read_baseline_metrics(baseline: StudyBaseline) -> list[BaselineMetrics]:
