@@ -34,22 +34,20 @@ def assert_equal_to_plain(spec, tmp_path, monkeypatch):
     assert metrics["parameters"] == expected["parameters"]
 
 
-@pytest.mark.parametrize("model", SIZES)
+@pytest.mark.parametrize(
+    ("trained", "model"),
+    [pytest.param(HEAD, model, id=f"head-{model}") for model in SIZES]
+    + [pytest.param(LAST, model, id=f"last-{model}") for model in PLAIN],
+)
 @pytest.mark.parametrize("task", ["listops", "bits"])
-def test_of_a_head_alone_the_body_is_computed_once(task, model, tiny, tmp_path, monkeypatch):
+def test_what_is_before_a_trained_head_or_last_block_is_computed_once(
+    task, trained, model, tiny, tmp_path, monkeypatch
+):
     logged = []
     monkeypatch.setattr(stage.log, "info", lambda text, *_: logged.append(text))
-    assert_equal_to_plain(tiny.spec(task, model, trained=HEAD, training={"length": "40 steps"}), tmp_path, monkeypatch)
+    spec = tiny.spec(task, model, trained=trained, training={"length": "40 steps"})
+    assert_equal_to_plain(spec, tmp_path, monkeypatch)
     assert sum("computed once" in text for text in logged) == 1  # of the two runs
-
-
-@pytest.mark.parametrize("model", PLAIN)
-@pytest.mark.parametrize("task", ["listops", "bits"])
-def test_of_a_last_block_the_blocks_before_it_are_computed_once(task, model, tiny, tmp_path, monkeypatch):
-    logged = []
-    monkeypatch.setattr(stage.log, "info", lambda text, *_: logged.append(text))
-    assert_equal_to_plain(tiny.spec(task, model, trained=LAST, training={"length": "40 steps"}), tmp_path, monkeypatch)
-    assert sum("computed once" in text for text in logged) == 1
 
 
 @pytest.mark.parametrize(
